@@ -1,0 +1,60 @@
+// A QEMU under test. Which binary: $QEMU, so that the same suite judges ours, the plain build,
+// Debian's, or a customer's.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/os.h"
+#include "harness/process.h"
+#include "harness/qmp.h"
+#include "harness/qtest.h"
+
+namespace stx {
+
+/// The binary under test: $QEMU; throws when it is unset.
+std::filesystem::path QemuBinary();
+
+struct QemuOptions {
+  /// Defaults to QemuBinary().
+  std::filesystem::path binary;
+  /// Everything after the arguments that the harness itself adds (QMP on the inherited fd 3).
+  std::vector<std::string> args;
+  /// Drive the machine by qtest: adds -accel qtest and the control socket.
+  bool qtest = false;
+  /// Inherited as fd 4, 5, ...: vhost-vsock, vhost-net, tap.
+  std::vector<int> fds;
+  SpawnOptions spawn;
+};
+
+/// A running QEMU with its QMP socket, started like Kata starts it (contract 1.1): fd 3 is an
+/// already listening AF_UNIX socket. Killed at the end of its life.
+class Qemu {
+ public:
+  explicit Qemu(QemuOptions options);
+
+  /// Connects on first use; throws with QEMU's stderr when it died before.
+  Qmp& qmp();
+  QTest& qtest();
+  Process& process() { return process_; }
+  /// A second QMP connection may be made here after the first is closed.
+  std::filesystem::path qmp_socket() const { return dir_ / "qmp.sock"; }
+  void CloseQmp() { qmp_.reset(); }
+  /// What a failed case wants to show: exit status, stderr, QMP log.
+  std::string Report();
+
+ private:
+  TempDir dir_{"qemu"};
+  Process process_;
+  UniqueFd qtest_listener_;
+  std::unique_ptr<Qmp> qmp_;
+  std::unique_ptr<QTest> qtest_;
+};
+
+/// Starts QEMU with `args` alone and waits for its end: for start-up errors, -help, -device help.
+RunResult RunQemu(const std::vector<std::string>& args, Milliseconds timeout = Milliseconds(20000),
+                  SpawnOptions options = {});
+
+}  // namespace stx
