@@ -291,7 +291,7 @@ TEST_F(DpdkTest, WithoutAPrimaryItDoesNotStart) {
 TEST_F(DpdkTest, ADeadPrimarysFilesAreNotJoined) {
   StartPrimary();
   primary_->process().Kill();
-  EXPECT_TRUE(Says(Fails(Eal()), "-enable-dpdk: "));
+  EXPECT_TRUE(Says(Fails(Eal()), "-enable-dpdk: the primary process in "));
 }
 
 TEST_F(DpdkTest, WithoutAWayToTheHugepagesItDoesNotStart) {
