@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Milliseconds kTimeout{20000};
-constexpr char kNrHugepages[] = "/proc/sys/vm/nr_hugepages";
+constexpr char kNrHugepages[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
 
 // 2 MiB pages: one for the primary's heap, two for the memzone it grows by, some to spare.
 constexpr int kPages = 8;
@@ -139,7 +139,8 @@ class DpdkTest : public testing::Test {
     program_ = fs::read_symlink("/proc/self/exe").parent_path() / "dpdk_primary";
     if (binary_.empty()) GTEST_SKIP() << "QEMU_DPDK names no QEMU built with the profile dpdk";
     if (!fs::exists(program_)) GTEST_SKIP() << "dpdk_primary was not built: libdpdk was missing";
-    if (geteuid() != 0) GTEST_SKIP() << "only root reserves hugepages";
+    if (geteuid() != 0 || !fs::exists(kNrHugepages))
+      GTEST_SKIP() << "cannot reserve hugepages of 2 MiB: not root, or the kernel has none";
     hugepages_.emplace();
     if (!hugepages_->Enough())
       GTEST_SKIP() << "cannot reserve " << kPages << " hugepages more than there are";
