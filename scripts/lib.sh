@@ -1,0 +1,66 @@
+# Sourced by every script: where things are, how steps speak, how they stay atomic.
+# shellcheck shell=bash
+set -euo pipefail
+export LC_ALL=C.UTF-8
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=$root/cache
+build=$root/build
+steps=$root/scripts/step
+
+say() { printf '== %s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+# Nothing ends without a sentence. (A step that failed has said its own.)
+trap 'die "line $LINENO: $BASH_COMMAND: failed"' ERR
+
+# One at a time: two scripts that make the same thing would spoil each other's work.
+lock() {
+  mkdir -p "$build"
+  exec {lock_fd}>"$build/.lock-$1"
+  flock -n "$lock_fd" || { say "waiting for another $1 step"; flock "$lock_fd"; }
+}
+
+# A stamp is a file that holds the hash of the inputs a step was last finished with.
+fresh() { [ -f "$1" ] && [ "$(<"$1")" = "$2" ]; }
+stamp() { printf '%s\n' "$2" >"$1.new" && mv "$1.new" "$1"; }
+hash_of() { sha256sum | cut -c1-16; }
+
+# base_value KEY: a value of base.toml's [base]; base_artifacts: "name sha256" lines.
+base_value() { sed -n "s/^$1 = \"\(.*\)\"$/\1/p" "$root/qemu-7.2/base.toml" | head -n1; }
+base_artifacts() {
+  sed -n '/^\[\[artifact\]\]/,$p' "$root/qemu-7.2/base.toml" |
+    sed -n 's/^name = "\(.*\)"$/\1/p; s/^sha256 = "\(.*\)"$/\1/p' | paste -d' ' - -
+}
+
+# The apt of our own: lists, cache and sources under cache/apt, derived from the machine's sources with
+# deb-src added. The machine's own configuration is read (proxies, keys), never written.
+private_apt() {
+  local apt=$cache/apt
+  apt_options=(-q -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$apt/sources"
+    -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=
+    -o APT::Update::Error-Mode=any)
+  mkdir -p "$apt/sources" "$apt/lists/partial" "$apt/cache/archives/partial"
+  local codename
+  codename=$(. /etc/os-release; printf %s "${VERSION_CODENAME:-}")
+  : >"$apt/sources/machine.list.new"
+  : >"$apt/sources/machine.sources.new"
+  local file
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+    [ -f "$file" ] || continue
+    sed -nE "s/^deb[[:space:]]+((\[[^]]*\][[:space:]]+)?[^[:space:]]+[[:space:]]+$codename.*)/deb \1\ndeb-src \1/p" \
+      "$file" >>"$apt/sources/machine.list.new"
+  done
+  for file in /etc/apt/sources.list.d/*.sources; do
+    [ -f "$file" ] || continue
+    awk -v RS= -v ORS='\n\n' "/(^|\n)Suites:[ \t]*$codename/ && !/(^|\n)Enabled:[ \t]*no/ {
+      sub(/(^|\n)Types:[^\n]*/, \"\nTypes: deb deb-src\"); print }" "$file" >>"$apt/sources/machine.sources.new"
+  done
+  mv "$apt/sources/machine.list.new" "$apt/sources/machine.list"
+  mv "$apt/sources/machine.sources.new" "$apt/sources/machine.sources"
+  say "reading the archive's package lists"
+  local log=$apt/update.log
+  if ! apt-get "${apt_options[@]}" update >"$log" 2>&1; then
+    sed -n 's/^[EW]: /  /p' "$log" | head -n3 >&2
+    die "no network, or the Debian archive cannot be reached (above: what apt says)"
+  fi
+}

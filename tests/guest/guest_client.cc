@@ -1,0 +1,98 @@
+#include "guest/guest_client.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+// After sys/socket.h, which it needs for sockaddr.
+#include <linux/vm_sockets.h>
+
+#include <array>
+#include <cerrno>
+
+namespace stx {
+
+UniqueFd ListenVsock(unsigned port) {
+  sockaddr_vm address{};
+  address.svm_family = AF_VSOCK;
+  address.svm_cid = VMADDR_CID_ANY;
+  address.svm_port = port;
+  UniqueFd fd(socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd || bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) < 0 ||
+      listen(fd.get(), 16) < 0)
+    ThrowErrno("cannot listen on vsock port " + std::to_string(port));
+  return fd;
+}
+
+GuestAgent GuestAgent::Accept(int listener, const Deadline& deadline) {
+  return GuestAgent(stx::Accept(listener, deadline));
+}
+
+json GuestAgent::Exchange(const std::string& frame, const Deadline& deadline) {
+  std::string_view left = frame;
+  while (!left.empty()) {
+    if (!WaitFor(fd_.get(), POLLOUT, deadline))
+      throw std::runtime_error("the guest took no request before the deadline");
+    ssize_t n = send(fd_.get(), left.data(), left.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (n < 0) ThrowErrno("cannot send to the guest");
+    left.remove_prefix(static_cast<size_t>(n));
+  }
+  std::array<char, 65536> chunk;
+  for (;;) {
+    if (auto reply = decoder_.Take()) return std::move(*reply);
+    if (!WaitFor(fd_.get(), POLLIN, deadline))
+      throw std::runtime_error("the guest did not answer before the deadline");
+    ssize_t n = read(fd_.get(), chunk.data(), chunk.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) ThrowErrno("cannot read from the guest");
+    if (n == 0) throw std::runtime_error("the guest closed the connection");
+    decoder_.Append({chunk.data(), static_cast<size_t>(n)});
+  }
+}
+
+json GuestAgent::Request(const json& request, Milliseconds timeout) {
+  std::string op = request.value("op", "");
+  if (!fd_) throw std::runtime_error(op + ": the connection to the guest is lost");
+  json reply;
+  try {
+    reply = Exchange(EncodeFrame(request), Deadline(timeout));
+  } catch (const std::length_error&) {
+    throw;  // nothing was sent
+  } catch (const std::exception& error) {
+    fd_.Reset();  // a late answer must not be taken for the next request's
+    throw std::runtime_error(op + ": " + error.what());
+  }
+  if (reply.contains("error")) throw GuestError(op + ": " + reply["error"].get<std::string>());
+  return reply;
+}
+
+std::string GuestAgent::Read(const std::string& path) {
+  // Half a frame at a time, so that a file may be longer than a frame.
+  constexpr uint64_t kPiece = kMaxFrame / 2;
+  std::string content;
+  for (;;) {
+    std::string piece = BytesOf(Request({{"op", "read"},
+                                         {"path", path},
+                                         {"offset", static_cast<uint64_t>(content.size())},
+                                         {"length", kPiece}})
+                                    .at("data"));
+    content += piece;
+    if (piece.size() < kPiece) return content;
+  }
+}
+
+void GuestAgent::Write(const std::string& path, std::string_view bytes) {
+  Request({{"op", "write"}, {"path", path}, {"data", Bytes(bytes)}});
+}
+
+RunResult GuestAgent::Exec(const std::vector<std::string>& argv, Milliseconds timeout) {
+  json reply = Request({{"op", "run"}, {"argv", argv}}, timeout);
+  RunResult result;
+  result.status.code = reply.at("code");
+  result.status.signal = reply.at("signal");
+  result.out = BytesOf(reply.at("stdout"));
+  result.err = BytesOf(reply.at("stderr"));
+  return result;
+}
+
+}  // namespace stx

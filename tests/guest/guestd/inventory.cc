@@ -1,0 +1,104 @@
+#include "guest/guestd/inventory.h"
+
+#include <cstdlib>
+#include <string>
+
+#include "guest/guestd/sys.h"
+
+namespace stx::guestd {
+
+namespace {
+
+uint64_t Number(const std::string& path, int base = 10) {
+  return strtoull(Attribute(path).c_str(), nullptr, base);
+}
+
+/// "0-2,5" as [0, 1, 2, 5].
+json NumberList(const std::string& path) {
+  json numbers = json::array();
+  for (const std::string& range : Split(Attribute(path), ',')) {
+    auto ends = Split(range, '-');
+    uint64_t first = strtoull(ends.front().c_str(), nullptr, 10);
+    uint64_t last = strtoull(ends.back().c_str(), nullptr, 10);
+    for (; first <= last; first++) numbers.push_back(first);
+  }
+  return numbers;
+}
+
+/// Value in kB of a line "NAME:   123 kB" of /proc/meminfo.
+uint64_t MemInfo(const std::string& text, const std::string& name) {
+  size_t at = text.find(name + ":");
+  if (at == std::string::npos) return 0;
+  return strtoull(text.c_str() + at + name.size() + 1, nullptr, 10);
+}
+
+}  // namespace
+
+json Cpus(const json&) {
+  const std::string cpu = "/sys/devices/system/cpu/";
+  return {{"online", NumberList(cpu + "online")},
+          {"present", NumberList(cpu + "present")},
+          {"possible", NumberList(cpu + "possible")}};
+}
+
+json Memory(const json&) {
+  const std::string memory = "/sys/devices/system/memory/";
+  std::string info = ReadText("/proc/meminfo");
+  json blocks = json::array();
+  for (const std::string& name : Names(memory))
+    if (name.starts_with("memory"))
+      blocks.push_back({{"block", strtoull(name.c_str() + 6, nullptr, 10)},
+                        {"state", Attribute(memory + name + "/state")}});
+  return {{"total_kb", MemInfo(info, "MemTotal")},
+          {"free_kb", MemInfo(info, "MemFree")},
+          {"available_kb", MemInfo(info, "MemAvailable")},
+          {"huge_pages", MemInfo(info, "HugePages_Total")},
+          {"block_bytes", Number(memory + "block_size_bytes", 16)},
+          {"blocks", blocks}};
+}
+
+json Blocks(const json&) {
+  json blocks = json::array();
+  for (const std::string& name : Names("/sys/block")) {
+    std::string dir = "/sys/block/" + name;
+    uint64_t bytes = Number(dir + "/size") * 512;  // always in 512-byte units
+    if (bytes == 0) continue;                      // a loop device without a file
+    blocks.push_back({{"name", name},
+                      {"bytes", bytes},
+                      {"read_only", Number(dir + "/ro") != 0},
+                      {"serial", Attribute(dir + "/serial")},
+                      {"device", RealPath(dir + "/device")}});
+  }
+  return {{"blocks", blocks}};
+}
+
+json Nets(const json&) {
+  json nets = json::array();
+  for (const std::string& name : Names("/sys/class/net")) {
+    std::string dir = "/sys/class/net/" + name;
+    nets.push_back({{"name", name},
+                    {"mac", Attribute(dir + "/address")},
+                    {"up", (Number(dir + "/flags", 16) & 1) != 0},
+                    {"mtu", Number(dir + "/mtu")},
+                    {"driver", LinkName(dir + "/device/driver")},
+                    {"queues", Names(dir + "/queues").size() / 2},
+                    {"device", RealPath(dir + "/device")}});
+  }
+  return {{"nets", nets}};
+}
+
+json Pci(const json&) {
+  json devices = json::array();
+  for (const std::string& address : Names("/sys/bus/pci/devices")) {
+    std::string dir = "/sys/bus/pci/devices/" + address;
+    devices.push_back({{"address", address},
+                       {"vendor", Number(dir + "/vendor", 16)},
+                       {"device", Number(dir + "/device", 16)},
+                       {"class", Number(dir + "/class", 16)},
+                       {"driver", LinkName(dir + "/driver")},
+                       {"path", RealPath(dir)}});
+  }
+  return {{"pci", devices}};
+}
+
+}  // namespace stx::guestd

@@ -1,0 +1,101 @@
+#include "guest/guestd/server.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+// After sys/socket.h, which it needs for sockaddr.
+#include <linux/vm_sockets.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+
+#include "guest/guestd/sys.h"
+#include "guest/protocol.h"
+
+namespace stx::guestd {
+
+namespace {
+
+/// An unconnected or refused attempt is repeated after this time.
+constexpr useconds_t kRetryMicroseconds = 10000;
+/// A reply on its way in a virtqueue would be lost with the machine.
+constexpr useconds_t kBeforeEndMicroseconds = 50000;
+
+Fd ConnectHost() {
+  Fd fd(socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return {};
+  sockaddr_vm host{};
+  host.svm_family = AF_VSOCK;
+  host.svm_cid = VMADDR_CID_HOST;
+  host.svm_port = static_cast<unsigned>(
+      strtoul(BootOption("guestd.port", std::to_string(kGuestPort)).c_str(), nullptr, 10));
+  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&host), sizeof(host)) != 0) return {};
+  return fd;
+}
+
+Fd OpenSerialPort() {
+  const std::string ports = "/sys/class/virtio-ports/";
+  for (const std::string& name : Names(ports))
+    if (Attribute(ports + name + "/name") == kGuestSerialName)
+      return Fd(open(("/dev/" + name).c_str(), O_RDWR | O_CLOEXEC));
+  return {};
+}
+
+bool Send(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    ssize_t n = write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+  return true;
+}
+
+std::string EncodeReply(const json& reply) {
+  try {
+    return EncodeFrame(reply);
+  } catch (const std::exception& error) {
+    return EncodeFrame({{"error", std::string("the reply would be ") + error.what()}});
+  }
+}
+
+/// Returns when the host hangs up; throws when what it sends is no protocol.
+void ServeConnection(int fd) {
+  FrameDecoder decoder;
+  std::array<char, 65536> chunk;
+  for (;;) {
+    while (auto request = decoder.Take()) {
+      Answer answer = AnswerRequest(*request);
+      if (!Send(fd, EncodeReply(answer.reply))) return;
+      if (!answer.after) continue;
+      usleep(kBeforeEndMicroseconds);
+      answer.after();
+    }
+    ssize_t n = read(fd, chunk.data(), chunk.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    decoder.Append({chunk.data(), static_cast<size_t>(n)});
+  }
+}
+
+}  // namespace
+
+void Serve(const BootReport& report) {
+  signal(SIGPIPE, SIG_IGN);
+  SetBootReport(report);
+  for (;;) {
+    Fd fd = ConnectHost();
+    if (!fd) fd = OpenSerialPort();
+    try {
+      if (fd) ServeConnection(fd.get());
+    } catch (const std::exception& error) {
+      Log(std::string("the host sent ") + error.what());
+    }
+    usleep(kRetryMicroseconds);
+  }
+}
+
+}  // namespace stx::guestd
