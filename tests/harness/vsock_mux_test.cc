@@ -202,6 +202,7 @@ TEST_F(VsockMuxTest, AResetEndsAllStreamsButDeliversWhatTheGuestSent) {
   UniqueFd host = AcceptGuest(), other = Host("CONNECT 1234\n");
   size_t sent = 0;
   for (; sent < 400 * 1024; sent += 4096) FromGuest({.op = kVsockRw}, std::string(4096, 'x'));
+  FromGuest({.src_port = 9, .op = kVsockRw}, "provokes a RST");
   mux.Reset(true);
   EXPECT_FALSE(mux.HasOutput());
   EXPECT_EQ(Read(other), "EOF");

@@ -42,7 +42,7 @@ TEST(VsockCredit, APeerThatShrinksItsBufferGivesNone) {
   VsockCredit credit;
   credit.Update(1000, 0);
   credit.Sent(800);
-  credit.Update(500, 0);
+  credit.Update(799, 0);
   EXPECT_EQ(credit.Available(), 0u);
 }
 
@@ -121,11 +121,13 @@ class VsockStreamTest : public ::testing::Test {
     return n == 0 ? text + "EOF" : text;
   }
 
-  /// More than the socket takes, so that bytes are left in the stream.
+  /// Gives the stream more than the socket takes, so that bytes are left in the stream.
   std::string Overfill(VsockStream& stream) {
     std::string all;
     while (!stream.Draining()) {
-      std::string chunk(4096, static_cast<char>('a' + all.size() / 4096 % 26));
+      std::string
+          chunk;  // large, so that the socket takes one in part; no two bytes interchangeable
+      while (chunk.size() < 50000) chunk += std::to_string(all.size() + chunk.size()) + ' ';
       Receive(stream, {.op = kVsockRw}, chunk);
       EXPECT_EQ(stream.end(), VsockStream::End::kNo);
       all += chunk;
