@@ -11,6 +11,8 @@
 #include <random>
 #include <stdexcept>
 
+#include "guest/host_tsc.h"
+
 namespace stx {
 namespace {
 
@@ -39,6 +41,7 @@ Pod::Pod(const PodSettings& settings) : accel_(DetectAccel()) {
   command_.initrd = settings.guest / "initrd";
   command_.image = settings.guest / "root.img";
   command_.append = settings.append;
+  if (!accel_.kvm) command_.append += " " + TcgClockParameter();
 
   StartVirtiofsd(settings.virtiofsd);
   QemuOptions options;

@@ -21,6 +21,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -184,9 +185,21 @@ json Run(const json& request) {
 
 json Nothing(const json&) { return json::object(); }
 
+constexpr int kSyncMs = 2000;
+
+/// In a child and not for ever: a share whose daemon has died must not keep the guest alive.
+void Sync() {
+  pid_t child = fork();
+  if (child == 0) {
+    sync();
+    _exit(0);
+  }
+  for (int ms = 0; ms < kSyncMs && waitpid(child, nullptr, WNOHANG) == 0; ms++) usleep(1000);
+}
+
 template <int kHow>
 void End() {
-  sync();
+  Sync();
   reboot(kHow);
 }
 
