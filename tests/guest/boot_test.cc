@@ -30,13 +30,14 @@ class Boot : public testing::Test {
   }
 
   /// Boots with `args` after the machine's own, and waits for the call-back.
-  void Start(const std::string& machine, std::vector<std::string> args, const std::string& append,
-             const std::string& kernel = "vmlinuz") {
+  void Start(const std::string& machine, const std::vector<std::string>& args,
+             const std::string& append, const std::string& kernel = "vmlinuz") {
+    Launch(machine, args, append, kernel);
+    CallBack();
+  }
+  void Launch(const std::string& machine, std::vector<std::string> args, const std::string& append,
+              const std::string& kernel) {
     const bool mmio = machine.starts_with("microvm");
-    // The old back-end, when there is one, takes its sockets away as it goes: first.
-    agent_.reset();
-    qemu_.reset();
-    vsock_.reset();
     vsock_ = std::make_unique<VsockBackend>(
         VsockBackendOptions{.socket = dir_ / "vhost.sock", .guest_cid = 3, .uds = dir_ / "vsock"});
     listener_ = ListenUnix(dir_ / "vsock_1024");
@@ -69,7 +70,6 @@ class Boot : public testing::Test {
       options.args.insert(options.args.end(), {"-global", "virtio-mmio.force-legacy=false"});
     options.args.insert(options.args.end(), args.begin(), args.end());
     qemu_ = std::make_unique<Qemu>(std::move(options));
-    CallBack();
   }
   void CallBack() {
     agent_ = std::make_unique<GuestAgent>(GuestAgent::Accept(listener_.get(), Deadline(kBoot)));
@@ -163,6 +163,26 @@ TEST_F(Boot, GuestCallsAgainAfterTheHostHungUpOrSentGarbage) {
   ExpectPowerOff();
 }
 
+TEST_F(Boot, GuestCallsThePortItIsTold) {
+  Launch("microvm", {}, "guestd.port=5000", "vmlinuz");
+  listener_ = ListenUnix(dir_ / "vsock_5000");
+  CallBack();
+  EXPECT_EQ(agent_->Info()["ok"], true);
+  ExpectPowerOff();
+}
+
+TEST_F(Boot, SerialPortServesWhereNobodyTakesTheCall) {
+  fs::path socket = dir_ / "port.sock";
+  Launch("microvm",
+         {"-device", "virtio-serial-device", "-chardev",
+          "socket,id=port,server=on,wait=off,path=" + socket.string(), "-device",
+          std::string("virtserialport,chardev=port,name=") + kGuestSerialName},
+         "guestd.port=5000", "vmlinuz");
+  agent_ = std::make_unique<GuestAgent>(ConnectUnix(socket, Deadline(kBoot)));
+  EXPECT_EQ(agent_->Request({{"op", "info"}}, kBoot)["root"]["type"], "rootfs");
+  ExpectPowerOff();
+}
+
 TEST_F(Boot, VirtioBlkRootIsTheImageAndCannotBeWritten) {
   fs::path image = CopyOfImage();
   Start("microvm", VirtioBlk(image), kBlkRoot);
@@ -193,20 +213,22 @@ TEST_F(Boot, RootThatCannotBeMountedIsSaidByALivingGuest) {
   ExpectPowerOff();
 }
 
-TEST_F(Boot, NvdimmRootIsReadInPlace) {
-  for (const char* share : {"on", "off"}) {
-    SCOPED_TRACE(share);
-    fs::path image = share == std::string("on") ? CopyOfImage() : dir_ / "root.img";
-    Start("q35,nvdimm=on", Nvdimm(image, share), kDaxRoot);
-    json info = agent_->Info();
-    EXPECT_EQ(info["root"]["source"], "/dev/pmem0p1");
-    EXPECT_EQ(info["root"]["dax"], true);
-    EXPECT_EQ(info["root"]["write_error"], "Read-only file system");
-    EXPECT_EQ(info["notes"], json::array());
-    ExpectPowerOff();
-    EXPECT_TRUE(ReadFile(image) == ReadFile(Guest("root.img")));
-  }
+class BootNvdimm : public Boot, public testing::WithParamInterface<const char*> {};
+
+TEST_P(BootNvdimm, RootIsReadInPlace) {
+  fs::path image = CopyOfImage();
+  Start("q35,nvdimm=on", Nvdimm(image, GetParam()), kDaxRoot);
+  json info = agent_->Info();
+  EXPECT_EQ(info["root"]["source"], "/dev/pmem0p1");
+  EXPECT_EQ(info["root"]["dax"], true);
+  EXPECT_EQ(info["root"]["write_error"], "Read-only file system");
+  EXPECT_EQ(info["notes"], json::array());
+  ExpectPowerOff();
+  EXPECT_TRUE(ReadFile(image) == ReadFile(Guest("root.img")));
 }
+
+INSTANTIATE_TEST_SUITE_P(Share, BootNvdimm, testing::Values("on", "off"),
+                         [](const auto& suite) { return std::string(suite.param); });
 
 TEST_F(Boot, ImageWithoutPfnInfoIsMountedWithoutDaxAndThatIsSaid) {
   fs::path image = CopyOfImage();
