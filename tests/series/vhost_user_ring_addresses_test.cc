@@ -22,7 +22,7 @@ using Request = VhostUserRequest;
 using Messages = std::vector<VhostUserMessage>;
 
 constexpr uint64_t kMiB = 1 << 20;
-constexpr uint16_t kNet = 1;  // virtio device type
+constexpr uint16_t kNet = 1, kRng = 4;  // virtio device types
 constexpr uint64_t kNetCtrlVq = 1ULL << 17, kNetMq = 1ULL << 22;
 constexpr int kPairs = 4;
 constexpr uint16_t kControlQueue = 2 * kPairs;
@@ -61,20 +61,29 @@ class RingAddresses : public testing::Test {
  protected:
   void Start(VhostUserRecorderOptions options = {}, const std::vector<std::string>& more = {}) {
     options.features |= kNetMq;
+    std::vector<std::string> device{
+        "-netdev", "vhost-user,id=n,chardev=c,queues=" + std::to_string(kPairs), "-device",
+        "virtio-net-pci,netdev=n,mq=on,disable-legacy=on,addr=5,romfile="};
+    device.insert(device.end(), more.begin(), more.end());
+    StartDevice(kNet, device, ",reconnect=1", options);
+  }
+
+  /// `device` gives arguments for a virtio device on chardev c in slot 5, `chardev` more options
+  /// of that.
+  void StartDevice(uint16_t type, const std::vector<std::string>& device,
+                   const std::string& chardev, const VhostUserRecorderOptions& options = {}) {
     recorder_.emplace(dir_ / "vhost.sock", options);
     QemuOptions qemu;
     qemu.qtest = true;
     qemu.args = {"-M",       "q35,memory-backend=ram",
                  "-m",       "128M,slots=4,maxmem=2G",
                  "-object",  "memory-backend-memfd,id=ram,size=128M,share=on",
-                 "-chardev", "socket,id=c,reconnect=1,path=" + (dir_ / "vhost.sock").string(),
-                 "-netdev",  "vhost-user,id=n,chardev=c,queues=" + std::to_string(kPairs),
-                 "-device",  "virtio-net-pci,netdev=n,mq=on,disable-legacy=on,addr=5,romfile="};
-    qemu.args.insert(qemu.args.end(), more.begin(), more.end());
+                 "-chardev", "socket,id=c,path=" + (dir_ / "vhost.sock").string() + chardev};
+    qemu.args.insert(qemu.args.end(), device.begin(), device.end());
     qemu_.emplace(std::move(qemu));
     bus_.emplace(qemu_->qtest());
     device_.emplace(*bus_, bus_->At(5));
-    ASSERT_EQ(device_->pci().device(), virtio::PciId(kNet));
+    ASSERT_EQ(device_->pci().device(), virtio::PciId(type));
   }
 
   void TearDown() override {
@@ -358,6 +367,21 @@ TEST_P(BackEndDies, GuestLivesAndTheDeviceRecoversOnReconnect) {
   PlugDimm("dimm1");
   ExpectRefresh(recovered, 4, {0, 1, 2, 3});
   EXPECT_NE(qemu_->process().Stderr().find(death.report), std::string::npos) << qemu_->Report();
+}
+
+TEST_F(RingAddresses, GuestLivesWhenADeviceThatStopsAtOnceLosesItsBackEndBetweenTheMessages) {
+  // vhost-user-rng stops its vhost device from within the failing write. It does not reconnect.
+  StartDevice(kRng, {"-device", "vhost-user-rng-pci,chardev=c,addr=5"}, "");
+  device_->Negotiate(0);
+  device_->SetUpQueue(0, heap_);
+  device_->SetDriverOk();
+  recorder_->SetFate([](const VhostUserMessage& m) {
+    return m.request == Request::kSetMemTable ? VhostUserFate::kAnswerAndDie
+                                              : VhostUserFate::kServe;
+  });
+  PlugDimm("dimm0");
+  ExpectAlive();
+  EXPECT_NE(qemu_->process().Stderr().find("vhost_set_vring_addr failed"), std::string::npos);
 }
 
 INSTANTIATE_TEST_SUITE_P(RingAddresses, BackEndDies,
