@@ -264,6 +264,18 @@ TEST_F(DpdkTest, TheEalsCoreMaskIsNotTheVcpus) {
   EXPECT_EQ(Affinity(pid, pid), ours);
 }
 
+TEST_F(DpdkTest, TheGuestOutlivesThePrimary) {
+  StartPrimary();
+  Qemu qemu = Start();
+  qemu.qmp().Execute("query-status");
+  primary_->process().Kill();
+  EXPECT_EQ(ReadMemory(qemu.process().pid(), primary_->first()), Pattern(primary_->first().length));
+  qemu.qmp().Execute("quit");
+  auto status = qemu.process().Wait(kTimeout);
+  ASSERT_TRUE(status);
+  EXPECT_TRUE(status->Success()) << qemu.Report();
+}
+
 TEST_F(DpdkTest, VirtioNetHasNoReceiveFilterUnlessAskedFor) {
   StartPrimary();
   Qemu qemu = Start({"-netdev", "hubport,id=h0,hubid=0", "-netdev", "hubport,id=h1,hubid=0",
