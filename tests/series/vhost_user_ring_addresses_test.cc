@@ -59,7 +59,7 @@ size_t Count(const Messages& messages, Request request) {
 /// driver for it.
 class RingAddresses : public testing::Test {
  protected:
-  void Start(VhostUserRecorderOptions options = {}) {
+  void Start(VhostUserRecorderOptions options = {}, const std::vector<std::string>& more = {}) {
     options.features |= kNetMq;
     recorder_.emplace(dir_ / "vhost.sock", options);
     QemuOptions qemu;
@@ -70,6 +70,7 @@ class RingAddresses : public testing::Test {
                  "-chardev", "socket,id=c,reconnect=1,path=" + (dir_ / "vhost.sock").string(),
                  "-netdev",  "vhost-user,id=n,chardev=c,queues=" + std::to_string(kPairs),
                  "-device",  "virtio-net-pci,netdev=n,mq=on,disable-legacy=on,addr=5,romfile="};
+    qemu.args.insert(qemu.args.end(), more.begin(), more.end());
     qemu_.emplace(std::move(qemu));
     bus_.emplace(qemu_->qtest());
     device_.emplace(*bus_, bus_->At(5));
@@ -247,25 +248,42 @@ TEST_F(RingAddresses, FollowTheAddedRegionWithConfigurableMemorySlots) {
   EXPECT_EQ(RingsAddressed(after), (std::vector<uint32_t>{0, 1, 2, 3}));
 }
 
-TEST_F(RingAddresses, KeepTheFlagOfADirtyLogThatRuns) {
+TEST_F(RingAddresses, KeepTheDirtyLogFlagWhenADeviceMapsItsMemoryDuringMigration) {
   VhostUserRecorderOptions options;
   options.features |= vhost_user::kLogAll;
   options.protocol_features |= vhost_user::kLogShmFd;
-  Start(options);
+  Start(options, {"-object", "memory-backend-memfd,id=shm,size=1M,share=on", "-device",
+                  "ivshmem-plain,memdev=shm,master=on,addr=6"});
   StartDriver(2);
-  qemu_->qmp().Execute("calc-dirty-rate", {{"calc-time", 20}, {"mode", "dirty-bitmap"}});
+  // A target that takes the stream and never reads it, so that the migration goes on for long.
+  UniqueFd target = ListenUnix(dir_ / "target.sock");
+  qemu_->qmp().Execute("migrate-set-parameters", {{"max-bandwidth", 4096}});
+  qemu_->qmp().Execute("migrate", {{"uri", "unix:" + (dir_ / "target.sock").string()}});
   const auto logging = [](const Messages& messages) {
-    auto addresses = AddressesIn(messages);
+    const auto addresses = AddressesIn(messages);
     return addresses.size() == 4 && std::all_of(addresses.begin(), addresses.end(),
                                                 [](const auto& a) { return a.second.flags == 1; });
   };
   ASSERT_TRUE(recorder_->WaitUntil(logging, Deadline(Milliseconds(10000))));
   const size_t before = recorder_->Messages().size();
-  PlugDimm("dimm0");
+  bus_->Enable(bus_->At(6));
   const Messages after = recorder_->MessagesAfter(before);
   SCOPED_TRACE(ToString(after));
+  EXPECT_EQ(Count(after, Request::kSetMemTable), 1U);
   EXPECT_EQ(RingsAddressed(after), (std::vector<uint32_t>{0, 1, 2, 3}));
   for (const auto& [ring, a] : AddressesIn(after)) EXPECT_EQ(a.flags, 1U) << ring;
+}
+
+TEST_F(RingAddresses, FollowTheTableWhenADeviceMapsAndUnmapsItsMemory) {
+  Start({}, {"-object", "memory-backend-memfd,id=shm,size=1M,share=on", "-device",
+             "ivshmem-plain,memdev=shm,addr=6"});
+  StartDriver(1);
+  size_t before = recorder_->Messages().size();
+  bus_->Enable(bus_->At(6));
+  ExpectRefresh(before, 3, {0, 1});
+  before = recorder_->Messages().size();
+  bus_->At(6).WriteW(pci::kCommand, 0);
+  ExpectRefresh(before, 2, {0, 1});
 }
 
 TEST_F(RingAddresses, AreNotSentAfterATableThatTheBackEndRefuses) {

@@ -9,7 +9,7 @@
 //   blocks    {}                          -> blocks [{name, bytes, read_only, serial, device}]
 //   nets      {}                          -> nets [{name, mac, up, mtu, driver, queues, device}]
 //   pci       {}                          -> pci [{address, vendor, device, class, driver, path}]
-//   read      {path, offset?, length?}    -> data; less than length at the end of the file
+//   read      {path, offset?, length?}    -> data; 8 MiB without length; shorter at the end of the file
 //   write     {path, data, offset?}       -> {}; makes the file; without offset, empties it first
 //   stat      {path}                      -> bytes, mode (with type), inode, dax
 //   list      {path}                      -> names
@@ -123,7 +123,7 @@ json Info(const json&) {
 
 json Read(const json& request) {
   std::string path = TextField(request, "path");
-  uint64_t length = NumberField(request, "length", kMaxFrame);
+  uint64_t length = NumberField(request, "length", kMaxFrame / 2);
   Fd fd = Open(path, O_RDONLY);
   std::string data = ReadAt(fd.get(), NumberField(request, "offset", 0),
                             std::min<uint64_t>(length, kMaxFrame), path);

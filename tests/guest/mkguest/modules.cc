@@ -3,6 +3,7 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <sstream>
 #include <stdexcept>
@@ -73,6 +74,19 @@ std::vector<std::string> ModuleInfo(std::string_view elf, std::string_view key) 
       values.emplace_back(entry.substr(equals + 1));
   }
   return values;
+}
+
+std::string_view WithoutSignature(std::string_view module) {
+  // ... signature, struct module_signature (its last 4 bytes: the signature's length, big-endian),
+  // magic.
+  constexpr std::string_view kMagic = "~Module signature appended~\n";
+  constexpr size_t kInfo = 12, kTail = kInfo + kMagic.size();
+  if (!module.ends_with(kMagic) || module.size() < kTail) return module;
+  size_t length = 0;
+  for (char byte : module.substr(module.size() - kMagic.size() - 4, 4))
+    length = length << 8 | static_cast<uint8_t>(byte);
+  if (length > module.size() - kTail) throw std::runtime_error("the module's signature is damaged");
+  return module.substr(0, module.size() - kTail - length);
 }
 
 ModuleTree::ModuleTree(const fs::path& kernel) {

@@ -111,6 +111,14 @@ TEST_F(Modules, DamagedModuleIsNamed) {
   }
 }
 
+TEST_F(Modules, SignatureIsTakenOff) {
+  const std::string magic = "~Module signature appended~\n";
+  const std::string info("\0\0\2\0\0\0\0\0\0\0\1\5", 12);
+  EXPECT_EQ(WithoutSignature("module" + std::string(0x105, 's') + info + magic), "module");
+  EXPECT_EQ(WithoutSignature("unsigned"), "unsigned");
+  EXPECT_THROW(WithoutSignature("module" + info + magic), std::runtime_error);
+}
+
 TEST_F(Modules, TwoReleasesAreRefused) {
   fs::create_directories(dir_ / "lib/modules/6.2");
   EXPECT_NE(Refusal({}).find("more than one kernel release"), std::string::npos);
