@@ -12,11 +12,11 @@ constexpr int kReceiveBuffers = 32;
 
 }  // namespace
 
-VsockDriver::VsockDriver(VirtioPciDevice& device, GuestHeap& heap, uint64_t cid)
+VsockDriver::VsockDriver(VirtioPciDevice& device, GuestHeap& heap, uint64_t cid, uint64_t features)
     : device_(device),
       heap_(heap),
       cid_(cid),
-      agreed_(device.Negotiate(0)),
+      agreed_(device.Negotiate(features)),
       rx_(device.SetUpQueue(0, heap)),
       tx_(device.SetUpQueue(1, heap)),
       events_(device.SetUpQueue(2, heap)),

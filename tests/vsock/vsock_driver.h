@@ -23,8 +23,8 @@ class VsockDriver {
   static constexpr uint16_t kDeviceType = 19;
   static constexpr uint32_t kMaxReceive = 4096;  ///< payload bytes of a receive buffer, as Linux
 
-  /// Starts the device anew, its queues on `heap`, and gives it receive buffers.
-  VsockDriver(VirtioPciDevice& device, GuestHeap& heap, uint64_t cid);
+  /// Starts the device anew with `features`, its queues on `heap`, and gives it receive buffers.
+  VsockDriver(VirtioPciDevice& device, GuestHeap& heap, uint64_t cid, uint64_t features = 0);
 
   /// Sends and waits until the device has taken it. CIDs and `len` are filled in where they are 0.
   void Send(VsockHeader header, const std::string& payload = {});
