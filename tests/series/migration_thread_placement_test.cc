@@ -61,14 +61,20 @@ class MigrationThreadPlacement : public testing::Test {
     own_cpus_ = Threads(source_->process().pid()).front().cpus;
   }
 
+  void TearDown() override {
+    if (HasFailure() && target_)
+      std::cerr << "source: " << source_->process().Stderr()
+                << "\ntarget: " << target_->process().Stderr();
+  }
+
   /// An error fails the test but does not end it: what the threads do then is judged as well.
   void Set(const json& parameters) {
     EXPECT_NO_THROW(qmp().Execute("migrate-set-parameters", parameters));
   }
 
   /// Begins a migration that does not get done, and waits for the threads that send it.
-  void Begin(size_t channels = 0) {
-    Set({{"max-bandwidth", 8 * kMiB}, {"downtime-limit", 1}});
+  void Begin(size_t channels = 0, uint32_t bytes_per_second = 8 * kMiB) {
+    Set({{"max-bandwidth", bytes_per_second}, {"downtime-limit", 1}});
     if (channels) {
       SetMigrationCapability(qmp(), "multifd");
       SetMigrationCapability(target_->qmp(), "multifd");
@@ -88,6 +94,14 @@ class MigrationThreadPlacement : public testing::Test {
   /// all others are as they are born.
   void ExpectPlaced(std::vector<std::string> senders, const std::string& cpus, int priority) {
     std::sort(senders.begin(), senders.end());
+    // A thread names and places itself, so wait until all have begun.
+    for (Deadline deadline(Milliseconds(2000)); !deadline.Passed();) {
+      size_t ready = 0;
+      for (const ThreadInfo& thread : Threads(source_->process().pid()))
+        ready += IsSender(thread.name) && thread.cpus == cpus && thread.priority == priority;
+      if (ready == senders.size()) break;
+      std::this_thread::sleep_for(Milliseconds(5));
+    }
     for (int look = 0; look < 20; ++look) {
       std::vector<std::string> seen;
       for (const ThreadInfo& thread : Threads(source_->process().pid())) {
@@ -146,10 +160,11 @@ TEST_F(MigrationThreadPlacement, EveryMultifdChannelIsPlaced) {
 
 TEST_F(MigrationThreadPlacement, CompressionThreadsArePlaced) {
   Start();
-  Set({{"thread-cpus", LastCpu()}, {"thread-priority", 10}, {"compress-threads", 2}});
+  Set({{"thread-cpus", LastCpu()}, {"thread-priority", 10}});
+  Set({{"compress-threads", 2}});
   SetMigrationCapability(qmp(), "compress");
   SetMigrationCapability(target_->qmp(), "compress");
-  Begin();
+  Begin(0, kMiB / 16);  // the guest's pages get very small
   ExpectPlaced({"live_migration", "compress", "compress"}, LastCpu(), 10);
   ExpectNoRefusal(Complete());
 }
