@@ -10,8 +10,8 @@ steps=$root/scripts/step
 
 say() { printf '== %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
-# Nothing ends without a sentence. (A step that failed has said its own.)
-trap 'die "line $LINENO: $BASH_COMMAND: failed"' ERR
+# Nothing ends without a sentence; a step that failed has said its own.
+trap '[[ $BASH_COMMAND == \"\$steps/* ]] && exit 1; die "line $LINENO: $BASH_COMMAND: failed"' ERR
 
 # One at a time: two scripts that make the same thing would spoil each other's work.
 lock() {

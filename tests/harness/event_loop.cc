@@ -11,7 +11,7 @@ namespace stx {
 EventLoop::EventLoop()
     : epoll_(epoll_create1(EPOLL_CLOEXEC)), quit_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!epoll_ || !quit_) ThrowErrno("cannot make an event loop");
-  Watch(quit_.get(), EPOLLIN, nullptr);
+  Watch(quit_.get(), EPOLLIN, [this](uint32_t) { quitting_ = true; });
 }
 
 void EventLoop::Watch(int fd, uint32_t events, Callback callback) {
@@ -34,18 +34,19 @@ void EventLoop::Run() {
   sigaddset(&sigpipe, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &sigpipe, nullptr);
 
-  for (;;) {
-    epoll_event event{};
-    if (epoll_wait(epoll_.get(), &event, 1, -1) < 0) {
-      if (errno == EINTR) continue;
-      ThrowErrno("epoll_wait");
-    }
-    if (event.data.fd == quit_.get()) return;
-    auto found = callbacks_.find(event.data.fd);
-    if (found == callbacks_.end()) continue;
-    std::shared_ptr<Callback> callback = found->second;  // it may unwatch itself
-    (*callback)(event.events);
-  }
+  while (!quitting_) Serve(-1);
+}
+
+bool EventLoop::Step(Milliseconds timeout) { return Serve(static_cast<int>(timeout.count())); }
+
+bool EventLoop::Serve(int timeout_ms) {
+  epoll_event event{};
+  int n = epoll_wait(epoll_.get(), &event, 1, timeout_ms);
+  if (n < 0 && errno != EINTR) ThrowErrno("epoll_wait");
+  if (n <= 0) return false;
+  std::shared_ptr<Callback> callback = callbacks_.at(event.data.fd);  // it may unwatch itself
+  (*callback)(event.events);
+  return true;
 }
 
 void EventLoop::Quit() { eventfd_write(quit_.get(), 1); }

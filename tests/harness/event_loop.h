@@ -28,11 +28,16 @@ class EventLoop {
 
   /// Serves until Quit, with SIGPIPE blocked for this thread.
   void Run();
+  /// Serves one event; false when none came in time.
+  bool Step(Milliseconds timeout);
   /// From any thread.
   void Quit();
 
  private:
+  bool Serve(int timeout_ms);
+
   UniqueFd epoll_, quit_;
+  bool quitting_ = false;
   std::map<int, std::shared_ptr<Callback>> callbacks_;
 };
 

@@ -18,8 +18,9 @@ std::filesystem::path QemuBinary() {
 
 Qemu::Qemu(QemuOptions options) {
   UniqueFd qmp_listener = ListenUnix(qmp_socket());
-  std::vector<std::string> argv{options.binary.empty() ? QemuBinary() : options.binary, "-qmp",
-                                "unix:fd=3,server=on,wait=off"};
+  std::vector<std::string> argv{options.binary.empty() ? QemuBinary() : options.binary};
+  argv.insert(argv.end(), options.first_args.begin(), options.first_args.end());
+  argv.insert(argv.end(), {"-qmp", "unix:fd=3,server=on,wait=off"});
   if (options.qtest) {
     std::filesystem::path path = dir_ / "qtest.sock";
     qtest_listener_ = ListenUnix(path);

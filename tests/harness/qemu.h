@@ -20,6 +20,8 @@ std::filesystem::path QemuBinary();
 struct QemuOptions {
   /// Defaults to QemuBinary().
   std::filesystem::path binary;
+  /// Before all others: arguments that end with "--" and are for someone else (DPDK's EAL).
+  std::vector<std::string> first_args;
   /// Everything after the arguments that the harness itself adds (QMP on the inherited fd 3).
   std::vector<std::string> args;
   /// Drive the machine by qtest: adds -accel qtest and the control socket.

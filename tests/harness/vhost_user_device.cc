@@ -66,7 +66,9 @@ class VhostUserDevice::Impl : private VuDev {
 
   VuDev* dev() { return this; }
   bool Ready(int index) const {
-    return connected_ && vq[index].started && vq[index].enable && vq[index].vring.avail && !broken;
+    if (!connected_ || broken) return false;
+    const VuVirtq& queue = vq[index];
+    return queue.started && queue.enable && queue.vring.avail && queue.vring.num;
   }
   void Again(int index) {
     again_.insert(index);
@@ -162,33 +164,42 @@ class VhostUserDevice::Impl : private VuDev {
       while (n < 0 && errno == EINTR);
       if (n == static_cast<ssize_t>(message->size)) return true;
     }
-    for (int i = 0; i < message->fd_num; ++i) close(message->fds[i]);
+    CloseAll(*message);
     return false;
   }
 
-  /// Refuses what libvhost-user would take without a look: indices past its arrays, and request 0,
-  /// at which it would end the process.
-  static int ProcessMessage(VuDev* dev, VhostUserMsg* message, int* /*do_reply*/) {
-    Impl& self = From(dev);
-    uint32_t index = 0;
-    switch (message->request) {
+  static void CloseAll(const VhostUserMsg& message) {
+    for (int i = 0; i < message.fd_num; ++i) close(message.fds[i]);
+  }
+
+  /// What libvhost-user takes without a look: indices past its arrays, sizes that it divides by or
+  /// allocates on its stack, and request 0, at which it would end the process.
+  bool Acceptable(const VhostUserMsg& message) const {
+    const uint32_t index = message.payload.state.index, value = message.payload.state.num;
+    const bool known = index < static_cast<uint32_t>(queues_);
+    switch (message.request) {
+      case VHOST_USER_NONE:
+        return false;
       case VHOST_USER_SET_VRING_NUM:
+        return known && value > 0 && value <= VIRTQUEUE_MAX_SIZE;
       case VHOST_USER_SET_VRING_BASE:
       case VHOST_USER_GET_VRING_BASE:
-        index = message->payload.state.index;
-        break;
+        return known;
       case VHOST_USER_SET_VRING_ADDR:
-        index = message->payload.addr.index;
-        break;
+        return message.payload.addr.index < static_cast<uint32_t>(queues_);
       case VHOST_USER_SET_MEM_TABLE:
-        if (message->payload.memory.nregions == static_cast<uint32_t>(message->fd_num)) return 0;
-        [[fallthrough]];
-      case VHOST_USER_NONE:
-        self.protocol_error_ = true;
-        return 1;
+        return message.payload.memory.nregions == static_cast<uint32_t>(message.fd_num);
+      default:
+        return true;
     }
-    self.protocol_error_ = index >= static_cast<uint32_t>(self.queues_);
-    return self.protocol_error_;
+  }
+
+  static int ProcessMessage(VuDev* dev, VhostUserMsg* message, int* /*do_reply*/) {
+    Impl& self = From(dev);
+    if (self.Acceptable(*message)) return 0;
+    CloseAll(*message);
+    self.protocol_error_ = true;
+    return 1;
   }
 
   static void SetWatch(VuDev* dev, int fd, int condition, vu_watch_cb callback, void* data) {
@@ -208,10 +219,9 @@ class VhostUserDevice::Impl : private VuDev {
     VuVirtq* queue = vu_get_queue(dev, index);
     vu_set_queue_handler(dev, queue, started ? OnKick : nullptr);
     if (!started) return;
-    // libvhost-user keeps these from the driver before: its interrupt position would suppress a
+    // libvhost-user keeps these from the driver before: its interrupt position could suppress the
     // first interrupt, and its complaint about a ring would outlive the ring.
     queue->signalled_used_valid = false;
-    queue->inuse = 0;
     dev->broken = false;
     self.SetBroken("");
     self.handler_.QueueStarted(index, queue->last_avail_idx == 0);

@@ -88,7 +88,6 @@ void VsockStream::TakeShutdown(uint32_t flags) {
 }
 
 void VsockStream::TakePayload(uint32_t length, std::span<const iovec> payload) {
-  if (host_deaf_) return credit_.Forwarded(length);
   size_t taken = 0;
   if (!Draining()) {
     msghdr message{};

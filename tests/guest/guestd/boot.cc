@@ -96,9 +96,10 @@ void BootReport::Mark(const std::string& name) {
 }
 
 void MountKernelFilesystems() {
+  if (access("/proc/self", F_OK) == 0) return;  // stage 1 moved all three here
   Mount("proc", "/proc", "proc");
   Mount("sysfs", "/sys", "sysfs");
-  Mount("devtmpfs", "/dev", "devtmpfs");  // EBUSY when the kernel or stage 1 did it: fine
+  Mount("devtmpfs", "/dev", "devtmpfs");  // EBUSY when the kernel has done it: fine
 }
 
 void LoadModules(BootReport* report) {

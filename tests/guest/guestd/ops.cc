@@ -9,7 +9,7 @@
 //   blocks    {}                          -> blocks [{name, bytes, read_only, serial, device}]
 //   nets      {}                          -> nets [{name, mac, up, mtu, driver, queues, device}]
 //   pci       {}                          -> pci [{address, vendor, device, class, driver, path}]
-//   read      {path, offset?, length?}    -> data; less than length at the end of the file
+//   read      {path, offset?, length?}    -> data; 8 MiB without length; shorter at the end of the file
 //   write     {path, data, offset?}       -> {}; makes the file; without offset, empties it first
 //   stat      {path}                      -> bytes, mode (with type), inode, dax
 //   list      {path}                      -> names
@@ -21,6 +21,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -122,7 +123,7 @@ json Info(const json&) {
 
 json Read(const json& request) {
   std::string path = TextField(request, "path");
-  uint64_t length = NumberField(request, "length", kMaxFrame);
+  uint64_t length = NumberField(request, "length", kMaxFrame / 2);
   Fd fd = Open(path, O_RDONLY);
   std::string data = ReadAt(fd.get(), NumberField(request, "offset", 0),
                             std::min<uint64_t>(length, kMaxFrame), path);
@@ -184,9 +185,21 @@ json Run(const json& request) {
 
 json Nothing(const json&) { return json::object(); }
 
+constexpr int kSyncMs = 2000;
+
+/// In a child and not for ever: a share whose daemon has died must not keep the guest alive.
+void Sync() {
+  pid_t child = fork();
+  if (child == 0) {
+    sync();
+    _exit(0);
+  }
+  for (int ms = 0; ms < kSyncMs && waitpid(child, nullptr, WNOHANG) == 0; ms++) usleep(1000);
+}
+
 template <int kHow>
 void End() {
-  sync();
+  Sync();
   reboot(kHow);
 }
 

@@ -71,7 +71,9 @@ void AddStageOne(const std::vector<Module>& modules, std::vector<Node>* tree) {
   tree->push_back({"modules", Node::kFolder, ""});
   std::string list;
   for (const Module& module : modules) {
-    tree->push_back({"modules/" + module.name + ".ko", Node::kFile, ReadFile(module.path), 0644});
+    std::string elf = ReadFile(module.path);
+    tree->push_back(
+        {"modules/" + module.name + ".ko", Node::kFile, std::string(WithoutSignature(elf)), 0644});
     list += module.name + "\n";
   }
   tree->push_back({"modules/list", Node::kFile, list, 0644});

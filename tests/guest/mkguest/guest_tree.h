@@ -18,7 +18,8 @@ struct Node {
 };
 
 /// Folders to mount on, /sbin/init (guestd), /etc/os-release, /guest-id with `id`, and, unless
-/// `busybox` is empty, /bin/busybox with a link for each of its applets that /bin has room for.
+/// `busybox` is empty, /bin/busybox with links for what a person types. Throws when a program is
+/// not static.
 std::vector<Node> GuestTree(const std::filesystem::path& guestd,
                             const std::filesystem::path& busybox, const std::string& id);
 /// Adds /init, /modules/NAME.ko and /modules/list, the names in loading order.

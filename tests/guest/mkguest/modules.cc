@@ -3,6 +3,7 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <sstream>
 #include <stdexcept>
@@ -12,11 +13,25 @@
 namespace stx {
 namespace fs = std::filesystem;
 
-// In the order in which a boot wants them: what the root needs first.
+// In the order in which a boot wants them: what the root needs first. ext4 asks for crc32c by name
+// at mount time, so it is no dependency in .modinfo.
 const std::vector<std::string> kGuestModules{
-    "virtio_pci", "virtio_mmio",    "nfit",     "nd_pmem",    "virtio_blk",
-    "ext4",       "virtio_console", "virtiofs", "virtio_net", "vmw_vsock_virtio_transport",
-    "virtio_rng", "virtio_scsi",    "sd_mod",   "virtio_mem", "af_packet",
+    "virtio_pci",
+    "virtio_mmio",
+    "nfit",
+    "nd_pmem",
+    "virtio_blk",
+    "crc32c_generic",
+    "ext4",
+    "virtio_console",
+    "virtiofs",
+    "virtio_net",
+    "vmw_vsock_virtio_transport",
+    "virtio_rng",
+    "virtio_scsi",
+    "sd_mod",
+    "virtio_mem",
+    "af_packet",
 };
 const std::vector<std::string> kOptionalGuestModules{"9pnet_virtio", "9p"};
 
@@ -73,6 +88,19 @@ std::vector<std::string> ModuleInfo(std::string_view elf, std::string_view key) 
       values.emplace_back(entry.substr(equals + 1));
   }
   return values;
+}
+
+std::string_view WithoutSignature(std::string_view module) {
+  // ... signature, struct module_signature (its last 4 bytes: the signature's length, big-endian),
+  // magic.
+  constexpr std::string_view kMagic = "~Module signature appended~\n";
+  constexpr size_t kInfo = 12, kTail = kInfo + kMagic.size();
+  if (!module.ends_with(kMagic) || module.size() < kTail) return module;
+  size_t length = 0;
+  for (char byte : module.substr(module.size() - kMagic.size() - 4, 4))
+    length = length << 8 | static_cast<uint8_t>(byte);
+  if (length > module.size() - kTail) throw std::runtime_error("the module's signature is damaged");
+  return module.substr(0, module.size() - kTail - length);
 }
 
 ModuleTree::ModuleTree(const fs::path& kernel) {

@@ -19,6 +19,11 @@ extern const std::vector<std::string> kOptionalGuestModules;
 /// Values of `key` in the .modinfo section of a module; throws when `elf` is no x86-64 module.
 std::vector<std::string> ModuleInfo(std::string_view elf, std::string_view key);
 
+/// The module without the signature at its end (scripts/sign-file of the kernel). A kernel that
+/// does not insist on signatures loads it all the same, and saves a tenth of a TCG guest's boot,
+/// which goes into RSA.
+std::string_view WithoutSignature(std::string_view module);
+
 struct Module {
   std::string name;  // with _, never -
   std::filesystem::path path;

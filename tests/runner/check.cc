@@ -1,0 +1,89 @@
+// check: runs all test programs of our build and counts. scripts/check builds what it needs and
+// calls it.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <nlohmann/json.hpp>
+
+#include "harness/os.h"
+#include "runner/gtest_run.h"
+
+namespace stx {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::json;
+
+/// One test() of our meson.build files.
+struct Program {
+  std::string name;
+  fs::path path;
+  std::vector<std::string> environment;
+  Milliseconds timeout;
+};
+
+std::vector<Program> ReadPrograms(const fs::path& build) {
+  std::vector<Program> programs;
+  for (const json& test : json::parse(ReadFile(build / "meson-info/intro-tests.json"))) {
+    Program program{test["name"],
+                    test["cmd"].at(0).get<std::string>(),
+                    {},
+                    Milliseconds(1000 * test["timeout"].get<long>())};
+    for (const auto& [name, value] : test["env"].items())
+      program.environment.push_back(name + "=" + value.get<std::string>());
+    programs.push_back(std::move(program));
+  }
+  return programs;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app{
+      "Runs the tests on a QEMU binary: a line a suite, the failures in full, the reason of "
+      "each skip, and the count."};
+  fs::path build, qemu, only;
+  app.add_option("--build", build, "Where scripts/check built everything")->required()->group("");
+  app.add_option("--qemu", qemu, "Judge this binary instead of ours")->check(CLI::ExistingFile);
+  app.add_option("--only", only, "Only the suites whose name contains this");
+  CLI11_PARSE(app, argc, argv);
+
+  int passed = 0, failed = 0, skipped = 0;
+  std::vector<std::string> reasons;
+  for (Program& program : ReadPrograms(build / "tests")) {
+    if (program.name.find(only.string()) == std::string::npos) continue;
+    // The host build has every machine and device that ours has; the pod tests take the kata build.
+    auto& environment = program.environment;
+    environment.push_back("QEMU=" +
+                          (qemu.empty() ? build / "host/qemu-system-x86_64" : qemu).string());
+    environment.push_back("QEMU_KATA=" +
+                          (qemu.empty() ? build / "kata/qemu-system-x86_64" : qemu).string());
+    environment.push_back("QEMU_DPDK=" + (build / "dpdk/qemu-system-x86_64").string());
+    environment.push_back("STX_BUILD=" + build.string());
+    GtestResult result = RunGtest(program.path, environment, program.timeout);
+    std::printf("%s: %d passed, %d failed, %d skipped (%.1f s)\n", program.name.c_str(),
+                result.Count(Verdict::kPassed), result.Count(Verdict::kFailed),
+                result.Count(Verdict::kSkipped), static_cast<double>(result.took.count()) / 1000);
+    for (const CaseResult& c : result.cases) {
+      if (c.verdict == Verdict::kFailed)
+        std::printf("  FAILED %s\n%s", c.name.c_str(), c.text.c_str());
+      if (c.verdict == Verdict::kSkipped) reasons.push_back(c.name + ": " + c.text);
+    }
+    if (!result.broken.empty()) std::printf("  FAILED %s\n", result.broken.c_str());
+    std::fflush(stdout);
+    passed += result.Count(Verdict::kPassed);
+    failed += result.Count(Verdict::kFailed) + !result.broken.empty();
+    skipped += result.Count(Verdict::kSkipped);
+  }
+  for (const std::string& reason : reasons) std::printf("skipped: %s", reason.c_str());
+  std::printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+  return failed == 0 && passed > 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace stx
+
+int main(int argc, char** argv) try {
+  return stx::Main(argc, argv);
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "check: %s\n", error.what());
+  return 1;
+}

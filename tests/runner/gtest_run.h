@@ -1,0 +1,41 @@
+// Runs one GoogleTest program on one QEMU and says what became of each of its cases.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "harness/os.h"
+
+namespace stx {
+
+enum class Verdict { kPassed, kFailed, kSkipped };
+
+struct CaseResult {
+  std::string name;  ///< Suite.Case
+  Verdict verdict;
+  /// A failure's text or a skip's reason, as the case printed it.
+  std::string text;
+};
+
+struct GtestResult {
+  std::vector<CaseResult> cases;
+  Milliseconds took{0};
+  /// Unset when all went as GoogleTest plans: no case at all, a crash outside a case, no end in
+  /// time.
+  std::string broken;
+
+  int Count(Verdict verdict) const;
+  bool Failed() const { return !broken.empty() || Count(Verdict::kFailed) > 0; }
+  /// The first failure in a line, for a summary.
+  std::string FirstFailure() const;
+};
+
+/// `environment` is NAME=value; a case that ends its program counts as failed.
+GtestResult RunGtest(const std::filesystem::path& program, std::vector<std::string> environment,
+                     Milliseconds timeout);
+
+/// The cases in what a GoogleTest program printed.
+std::vector<CaseResult> ParseGtest(const std::string& output);
+
+}  // namespace stx

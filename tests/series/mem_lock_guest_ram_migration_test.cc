@@ -1,0 +1,167 @@
+// mem-lock-guest-ram.patch (WRO 8) in migration: post-copy unlocks and re-locks the same blocks,
+// and blocks that the stream resizes are locked as far as they are used then.
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <stdexcept>
+
+#include "series/mem_lock_machines.h"
+
+namespace stx {
+namespace {
+
+constexpr uint64_t kPatternAt = 16 * kMiB, kPatternSize = 8 * kMiB;
+constexpr char kTables[] = "/rom@etc/acpi/tables";
+
+/// Two machines and the socket between them; the target locks guest RAM.
+class MemLockMigration : public MemLockLimit {
+ protected:
+  void SetUp() override {}  // limits matter to one test only
+
+  void Start(QemuOptions source, QemuOptions target) {
+    source_.emplace(std::move(source));
+    target.args.insert(target.args.end(), {"-incoming", "defer"});
+    const bool limited = target.spawn.memlock_limit.has_value();
+    target_.emplace(std::move(target));
+    if (limited && target_->process().Wait(Milliseconds(500)))
+      throw std::runtime_error("the target did not start: " + target_->Report());
+    source_->qmp();
+    target_->qmp();
+  }
+
+  static void SetCapability(Qemu& qemu, const char* name) {
+    qemu.qmp().Execute("migrate-set-capabilities",
+                       {{"capabilities", {{{"capability", name}, {"state", true}}}}});
+  }
+
+  /// False when this machine has no userfaultfd for QEMU; `why_not_` says what QEMU says.
+  bool AllowPostCopy(Qemu& qemu) {
+    try {
+      SetCapability(qemu, "postcopy-ram");
+      return true;
+    } catch (const QmpError& error) {
+      why_not_ = "no post-copy here: " + error.desc() + "\n" + qemu.process().Stderr();
+      return false;
+    }
+  }
+
+  void Migrate() {
+    const std::string uri = "unix:" + (dir_ / "migration.sock").string();
+    target_->qmp().Execute("migrate-incoming", {{"uri", uri}});
+    source_->qmp().Execute("migrate", {{"uri", uri}});
+  }
+
+  std::string Status(Qemu& qemu) {
+    return qemu.qmp().Execute("query-migrate").value("status", "none");
+  }
+
+  void WaitForStatus(Qemu& qemu, const std::string& status) {
+    Deadline deadline(Milliseconds(20000));
+    while (Status(qemu) != status) {
+      ASSERT_FALSE(deadline.Passed()) << Status(qemu) << qemu.Report();
+      usleep(2000);
+    }
+  }
+
+  void WaitForLocked(uint64_t bytes) {
+    Deadline deadline(Milliseconds(10000));
+    while (Locked(*target_) != bytes && !deadline.Passed()) usleep(2000);
+    ASSERT_EQ(Locked(*target_), bytes);
+  }
+
+  /// Arguments whose ACPI tables need a bigger RAM block than the default.
+  std::vector<std::string> BigAcpiTables() {
+    WriteFile(dir_ / "table", std::string(60000, 'x'));
+    std::vector<std::string> arguments;
+    for (int i = 0; i < 3; ++i)
+      arguments.insert(arguments.end(), {"-acpitable", "sig=STX" + std::to_string(i) +
+                                                           ",data=" + (dir_ / "table").string()});
+    return arguments;
+  }
+
+  TempDir dir_{"migration"};
+  std::string why_not_;
+  std::optional<Qemu> source_, target_;
+};
+
+TEST_F(MemLockMigration, PostCopyRunsUnlockedAndEndsLocked) {
+  Start(Machine(""), Machine("on"));
+  if (!AllowPostCopy(*target_) || !AllowPostCopy(*source_)) GTEST_SKIP() << why_not_;
+  const uint64_t before = Locked(*target_);
+  EXPECT_GE(before, kRam);
+  SetCapability(*source_, "events");
+  source_->qtest().MemSet(kPatternAt, kPatternSize, 0xa5);
+  source_->qmp().Execute("migrate-set-parameters", {{"max-bandwidth", 1 << 20}});
+  Migrate();
+  WaitForStatus(*source_, "active");
+  WaitForLocked(0);
+  source_->qmp().Execute("migrate-start-postcopy");
+  source_->qmp().WaitEvent("MIGRATION", Qmp::kTimeout, [](const json& event) {
+    return event["data"]["status"] == "postcopy-active";
+  });
+  WaitForStatus(*source_, "completed");
+  WaitForStatus(*target_, "completed");
+  WaitForLocked(before);
+  ExpectGuestRamLockedAndOnlyIt(*target_);
+  EXPECT_EQ(target_->qtest().MemRead(kPatternAt, kPatternSize),
+            std::vector<uint8_t>(kPatternSize, 0xa5));
+}
+
+TEST_F(MemLockMigration, PreCopyThatEndsBeforePostCopyEndsLocked) {
+  Start(Machine(""), Machine("on"));
+  if (!AllowPostCopy(*target_) || !AllowPostCopy(*source_)) GTEST_SKIP() << why_not_;
+  const uint64_t before = Locked(*target_);
+  Migrate();
+  WaitForStatus(*source_, "completed");
+  WaitForStatus(*target_, "completed");
+  WaitForLocked(before);
+  ExpectGuestRamLockedAndOnlyIt(*target_);
+}
+
+TEST_F(MemLockMigration, ATargetThatOnlyAllowsPostCopyStaysLocked) {
+  Start(Machine(""), Machine("on"));
+  if (!AllowPostCopy(*target_)) GTEST_SKIP() << why_not_;
+  ExpectGuestRamLockedAndOnlyIt(*target_);
+  Migrate();
+  WaitForStatus(*source_, "completed");
+  WaitForStatus(*target_, "completed");
+  ExpectGuestRamLockedAndOnlyIt(*target_);
+}
+
+TEST_F(MemLockMigration, BlocksThatGrowAreLockedAsFarAsTheyAreUsed) {
+  Start(Machine("", BigAcpiTables()), Machine("on"));
+  const uint64_t small = RamBlockNamed(target_->qmp(), kTables).used;
+  Migrate();
+  WaitForStatus(*target_, "completed");
+  ASSERT_GT(RamBlockNamed(target_->qmp(), kTables).used, small);
+  ExpectGuestRamLockedAndOnlyIt(*target_);
+}
+
+TEST_F(MemLockMigration, BlocksThatShrinkAreUnlockedWhereTheyAreUnused) {
+  Start(Machine(""), Machine("on", BigAcpiTables()));
+  const uint64_t big = RamBlockNamed(target_->qmp(), kTables).used;
+  Migrate();
+  WaitForStatus(*target_, "completed");
+  ASSERT_LT(RamBlockNamed(target_->qmp(), kTables).used, big);
+  ExpectGuestRamLockedAndOnlyIt(*target_);
+}
+
+TEST_F(MemLockMigration, ABlockThatGrowsBeyondTheLimitFailsTheMigrationAndTheSourceGoesOn) {
+  MemLockLimit::SetUp();
+  if (IsSkipped()) return;
+  Start(SmallMachine("", BigAcpiTables()),
+        Limited(SmallMachine("on"), SmallMachineBlocks() + 64 * kKiB));
+  Migrate();
+  auto status = target_->process().Wait(Milliseconds(10000));
+  ASSERT_TRUE(status) << target_->Report();
+  EXPECT_EQ(status->code, 1);
+  const std::string err = target_->process().Stderr();
+  EXPECT_NE(err.find(std::string("guest memory block '") + kTables), std::string::npos) << err;
+  EXPECT_NE(err.find("RLIMIT_MEMLOCK is"), std::string::npos) << err;
+  WaitForStatus(*source_, "failed");
+  EXPECT_EQ(source_->qmp().Execute("query-status")["status"], "running");
+}
+
+}  // namespace
+}  // namespace stx

@@ -1,0 +1,55 @@
+// A vsock driver in the test (virtio 1.2 section 5.10): packets through the device's queues.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/guest_heap.h"
+#include "harness/pci.h"
+#include "harness/virtio_pci.h"
+#include "harness/vsock_packet.h"
+
+namespace stx {
+
+struct VsockPacket {
+  VsockHeader header;
+  std::string payload;
+};
+
+class VsockDriver {
+ public:
+  static constexpr uint16_t kDeviceType = 19;
+  static constexpr uint32_t kMaxReceive = 4096;  ///< payload bytes of a receive buffer, as Linux
+
+  /// Starts the device anew with `features`, its queues on `heap`, and gives it receive buffers.
+  VsockDriver(VirtioPciDevice& device, GuestHeap& heap, uint64_t cid, uint64_t features = 0);
+
+  /// Sends and waits until the device has taken it. CIDs and `len` are filled in where they are 0.
+  void Send(VsockHeader header, const std::string& payload = {});
+  /// Has the device take a chain of these parts, however wrong.
+  void SendRaw(const std::vector<std::string>& parts);
+  /// The same without waiting; one at a time.
+  void Post(const std::vector<std::string>& parts);
+  /// The next packet, its buffer given to the device again; none when none came in time.
+  std::optional<VsockPacket> Receive(Milliseconds timeout = Milliseconds(5000));
+
+  VirtioPciDevice& device() { return device_; }
+  Virtqueue& rx() { return rx_; }
+  Virtqueue& tx() { return tx_; }
+  GuestHeap& heap() { return heap_; }
+
+ private:
+  void GiveBuffer(uint64_t address);
+
+  VirtioPciDevice& device_;
+  GuestHeap& heap_;
+  const uint64_t cid_;
+  const uint64_t agreed_;  // features; comes before the queues
+  Virtqueue rx_, tx_, events_;
+  const uint64_t send_buffer_;
+  std::map<uint16_t, uint64_t> receive_buffers_;  // by head
+};
+
+}  // namespace stx
