@@ -27,8 +27,6 @@ class PciDevice {
   uint8_t slot() const { return devfn_ >> 3; }
   uint8_t function() const { return devfn_ & 7; }
   QTest& qtest() const { return *qtest_; }
-  /// The same function of the machine that the guest was migrated to.
-  void MoveTo(QTest& qtest) { qtest_ = &qtest; }
 
   uint8_t ReadB(uint8_t offset) const;
   uint16_t ReadW(uint8_t offset) const;

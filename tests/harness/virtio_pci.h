@@ -48,22 +48,15 @@ class VirtioPciDevice {
   /// Reads and so clears the ISR status: bit 0 a queue, bit 1 the configuration.
   uint8_t Isr();
 
-  uint8_t ConfigB(uint32_t offset) { return qtest_->ReadB(device_config_ + offset); }
-  uint16_t ConfigW(uint32_t offset) { return qtest_->ReadW(device_config_ + offset); }
-  uint32_t ConfigL(uint32_t offset) { return qtest_->ReadL(device_config_ + offset); }
-  uint64_t ConfigQ(uint32_t offset) { return qtest_->ReadQ(device_config_ + offset); }
-
-  /// Goes on with the same device in the machine that the guest was migrated to; its queues move on
-  /// their own.
-  void MoveTo(QTest& qtest) {
-    qtest_ = &qtest;
-    pci_.MoveTo(qtest);
-  }
+  uint8_t ConfigB(uint32_t offset) { return qtest_.ReadB(device_config_ + offset); }
+  uint16_t ConfigW(uint32_t offset) { return qtest_.ReadW(device_config_ + offset); }
+  uint32_t ConfigL(uint32_t offset) { return qtest_.ReadL(device_config_ + offset); }
+  uint64_t ConfigQ(uint32_t offset) { return qtest_.ReadQ(device_config_ + offset); }
 
   const PciDevice& pci() const { return pci_; }
 
  private:
-  QTest* qtest_;
+  QTest& qtest_;
   PciDevice pci_;
   std::vector<uint64_t> bars_;
   // Guest-physical addresses of the structures; 0: the device has none.

@@ -41,7 +41,7 @@ uint16_t Virtqueue::Add(const std::vector<VirtqueueBuffer>& chain) {
 }
 
 std::optional<Virtqueue::Used> Virtqueue::Take() {
-  if (!HasUsed()) return std::nullopt;
+  if (qtest_->ReadW(used_ + 2) == used_index_) return std::nullopt;
   const uint64_t at = used_ + 4 + 8ULL * (used_index_++ % size_);
   return Used{static_cast<uint16_t>(qtest_->ReadL(at)), qtest_->ReadL(at + 4)};
 }

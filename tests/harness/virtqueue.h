@@ -24,9 +24,6 @@ class Virtqueue {
   /// its own, so that their addresses differ in more than an offset.
   Virtqueue(QTest& qtest, GuestHeap& heap, uint16_t size);
 
-  /// Goes on with the same rings in the machine that the guest was migrated to.
-  void MoveTo(QTest& qtest) { qtest_ = &qtest; }
-
   uint16_t size() const { return size_; }
   uint64_t descriptors() const { return descriptors_; }
   uint64_t available() const { return available_; }
@@ -40,12 +37,13 @@ class Virtqueue {
     uint16_t head;
     uint32_t written;
   };
-  /// Whether the device gave a chain back that was not taken yet.
-  bool HasUsed() const { return qtest_->ReadW(used_ + 2) != used_index_; }
   /// The next chain that the device gave back, if any.
   std::optional<Used> Take();
   /// Waits for it; throws when it did not come before the deadline.
   Used Wait(const Deadline& deadline);
+
+  /// Goes on in another QEMU, to which the guest was migrated.
+  void MoveTo(QTest& qtest) { qtest_ = &qtest; }
 
  private:
   QTest* qtest_;

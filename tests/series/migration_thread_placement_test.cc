@@ -31,6 +31,9 @@ bool IsSender(const std::string& name) {
 
 const std::vector<std::string> kSandbox = {"-sandbox", "on,resourcecontrol=deny"};
 
+/// False for a QEMU built without seccomp, which refuses the option.
+bool HasSandbox() { return RunQemu({"-sandbox", "off", "-version"}).status.Success(); }
+
 /// Runs in the child: no right to real-time scheduling, as on a host that grants QEMU none.
 bool DropRealTime() {
   constexpr int kCapSysNice = 23;
@@ -206,6 +209,7 @@ TEST_F(MigrationThreadPlacement, ARefusedPriorityIsReportedAndTheMigrationGoesOn
 
 // A refused attempt would be reported: so no report means that nothing was attempted.
 TEST_F(MigrationThreadPlacement, NothingIsAttemptedWhenNothingWasAsked) {
+  if (!HasSandbox()) GTEST_SKIP() << "this QEMU is built without seccomp";
   Start(kSandbox, DropRealTime);
   Begin(2);
   ExpectPlaced({"live_migration", "multifdsend_0", "multifdsend_1"}, own_cpus_, 0);
@@ -225,6 +229,7 @@ TEST_F(MigrationThreadPlacement, ThePlacementCanBeTakenBack) {
 }
 
 TEST_F(MigrationThreadPlacement, TheSandboxRefusesAPlacementAndTheMigrationGoesOn) {
+  if (!HasSandbox()) GTEST_SKIP() << "this QEMU is built without seccomp";
   Start(kSandbox);
   Set({{"thread-cpus", LastCpu()}, {"thread-priority", 10}});
   Begin(2);
@@ -260,6 +265,7 @@ class MigrationThreadContext : public MigrationThreadPlacement {
 };
 
 TEST_F(MigrationThreadContext, GivesItsPlacementUnderTheSandbox) {
+  if (!HasSandbox()) GTEST_SKIP() << "this QEMU is built without seccomp";
   StartSandboxed();
   Set({{"thread-context", "mig"}});
   Begin(2);
@@ -270,6 +276,7 @@ TEST_F(MigrationThreadContext, GivesItsPlacementUnderTheSandbox) {
 // Everybody but that object: another context, the same context once the filter is on, and the
 // sending threads themselves.
 TEST_F(MigrationThreadContext, TheSandboxStillDeniesBothCallsToEverybody) {
+  if (!HasSandbox()) GTEST_SKIP() << "this QEMU is built without seccomp";
   StartSandboxed();
   auto denied = [&](const char* what, const char* command, const json& arguments) {
     try {

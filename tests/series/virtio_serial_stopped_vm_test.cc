@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <map>
 #include <optional>
 #include <thread>
 
@@ -20,14 +19,13 @@
 namespace stx {
 namespace {
 
-constexpr unsigned kSlot = 5;
+constexpr uint8_t kSlot = 5;
 constexpr uint16_t kQueueSize = 4;
-constexpr uint64_t kMultiport = 1u << 1;  // VIRTIO_CONSOLE_F_MULTIPORT
+constexpr int kMultiport = 1;  // VIRTIO_CONSOLE_F_MULTIPORT
 constexpr uint16_t kPortIn = 4, kPortOut = 5, kControlIn = 2, kControlOut = 3;  // of port 1
 constexpr uint16_t kDeviceReady = 0, kPortReady = 3, kPortOpen = 6;  // virtio 1.2, 5.3.6.2
-constexpr uint64_t kControlOutBuffer = 0x1f0000, kControlInBuffers = 0x1e0000,
-                   kInBuffers = 0x200000, kOutBuffer = 0x300000;
-constexpr uint32_t kInBufferSize = 4096, kControlInSize = 64;
+constexpr uint64_t kHeap = 0x100000, kHeapSize = 0x200000, kOutBuffer = 0x300000;
+constexpr uint32_t kInBufferSize = 4096;
 constexpr Milliseconds kTimeout{10000};
 
 /// One machine; `port` is the socket of its virtserialport.
@@ -76,15 +74,18 @@ std::string ReadUntilQuiet(int fd, Milliseconds quiet, size_t size) {
 class VirtioSerialStoppedVm : public testing::Test {
  protected:
   void SetUp() override {
-    PciBus bus(source_.qemu->qtest());
-    driver_.emplace(bus, bus.At(kSlot));
-    driver_->Negotiate(kMultiport);
-    for (uint16_t index : {kControlIn, kControlOut, kPortIn, kPortOut})
-      queues_.emplace(index, driver_->SetUpQueue(index, heap_, kQueueSize));
-    driver_->SetDriverOk();
+    OpenDevice();
+    device_->Negotiate(virtio::Bit(kMultiport));
+    GuestHeap heap(kHeap, kHeapSize);
+    control_in_ = device_->SetUpQueue(kControlIn, heap, kQueueSize);
+    control_out_ = device_->SetUpQueue(kControlOut, heap, kQueueSize);
+    in_ = device_->SetUpQueue(kPortIn, heap, kQueueSize);
+    out_ = device_->SetUpQueue(kPortOut, heap, kQueueSize);
+    device_->SetDriverOk();
+    control_buffer_ = heap.Allocate(kInBufferSize);
     for (uint16_t i = 0; i < kQueueSize; ++i) {
-      Offer(kControlIn, {kControlInBuffers + i * kControlInSize, kControlInSize, true});
-      Offer(kPortIn, {kInBuffers + i * kInBufferSize, kInBufferSize, true});
+      Offer(*control_in_, kControlIn, control_buffer_, kInBufferSize, true);
+      OfferIn(heap.Allocate(kInBufferSize));
     }
     Control(0, kDeviceReady);
     Control(1, kPortReady);
@@ -99,11 +100,20 @@ class VirtioSerialStoppedVm : public testing::Test {
     RecycleControl();
   }
 
-  Virtqueue& Queue(uint16_t index) { return queues_.at(index); }
+  /// The device in the machine in which the guest is.
+  void OpenDevice() {
+    PciBus bus(qtest());
+    device_.emplace(bus, bus.At(kSlot));
+  }
 
-  void Offer(uint16_t index, const VirtqueueBuffer& buffer) {
-    Queue(index).Add({buffer});
-    driver_->Notify(index);
+  uint16_t Offer(Virtqueue& queue, uint16_t index, uint64_t address, size_t size, bool writable) {
+    uint16_t head = queue.Add({{address, static_cast<uint32_t>(size), writable}});
+    device_->Notify(index);
+    return head;
+  }
+
+  void OfferIn(uint64_t buffer) {
+    in_buffers_[Offer(*in_, kPortIn, buffer, kInBufferSize, true)] = buffer;
   }
 
   void Control(uint32_t port, uint16_t event) {
@@ -111,31 +121,31 @@ class VirtioSerialStoppedVm : public testing::Test {
       uint32_t port;
       uint16_t event, value;
     } message{port, event, 1};
-    qtest().MemWrite(kControlOutBuffer, &message, sizeof(message));
-    Offer(kControlOut, {kControlOutBuffer, sizeof(message), false});
+    qtest().MemWrite(kOutBuffer, &message, sizeof(message));
+    Offer(*control_out_, kControlOut, kOutBuffer, sizeof(message), false);
+    control_out_->Wait(Deadline(kTimeout));
     RecycleControl();
   }
 
   /// Gives used control buffers back to the device.
   void RecycleControl() {
-    while (Queue(kControlOut).Take()) {
-    }
-    // Chains of one descriptor that come back in order: the head tells which buffer it is.
-    while (auto used = Queue(kControlIn).Take())
-      Offer(kControlIn, {kControlInBuffers + used->head * kControlInSize, kControlInSize, true});
+    while (control_in_->Take())
+      Offer(*control_in_, kControlIn, control_buffer_, kInBufferSize, true);
   }
 
   /// What arrived in the port's buffers, in order, at least `size` bytes unless time runs out.
   std::string Received(size_t size) {
     std::string text;
     for (Deadline deadline(kTimeout); text.size() < size && !deadline.Passed();) {
-      while (auto used = Queue(kPortIn).Take()) {
-        const uint64_t buffer = kInBuffers + used->head * kInBufferSize;
-        auto bytes = qtest().MemRead(buffer, used->written);
-        text.append(bytes.begin(), bytes.end());
-        Offer(kPortIn, {buffer, kInBufferSize, true});
+      auto used = in_->Take();
+      if (!used) {
+        std::this_thread::sleep_for(Milliseconds(2));
+        continue;
       }
-      if (text.size() < size) std::this_thread::sleep_for(Milliseconds(2));
+      uint64_t buffer = in_buffers_[used->head];
+      auto bytes = qtest().MemRead(buffer, used->written);
+      text.append(bytes.begin(), bytes.end());
+      OfferIn(buffer);
     }
     return text;
   }
@@ -155,9 +165,9 @@ class VirtioSerialStoppedVm : public testing::Test {
     target_.qmp().WaitEvent("MIGRATION", kTimeout,
                             [](const json& e) { return e["data"]["status"] == "completed"; });
     ASSERT_EQ(target_.qmp().Execute("query-status")["status"], "paused");
-    driver_->MoveTo(target_.qemu->qtest());
-    for (auto& [index, queue] : queues_) queue.MoveTo(target_.qemu->qtest());
     moved_ = true;
+    OpenDevice();
+    for (auto* queue : {&control_in_, &control_out_, &in_, &out_}) (*queue)->MoveTo(qtest());
   }
 
   /// Several turns of the target's main loop, so that a waiting chardev byte would be taken.
@@ -175,9 +185,10 @@ class VirtioSerialStoppedVm : public testing::Test {
   }
 
   Machine source_{false}, target_{true};
-  GuestHeap heap_{0x110000, 0x40000};
-  std::optional<VirtioPciDevice> driver_;
-  std::map<uint16_t, Virtqueue> queues_;
+  std::optional<VirtioPciDevice> device_;
+  std::optional<Virtqueue> control_in_, control_out_, in_, out_;
+  uint64_t control_buffer_ = 0;           // the test does not read control messages
+  uint64_t in_buffers_[kQueueSize] = {};  // by the head of their chain
   UniqueFd source_client_;
   std::string head_, tail_;
   bool moved_ = false;
@@ -191,12 +202,12 @@ TEST_F(VirtioSerialStoppedVm, DataSentToAPausedTargetArrivesWhenItRuns) {
   MoveToTarget();
   WriteAll(client.get(), "early");
   TurnMainLoop(target_);
-  EXPECT_FALSE(Queue(kPortIn).HasUsed()) << "a guest that does not run got data";
+  ASSERT_FALSE(in_->Take()) << "a guest that does not run got data";
   target_.qmp().Execute("cont");
   EXPECT_EQ(Received(5), "early");
   WriteAll(client.get(), "late");
   EXPECT_EQ(Received(4), "late");
-  EXPECT_EQ(driver_->Status() & virtio::kNeedsReset, 0);
+  EXPECT_EQ(device_->Status() & virtio::kNeedsReset, 0);
 }
 
 TEST_F(VirtioSerialStoppedVm, AClientMayConnectWhileTheQueuesAreLoaded) {
@@ -209,7 +220,7 @@ TEST_F(VirtioSerialStoppedVm, AClientMayConnectWhileTheQueuesAreLoaded) {
   TurnMainLoop(target_);
   stream.Finish(tail_);
   MoveToTarget();
-  EXPECT_EQ(driver_->Status() & virtio::kNeedsReset, 0) << "the device broke before the guest ran";
+  ASSERT_EQ(device_->Status() & virtio::kNeedsReset, 0) << "the device broke before the guest ran";
   target_.qmp().Execute("cont");
   EXPECT_EQ(Received(5), "early");
 }
@@ -238,8 +249,8 @@ TEST_F(VirtioSerialStoppedVm, AnElementBegunByTheSourceIsContinuedAtTheTarget) {
   const std::string warm_up(3 * kQueueSize, 'w');
   qtest().MemWrite(kOutBuffer, warm_up.data(), warm_up.size());
   for (size_t i = 0; i < warm_up.size(); ++i) {
-    Offer(kPortOut, {kOutBuffer, 1, false});
-    ASSERT_TRUE(Queue(kPortOut).Take());
+    Offer(*out_, kPortOut, kOutBuffer, 1, false);
+    ASSERT_TRUE(out_->Take());
   }
   ASSERT_EQ(ReadUntilQuiet(source_client_.get(), Milliseconds(1000), warm_up.size()), warm_up);
 
@@ -247,9 +258,9 @@ TEST_F(VirtioSerialStoppedVm, AnElementBegunByTheSourceIsContinuedAtTheTarget) {
   std::string message(1 << 20, 0);
   for (size_t i = 0; i < message.size(); ++i) message[i] = static_cast<char>(i * 7 + (i >> 12));
   qtest().MemWrite(kOutBuffer, message.data(), message.size());
-  Offer(kPortOut, {kOutBuffer, static_cast<uint32_t>(message.size()), false});
+  Offer(*out_, kPortOut, kOutBuffer, message.size(), false);
   TurnMainLoop(source_);
-  ASSERT_FALSE(Queue(kPortOut).HasUsed());
+  ASSERT_FALSE(out_->Take());
   Migrate();
   SetMigrationCapability(target_.qmp(), "events");
   UniqueFd client = target_.Connect();
@@ -259,7 +270,7 @@ TEST_F(VirtioSerialStoppedVm, AnElementBegunByTheSourceIsContinuedAtTheTarget) {
   TurnMainLoop(target_);
   stream.Finish(tail_);
   MoveToTarget();
-  EXPECT_EQ(driver_->Status() & virtio::kNeedsReset, 0) << "the device broke before the guest ran";
+  EXPECT_EQ(device_->Status() & virtio::kNeedsReset, 0) << "the device broke before the guest ran";
   EXPECT_FALSE(WaitFor(client.get(), POLLIN, Deadline(Milliseconds(100))))
       << "the port sent while the guest did not run";
   target_.qmp().Execute("cont");
@@ -269,9 +280,8 @@ TEST_F(VirtioSerialStoppedVm, AnElementBegunByTheSourceIsContinuedAtTheTarget) {
   std::string at_target = ReadUntilQuiet(client.get(), kTimeout, message.size() - at_source.size());
   EXPECT_EQ(at_source.size() + at_target.size(), message.size());
   EXPECT_TRUE(at_source + at_target == message) << "bytes lost, doubled or out of order";
-  for (Deadline deadline(Milliseconds(2000)); !Queue(kPortOut).HasUsed() && !deadline.Passed();)
-    std::this_thread::sleep_for(Milliseconds(2));
-  EXPECT_TRUE(Queue(kPortOut).Take()) << "the guest never gets its buffer back";
+  EXPECT_NO_THROW(out_->Wait(Deadline(Milliseconds(2000))))
+      << "the guest never gets its buffer back";
 }
 
 }  // namespace
