@@ -46,8 +46,8 @@ std::vector<std::string> PodCommand::Arguments() const {
   auto add = [&](std::initializer_list<std::string> more) { args.insert(args.end(), more); };
   add({"-name", "sandbox-" + id});
   add({"-machine", q35 ? "q35,accel=" + accel + ",nvdimm=on" : "microvm,accel=" + accel});
-  // Not Kata's: 7.2's virtio-mmio is legacy unless told otherwise, and libvhost-user, on which the C
-  // virtiofsd and our vsock stand, ends when a driver does not agree to virtio 1.
+  // Not Kata's: 7.2's virtio-mmio is legacy unless told otherwise, and libvhost-user, on which the
+  // C virtiofsd and our vsock stand, ends when a driver does not agree to virtio 1.
   if (!q35) add({"-global", "virtio-mmio.force-legacy=false"});
   add({"-cpu", kvm ? "host,pmu=off" : "max"});
   add({"-m", memory + ",slots=10,maxmem=" + Number(host_mib + 1024) + "M"});

@@ -17,6 +17,7 @@ using json = nlohmann::json;
 /// One test() of our meson.build files.
 struct Program {
   std::string name;
+  std::string profile = "host";  ///< of its test(): which of our builds it judges
   fs::path path;
   std::vector<std::string> environment;
   Milliseconds timeout;
@@ -25,12 +26,14 @@ struct Program {
 std::vector<Program> ReadPrograms(const fs::path& build) {
   std::vector<Program> programs;
   for (const json& test : json::parse(ReadFile(build / "meson-info/intro-tests.json"))) {
-    Program program{test["name"],
-                    test["cmd"].at(0).get<std::string>(),
-                    {},
-                    Milliseconds(1000 * test["timeout"].get<long>())};
-    for (const auto& [name, value] : test["env"].items())
+    Program program;
+    program.name = test["name"];
+    program.path = test["cmd"].at(0).get<std::string>();
+    program.timeout = Milliseconds(1000 * test["timeout"].get<long>());
+    for (const auto& [name, value] : test["env"].items()) {
+      if (name == "PROFILE") program.profile = value;
       program.environment.push_back(name + "=" + value.get<std::string>());
+    }
     programs.push_back(std::move(program));
   }
   return programs;
@@ -50,14 +53,14 @@ int Main(int argc, char** argv) {
   std::vector<std::string> reasons;
   for (Program& program : ReadPrograms(build / "tests")) {
     if (program.name.find(only.string()) == std::string::npos) continue;
-    // The host build has every machine and device that ours has; the pod tests take the kata build.
     auto& environment = program.environment;
-    environment.push_back("QEMU=" +
-                          (qemu.empty() ? build / "host/qemu-system-x86_64" : qemu).string());
-    environment.push_back("QEMU_KATA=" +
-                          (qemu.empty() ? build / "kata/qemu-system-x86_64" : qemu).string());
-    environment.push_back("QEMU_DPDK=" + (build / "dpdk/qemu-system-x86_64").string());
-    environment.push_back("STX_BUILD=" + build.string());
+    auto binary = [&](const std::string& profile) {
+      return (qemu.empty() ? build / profile / "qemu-system-x86_64" : qemu).string();
+    };
+    environment.push_back("QEMU=" + binary(program.profile));
+    if (qemu.empty()) environment.push_back("QEMU_DPDK=" + binary("dpdk"));
+    environment.push_back("GUEST=" + (build / "guest").string());
+    environment.push_back("VIRTIOFSD=" + (build / "tools/tools/virtiofsd/virtiofsd").string());
     GtestResult result = RunGtest(program.path, environment, program.timeout);
     std::printf("%s: %d passed, %d failed, %d skipped (%.1f s)\n", program.name.c_str(),
                 result.Count(Verdict::kPassed), result.Count(Verdict::kFailed),

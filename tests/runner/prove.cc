@@ -52,9 +52,10 @@ fs::path ProgramOf(const fs::path& build, const std::string& file) {
 
 std::vector<std::string> Environment(const fs::path& build, const std::string& profile,
                                      const std::string& dpdk_profile) {
-  return {"QEMU=" + (build / profile / "qemu-system-x86_64").string(),
-          "QEMU_DPDK=" + (build / dpdk_profile / "qemu-system-x86_64").string(),
-          "STX_BUILD=" + build.string()};
+  return {
+      "QEMU=" + (build / profile / "qemu-system-x86_64").string(),
+      "QEMU_DPDK=" + (build / dpdk_profile / "qemu-system-x86_64").string(),
+  };
 }
 
 /// True when every test of the patch fails on plain and passes on ours; prints its lines.

@@ -33,7 +33,6 @@ namespace {
     execl("/bin/sh", "-sh", nullptr);
     Log("there is no /bin/sh for guestd.shell");
   }
-  sleep(2);  // respawned for ever, but not busily
   _exit(1);
 }
 
@@ -45,8 +44,8 @@ namespace {
     if (want_shell && shell < 0 && (shell = fork()) == 0) RunShell();
     pid_t ended = wait(nullptr);
     if (ended == server) server = -1;
-    if (ended == shell) shell = -1;
-    if (ended < 0) sleep(1);  // fork failed; try again
+    if (ended == shell) AnswerRequest({{"op", "poweroff"}}).after();  // `exit` ends the guest, as on a machine's only terminal
+    if (ended < 0) sleep(1);         // fork failed; try again
   }
 }
 
