@@ -137,9 +137,8 @@ int Main(int argc, char** argv) {
   summary.Fact("QMP ready", std::to_string(pod.to_qmp().count()) + " ms");
   summary.Fact("guest up", std::to_string(pod.to_guest().count()) + " ms");
   std::fflush(stdout);
-  if (shell) JoinConsole(pod.console());
-
-  if (pod.qemu().process().Running()) pod.agent().PowerOff();
+  const bool ended = shell && JoinConsole(pod.console());
+  if (!ended) pod.agent().PowerOff();
   auto status = pod.qemu().process().Wait(Milliseconds(30000));
   summary.Check("power off", status && status->Success() ? ""
                              : status                    ? status->ToString()

@@ -32,7 +32,7 @@ class RawTerminal {
 
 }  // namespace
 
-void JoinConsole(const std::filesystem::path& console) {
+bool JoinConsole(const std::filesystem::path& console) {
   UniqueFd guest = ConnectUnix(console, Deadline(Milliseconds(5000)));
   RawTerminal raw;
   WriteAll(guest.get(), "\n");  // the prompt was printed before anybody listened
@@ -41,17 +41,21 @@ void JoinConsole(const std::filesystem::path& console) {
   while (poll(fds, 2, -1) > 0) {
     if (fds[1].revents) {
       ssize_t n = read(guest.get(), buffer, sizeof(buffer));
-      if (n <= 0) return;
+      if (n <= 0) return true;
       WriteAll(STDOUT_FILENO, {buffer, static_cast<size_t>(n)});
     }
     if (fds[0].revents) {
       ssize_t n = read(STDIN_FILENO, buffer, sizeof(buffer));
       std::string_view typed(buffer, n > 0 ? static_cast<size_t>(n) : 0);
       WriteAll(guest.get(), typed.substr(0, typed.find(kEscape)));
-      if (typed.find(kEscape) != std::string_view::npos) return;
-      if (n <= 0) fds[0].fd = -1;  // a script ended: the guest's output goes on to its end
+      if (typed.find(kEscape) != std::string_view::npos) return false;
+      if (n <= 0) {
+        WriteAll(guest.get(), "\x04");
+        fds[0].fd = -1;  // the guest's output goes on to its end
+      }
     }
   }
+  return false;
 }
 
 }  // namespace stx

@@ -5,8 +5,8 @@
 
 namespace stx {
 
-/// Copies between stdin/stdout and the console until either side ends or Ctrl-] is typed. A
-/// terminal is in raw mode meanwhile.
-void JoinConsole(const std::filesystem::path& console);
+/// Copies between stdin/stdout and the console until the guest ends (true) or Ctrl-] is typed
+/// (false). A terminal is in raw mode meanwhile; a script's end is told to the guest as Ctrl-D.
+bool JoinConsole(const std::filesystem::path& console);
 
 }  // namespace stx
