@@ -26,7 +26,12 @@ stamp() { printf '%s\n' "$2" >"$1.new" && mv "$1.new" "$1"; }
 hash_of() { sha256sum | cut -c1-16; }
 
 # quietly COMMAND...: runs it; when it fails, $said is the end of what it said. In memory: the disk may be full.
-quietly() { said=$("$@" 2>&1 | tail -n 40); }
+quietly() {
+  said=$("$@" 2>&1 | tail -n 40) && return
+  [ "$(df --output=avail -k "$root" | tail -n1)" -gt 16384 ] || said="No space left on device (below 16 MiB)
+$said"
+  return 1
+}
 # The lines of $said that say why.
 why() { printf '%s\n' "$said" | grep -m3 -E '^E:|No space left' || printf '%s\n' "$said" | tail -n3; }
 

@@ -28,7 +28,7 @@ class Archive {
   /// apt goes on only if the archive is signed; this one is not, but marked as trusted.
   void SetTrusted(bool trusted);
 
-  static constexpr int kSources = 150;
+  static constexpr int kSources = 60;
   static constexpr size_t kBigBytes = 8 << 20;
 
  private:

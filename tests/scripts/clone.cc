@@ -40,7 +40,7 @@ void Clone::WritePatch(const std::string& name, const std::vector<Edit>& edits) 
 void Clone::Reset() const {
   for (const char* made : {"build", "cache", "qemu-7.2/plain", "qemu-7.2/tree"})
     fs::remove_all(path() / made);
-  for (const char* made : {"qemu-7.2/plain.stamp", "qemu-7.2/tree.stamp"})
+  for (const char* made : {"qemu-7.2/plain.stamp", "qemu-7.2/tree.stamp", "qemu-7.2/tree.pending"})
     fs::remove(path() / made);
 }
 
