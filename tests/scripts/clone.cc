@@ -64,10 +64,16 @@ RunResult Clone::Step(const std::string& step, const std::vector<std::string>& a
 }
 
 bool Clone::StartAndKill(const std::string& step, Milliseconds after) const {
+  const auto end = Clock::now() + after;
+  return StartAndKill(step, [end] { return Clock::now() >= end; });
+}
+
+bool Clone::StartAndKill(const std::string& step, const std::function<bool()>& moment) const {
   SpawnOptions options = Environment();
   options.before_exec = [] { return setpgid(0, 0) == 0; };
   Process process(Command(step), options);
-  const bool ended = process.Wait(after).has_value();
+  bool ended = false;
+  while (!ended && !moment()) ended = process.Wait(Milliseconds(1)).has_value();
   if (!ended) kill(-process.pid(), SIGKILL);
   process.Wait(Milliseconds(5000));
   return !ended;

@@ -2,6 +2,7 @@
 // and profiles that a test writes.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ class Clone {
   /// Starts the step as a process group of its own, and kills that after `after`. False when the
   /// step had ended before.
   bool StartAndKill(const std::string& step, Milliseconds after) const;
+  /// The same, as soon as `moment` is true.
+  bool StartAndKill(const std::string& step, const std::function<bool()>& moment) const;
 
  private:
   const Archive& archive_;
