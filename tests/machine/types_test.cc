@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/elf.h"
+#include "harness/elf_facts.h"
 #include "harness/qemu.h"
 
 namespace stx {
@@ -103,7 +103,9 @@ TEST(KataTypes, EveryObjectMachineAcceleratorAndBackEndIsThere) {
 }
 
 TEST(KataTypes, PmemAndAllWaysOfAioAreThere) {
-  Qemu qemu({.args = {"-machine", "none", "-nodefaults", "-nographic"}});
+  QemuOptions options;
+  options.args = {"-machine", "none", "-nodefaults", "-nographic"};
+  Qemu qemu(std::move(options));
   // `pmem` exists only with libpmem, io_uring only with liburing.
   json properties =
       qemu.qmp().Execute("qom-list-properties", {{"typename", "memory-backend-file"}});

@@ -1,4 +1,4 @@
-#include "harness/elf.h"
+#include "harness/elf_facts.h"
 
 #include <elf.h>
 
