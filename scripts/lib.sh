@@ -25,6 +25,11 @@ fresh() { [ -f "$1" ] && [ "$(<"$1")" = "$2" ]; }
 stamp() { printf '%s\n' "$2" >"$1.new" && mv "$1.new" "$1"; }
 hash_of() { sha256sum | cut -c1-16; }
 
+# quietly COMMAND...: runs it; when it fails, $said is the end of what it said. In memory: the disk may be full.
+quietly() { said=$("$@" 2>&1 | tail -n 40); }
+# The lines of $said that say why.
+why() { printf '%s\n' "$said" | grep -m3 -E '^E:|No space left' || printf '%s\n' "$said" | tail -n3; }
+
 # base_value KEY: a value of base.toml's [base]; base_artifacts: "name sha256" lines.
 base_value() { sed -n "s/^$1 = \"\(.*\)\"$/\1/p" "$root/qemu-7.2/base.toml" | head -n1; }
 base_artifacts() {
@@ -35,7 +40,9 @@ base_artifacts() {
 # The apt of our own: lists, cache and sources under cache/apt, derived from the machine's sources with
 # deb-src added. The machine's own configuration is read (proxies, keys), never written.
 private_apt() {
-  local apt=$cache/apt
+  local apt=$cache/apt list parts
+  eval "$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
+  lock apt
   apt_options=(-q -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$apt/sources"
     -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=
     -o APT::Update::Error-Mode=any)
@@ -45,12 +52,12 @@ private_apt() {
   : >"$apt/sources/machine.list.new"
   : >"$apt/sources/machine.sources.new"
   local file
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+  for file in "$list" "$parts"/*.list; do
     [ -f "$file" ] || continue
     sed -nE "s/^deb[[:space:]]+((\[[^]]*\][[:space:]]+)?[^[:space:]]+[[:space:]]+$codename.*)/deb \1\ndeb-src \1/p" \
       "$file" >>"$apt/sources/machine.list.new"
   done
-  for file in /etc/apt/sources.list.d/*.sources; do
+  for file in "$parts"/*.sources; do
     [ -f "$file" ] || continue
     awk -v RS= -v ORS='\n\n' "/(^|\n)Suites:[ \t]*$codename/ && !/(^|\n)Enabled:[ \t]*no/ {
       sub(/(^|\n)Types:[^\n]*/, \"\nTypes: deb deb-src\"); print }" "$file" >>"$apt/sources/machine.sources.new"
@@ -58,9 +65,7 @@ private_apt() {
   mv "$apt/sources/machine.list.new" "$apt/sources/machine.list"
   mv "$apt/sources/machine.sources.new" "$apt/sources/machine.sources"
   say "reading the archive's package lists"
-  local log=$apt/update.log
-  if ! apt-get "${apt_options[@]}" update >"$log" 2>&1; then
-    sed -n 's/^[EW]: /  /p' "$log" | head -n3 >&2
-    die "no network, or the Debian archive cannot be reached (above: what apt says)"
-  fi
+  quietly apt-get "${apt_options[@]}" update ||
+    die "no network, or the Debian archive cannot be reached. apt says:
+$(why)"
 }

@@ -1,0 +1,100 @@
+// Profiles that cannot be read, and binaries that are no QEMU of ours.
+#include <gtest/gtest.h>
+
+#include "scripts/clone.h"
+
+namespace stx {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// build ends with 1 and the sentence before it has made anything.
+void ExpectRefused(const Clone& clone, const std::vector<std::string>& profiles,
+                   const std::string& sentence) {
+  RunResult result = clone.Step("build", profiles);
+  EXPECT_EQ(result.status.code, 1);
+  EXPECT_NE(result.err.find(sentence), std::string::npos) << result.err;
+  EXPECT_FALSE(fs::exists(clone / "cache"));
+  EXPECT_FALSE(fs::exists(clone / "build/small"));
+}
+
+TEST(Profile, UnknownOneIsNamedWithThoseThatAre) {
+  Clone clone;
+  ExpectRefused(clone, {"small", "nosuch"}, "there is no profile nosuch (have: small/)");
+  ExpectRefused(clone, {}, "which profile? (have: small/)");
+  WriteFile(clone / "meson-overrides/small/configure", "@include nosuch\n");
+  ExpectRefused(clone, {"small"}, "there is no profile nosuch");
+}
+
+TEST(Profile, ALineThatCannotBeReadIsShown) {
+  Clone clone;
+  const fs::path file = clone / "meson-overrides/small/configure";
+  for (const char* bad : {"--enable-kvm\nenable-vnc\n--disable-gtk\n", "enable-vnc"}) {
+    WriteFile(file, bad);
+    ExpectRefused(clone, {"small"},
+                  "meson-overrides/small/configure: cannot read the line: enable-vnc");
+  }
+  WriteFile(file, "# good\n\n--enable-vnc");
+  RunResult result = clone.Step("build", {"small"});
+  ASSERT_TRUE(result.status.Success()) << result.err;
+  EXPECT_TRUE(fs::exists(clone / "build/small/qemu-system-x86_64"));
+}
+
+TEST(Profile, AConfigureThatFailsIsToldAndTriedAgain) {
+  Clone clone;
+  ASSERT_TRUE(clone.Step("tree").status.Success());
+  const fs::path configure = clone / "qemu-7.2/tree/configure";
+  const std::string good = ReadFile(configure);
+  WriteFile(configure, "#!/bin/sh\necho ERROR: no such feature; exit 1\n");
+  RunResult result = clone.Step("build", {"small"});
+  EXPECT_EQ(result.status.code, 1);
+  EXPECT_NE(result.err.find("ERROR: no such feature"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("profile small cannot be configured"), std::string::npos) << result.err;
+  WriteFile(configure, good);
+  result = clone.Step("build", {"small"});
+  EXPECT_TRUE(result.status.Success()) << result.err;
+}
+
+/// run --qemu `binary` ends with 1 and says `sentence` of it.
+void ExpectForeign(const fs::path& binary, const std::string& sentence) {
+  RunResult result =
+      Run({EnvOr("RUN", "run"), "--build", "/nonexistent", "--qemu", binary.string()},
+          Milliseconds(20000));
+  EXPECT_EQ(result.status.code, 1);
+  EXPECT_EQ(result.out, "") << "no summary";
+  EXPECT_NE(result.err.find("--qemu " + binary.string() + ": " + sentence), std::string::npos)
+      << result.err;
+}
+
+TEST(QemuOption, AMissingOneIsNamed) { ExpectForeign("/nonexistent/qemu", "no such file"); }
+
+TEST(QemuOption, AForeignOneIsNamedWithTheReason) {
+  TempDir dir;
+  const std::string foreign = "not a QEMU for x86_64 machines: ";
+  ExpectForeign("/bin/true", foreign + "--version says 'true (GNU coreutils)");
+  ExpectForeign("/bin/false", foreign);
+  ExpectForeign(dir.path(), foreign + "cannot start");
+  const fs::path file = dir / "file";
+  WriteFile(file, "not a program\n");
+  ExpectForeign(file, foreign + "cannot start");
+  fs::permissions(file, fs::perms(0755));
+  ExpectForeign(file, foreign);
+  WriteFile(file, std::string("\x7f"
+                              "ELF\2\1\1\0cut short",
+                              20));
+  ExpectForeign(file, foreign);
+}
+
+TEST(QemuOption, AQemuForAnotherArchitectureIsForeign) {
+  TempDir dir;
+  const fs::path file = dir / "qemu-system-aarch64";
+  WriteFile(
+      file,
+      "#!/bin/sh\ncase $1 in\n--version) echo 'QEMU emulator version 7.2.22' ;;\n"
+      "*) printf 'Supported machines are:\\nvirt  QEMU 7.2 ARM Virtual Machine\\n' ;;\nesac\n");
+  fs::permissions(file, fs::perms(0755));
+  ExpectForeign(file, "not a QEMU for x86_64 machines: it has no machine q35");
+}
+
+}  // namespace
+}  // namespace stx
