@@ -6,18 +6,15 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "harness/load.h"
 #include "harness/os.h"
 
 namespace stx {
 namespace {
 
 template <typename T>
-T At(std::string_view file, uint64_t offset) {
-  if (offset > file.size() || file.size() - offset < sizeof(T))
-    throw std::runtime_error("truncated ELF file");
-  T value;
-  std::memcpy(&value, file.data() + offset, sizeof(T));
-  return value;
+T At(std::string_view bytes, uint64_t offset) {
+  return LoadAt<T>(bytes, offset, "the ELF file");
 }
 
 }  // namespace
