@@ -47,7 +47,10 @@ TEST(RunGtest, AProgramWithoutCasesIsBroken) {
 }
 
 TEST(RunGtest, AProgramThatDoesNotEndIsBroken) {
-  GtestResult result = RunGtest("/usr/bin/yes", {}, Milliseconds(50));
+  TempDir dir;
+  WriteFile(dir / "program", "#!/bin/sh\nexec sleep 60\n");
+  std::filesystem::permissions(dir / "program", std::filesystem::perms::owner_all);
+  GtestResult result = RunGtest(dir / "program", {}, Milliseconds(50));
   EXPECT_NE(result.broken.find("no end within"), std::string::npos);
 }
 

@@ -44,8 +44,9 @@ namespace {
     if (want_shell && shell < 0 && (shell = fork()) == 0) RunShell();
     pid_t ended = wait(nullptr);
     if (ended == server) server = -1;
-    if (ended == shell) AnswerRequest({{"op", "poweroff"}}).after();  // `exit` ends the guest, as on a machine's only terminal
-    if (ended < 0) sleep(1);         // fork failed; try again
+    // Its `exit` ends the guest, as on a machine's only terminal.
+    if (ended == shell) AnswerRequest({{"op", "poweroff"}}).after();
+    if (ended < 0) sleep(1);  // fork failed; try again
   }
 }
 

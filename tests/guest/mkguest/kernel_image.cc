@@ -9,6 +9,8 @@
 #include <memory>
 #include <stdexcept>
 
+#include "harness/load.h"
+
 namespace stx {
 
 namespace {
@@ -20,11 +22,7 @@ constexpr uint32_t kPhys32Entry = 18;
 
 template <typename T>
 T At(std::string_view bytes, uint64_t offset) {
-  if (offset > bytes.size() || sizeof(T) > bytes.size() - offset)
-    throw std::runtime_error("vmlinux is cut short");
-  T value;
-  std::memcpy(&value, bytes.data() + offset, sizeof(T));
-  return value;
+  return LoadAt<T>(bytes, offset, "vmlinux");
 }
 
 std::string Decompress(std::string_view payload) {

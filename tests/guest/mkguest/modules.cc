@@ -8,6 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "harness/load.h"
 #include "harness/os.h"
 
 namespace stx {
@@ -43,12 +44,8 @@ std::string Normal(std::string name) {
 }
 
 template <typename T>
-T At(std::string_view elf, uint64_t offset) {
-  if (offset > elf.size() || sizeof(T) > elf.size() - offset)
-    throw std::runtime_error("the module is cut short");
-  T value;
-  std::memcpy(&value, elf.data() + offset, sizeof(T));
-  return value;
+T At(std::string_view bytes, uint64_t offset) {
+  return LoadAt<T>(bytes, offset, "the module");
 }
 
 std::string_view Slice(std::string_view elf, const Elf64_Shdr& section) {

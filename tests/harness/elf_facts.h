@@ -1,0 +1,21 @@
+// What a linker made of a program, for its hardening (ELF gABI; the GNU extensions of the LSB).
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+
+namespace stx {
+
+struct ElfFacts {
+  bool position_independent = false;  ///< ET_DYN with an interpreter: PIE
+  bool relro = false;                 ///< PT_GNU_RELRO
+  bool bind_now = false;              ///< DF_BIND_NOW or DF_1_NOW: with relro, full RELRO
+  bool executable_stack = true;       ///< PT_GNU_STACK with PF_X, or no PT_GNU_STACK at all
+  std::set<std::string> imports;      ///< undefined dynamic symbols: __stack_chk_fail, __memcpy_chk
+};
+
+/// Throws when `path` is no 64-bit little-endian ELF file.
+ElfFacts ReadElfFacts(const std::filesystem::path& path);
+
+}  // namespace stx
