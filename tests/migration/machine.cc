@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <exception>
 #include <iostream>
 #include <sstream>
 #include <thread>
@@ -120,6 +121,9 @@ Machine::Machine(const std::filesystem::path& binary, const std::string& type,
 Machine::~Machine() {
   if (const std::string broken = vhost_.Broken(); !broken.empty())
     std::cerr << "the vhost-user back-end gave up: " << broken << "\n";
+  if (std::uncaught_exceptions())
+    std::cerr << "QEMU " << (qemu_->process().Running() ? "runs" : "has ended") << "; "
+              << qemu_->Report() << "\n";
 }
 
 void Machine::SendOnWire(const std::string& frame) {
