@@ -41,8 +41,7 @@ class Compat : public testing::TestWithParam<const char*> {
     EXPECT_EQ(json::diff(source.DeviceState(), target.DeviceState()).dump(), "[]");
     const uint32_t counted = target.Counter();
     EXPECT_EQ(counted, source.Counter());
-    target.qmp().Execute("cont");
-    guest.Attach(target);
+    guest.GoOn(target);
     guest.FinishInFlight(source.EndAndReadPort());
     guest.Talk();
     EXPECT_GT(target.Counter(), counted) << "the CPU does not go on";

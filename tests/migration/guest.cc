@@ -44,14 +44,20 @@ Guest::Guest(Machine& machine) {
     for (int i = 0; i < Ring::kSize; ++i) ring->Offer();
 }
 
+void Guest::GoOn(Machine& machine) {
+  Attach(machine);
+  for (size_t i = 0; i < rings_.size(); ++i)
+    rings_[i].MoveTo(*std::array{&net_, &vhost_, &serial_}[i / 2]->operator->());
+}
+
 void Guest::Attach(Machine& machine) {
   machine_ = &machine;
   PciBus bus(machine.qtest());
   net_.emplace(bus, bus.At(Machine::kNetSlot));
   vhost_.emplace(bus, bus.At(Machine::kVhostSlot));
   serial_.emplace(bus, bus.At(Machine::kSerialSlot));
-  for (size_t i = 0; i < rings_.size(); ++i)
-    rings_[i].MoveTo(*std::array{&net_, &vhost_, &serial_}[i / 2]->operator->());
+  // Not before the BARs are placed, as no CPU touches a device then.
+  machine.qmp().Execute("cont");
 }
 
 void Guest::Talk() {

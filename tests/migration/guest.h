@@ -70,10 +70,10 @@ class Ring {
 
 class Guest {
  public:
-  /// Starts the drivers.
+  /// Starts the machine and the drivers.
   explicit Guest(Machine& machine);
-  /// Goes on in `machine`, to which it was migrated.
-  void Attach(Machine& machine);
+  /// Goes on in `machine`, to which it was migrated, and starts that.
+  void GoOn(Machine& machine);
 
   /// Messages both ways on all devices, more of them than the rings have entries. Throws when one
   /// is not what was sent.
@@ -85,6 +85,7 @@ class Guest {
   void FinishInFlight(const std::string& at_source);
 
  private:
+  void Attach(Machine& machine);
   Ring& net_in() { return rings_[0]; }
   Ring& net_out() { return rings_[1]; }
   Ring& vhost_in() { return rings_[2]; }

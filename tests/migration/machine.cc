@@ -77,7 +77,7 @@ Machine::Machine(const std::filesystem::path& binary, const std::string& type,
   options.binary = binary;
   options.fds = {theirs.get()};
   std::istringstream words(
-      "-accel tcg -nodefaults -display none -qtest-log none -m 16 "
+      "-S -accel tcg -nodefaults -display none -qtest-log none -m 16 "
       "-object memory-backend-memfd,id=ram,size=16M,share=on "
       "-netdev stream,id=wire,server=off,addr.type=fd,addr.str=4 "
       "-device virtio-net-pci,id=net,netdev=wire,mac=52:54:00:00:00:01,romfile=,addr=5 "
@@ -99,7 +99,7 @@ Machine::Machine(const std::filesystem::path& binary, const std::string& type,
     WriteAll(file.get(), *stream);
     lseek(file.get(), 0, SEEK_SET);
     options.fds.push_back(file.get());
-    add({"-S", "-incoming", "defer"});
+    add({"-incoming", "defer"});
   }
   qemu_.emplace(std::move(options));
   try {

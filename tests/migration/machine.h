@@ -39,8 +39,8 @@ class Machine {
   static constexpr uint8_t kNetSlot = 5, kVhostSlot = 6, kSerialSlot = 7;
   static constexpr Milliseconds kTimeout{10000};
 
-  /// `type` as in -machine. With a stream this is a target: it has loaded that when the constructor
-  /// returns, and does not run yet. Throws with QEMU's stderr when it refuses.
+  /// Does not run yet. `type` as in -machine. With a stream this is a target, which has loaded that
+  /// when the constructor returns. Throws with QEMU's stderr when it refuses.
   Machine(const std::filesystem::path& binary, const std::string& type,
           const std::string* stream = nullptr);
   ~Machine();
