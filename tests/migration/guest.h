@@ -1,0 +1,103 @@
+// The guest: drivers over qtest of what a Machine has, and their state, which moves with it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/virtio_pci.h"
+#include "migration/machine.h"
+
+namespace stx {
+
+/// One queue of the driver, of four buffers.
+class Ring {
+ public:
+  static constexpr uint16_t kSize = 4;
+  static constexpr uint32_t kBuffer = 256;
+
+  Ring(VirtioPciDevice& device, uint16_t index, GuestHeap& heap)
+      : device_(&device),
+        index_(index),
+        queue_(device.SetUpQueue(index, heap, kSize)),
+        buffers_(heap.Allocate(kSize * kBuffer)) {}
+  void MoveTo(VirtioPciDevice& device) {
+    device_ = &device;
+    queue_.MoveTo(qtest());
+  }
+
+  /// Gives the device bytes, without waiting.
+  void Post(const std::string& bytes) {
+    const uint64_t at = Next();
+    qtest().MemWrite(at, bytes.data(), bytes.size());
+    Add({{at, static_cast<uint32_t>(bytes.size()), false}});
+  }
+  void Add(const std::vector<VirtqueueBuffer>& chain) {
+    queue_.Add(chain);
+    device_->Notify(index_);
+  }
+  void Wait() { queue_.Wait(Deadline(Machine::kTimeout)); }
+  void Send(const std::string& bytes) {
+    Post(bytes);
+    Wait();
+  }
+
+  /// Gives the device a buffer to write to.
+  void Offer() { Add({{Next(), kBuffer, true}}); }
+  /// What the device wrote to the oldest buffer.
+  std::string Take() {
+    const auto used = queue_.Wait(Deadline(Machine::kTimeout));
+    const auto bytes = qtest().MemRead(buffers_ + used.head * kBuffer, used.written);
+    return {bytes.begin(), bytes.end()};
+  }
+  std::string Receive() {
+    std::string bytes = Take();
+    Offer();
+    return bytes;
+  }
+  uint16_t UsedIndex() { return qtest().ReadW(queue_.used() + 2); }
+
+ private:
+  QTest& qtest() { return device_->pci().qtest(); }
+  uint64_t Next() { return buffers_ + next_++ % kSize * kBuffer; }
+
+  VirtioPciDevice* device_;
+  uint16_t index_;
+  Virtqueue queue_;
+  uint64_t buffers_;
+  unsigned next_ = 0;
+};
+
+class Guest {
+ public:
+  /// Starts the machine and the drivers.
+  explicit Guest(Machine& machine);
+  /// Goes on in `machine`, to which it was migrated, and starts that.
+  void GoOn(Machine& machine);
+
+  /// Messages both ways on all devices, more of them than the rings have entries. Throws when one
+  /// is not what was sent.
+  void Talk();
+  /// Leaves work for a migration to find half done, and stops the machine.
+  void LeaveInFlight();
+  /// All of that arrives, once each; `at_source` is what the source had written to the port.
+  /// Throws when not.
+  void FinishInFlight(const std::string& at_source);
+
+ private:
+  void Attach(Machine& machine);
+  Ring& net_in() { return rings_[0]; }
+  Ring& net_out() { return rings_[1]; }
+  Ring& vhost_in() { return rings_[2]; }
+  Ring& vhost_out() { return rings_[3]; }
+  Ring& serial_in() { return rings_[4]; }
+  Ring& serial_out() { return rings_[5]; }
+
+  Machine* machine_ = nullptr;
+  GuestHeap heap_{0x100000, 0x700000};
+  std::optional<VirtioPciDevice> net_, vhost_, serial_;
+  std::vector<Ring> rings_;
+  std::string message_;
+};
+
+}  // namespace stx

@@ -1,0 +1,182 @@
+#include "migration/machine.h"
+
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <exception>
+#include <iostream>
+#include <sstream>
+#include <thread>
+
+#include "harness/iovec.h"
+#include "harness/migration.h"
+#include "harness/pci.h"
+
+namespace stx {
+namespace {
+
+constexpr uint64_t kCounter = 0x500;
+constexpr size_t kMemory = 16 << 20;
+constexpr char kEtherType[] = "\x88\xb5";  // IEEE 802: local experimental
+
+/// The reset vector and all before it: inc dword [kCounter]; jmp back.
+std::string Firmware() {
+  std::string image(256 << 10, '\xf4');
+  image.replace(image.size() - 16, 7, std::string("\x66\xff\x06\x00\x05\xeb\xf9", 7));
+  return image;
+}
+
+std::string ReadFrom(int fd, size_t size) {
+  std::string text(size, '\0');
+  Deadline deadline(Machine::kTimeout);
+  for (size_t at = 0; at < size;) {
+    if (!WaitFor(fd, POLLIN, deadline)) throw std::runtime_error("nothing to read in time");
+    const ssize_t n = read(fd, text.data() + at, size - at);
+    if (n <= 0) throw std::runtime_error("QEMU has closed its end");
+    at += static_cast<size_t>(n);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string Frame(const std::string& payload, char to) {
+  std::string frame(kNetHeader, '\0');
+  frame += std::string{0x52, 0x54, 0, 0, 0, to} + std::string{0x52, 0x54, 0, 0, 1, 1};
+  frame += kEtherType + payload;
+  frame.resize(kNetHeader + 80);
+  return frame;
+}
+
+void Loopback::HandleQueue(int) {
+  while (auto sent = device_.Pop(kTransmit)) {
+    auto buffer = device_.Pop(kReceive);
+    if (!buffer) return device_.Unpop(kTransmit, *sent);
+    std::string bytes(IovecSize(sent->readable()), '\0');
+    IovecRead(sent->readable(), bytes.data(), bytes.size());
+    bytes.replace(0, kNetHeader, std::string(kNetHeader, '\0'));
+    const size_t n = IovecWrite(buffer->writable(), bytes.data(), bytes.size());
+    device_.Push(kReceive, *buffer, static_cast<uint32_t>(n));
+    device_.Push(kTransmit, *sent, 0);
+    device_.Notify(kReceive);
+    device_.Notify(kTransmit);
+  }
+}
+
+Machine::Machine(const std::filesystem::path& binary, const std::string& type,
+                 const std::string* stream)
+    : qtest_listener_(ListenUnix(dir_ / "qtest")) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) ThrowErrno("socketpair");
+  wire_.Reset(pair[0]);
+  const UniqueFd theirs(pair[1]);
+  WriteFile(dir_ / "firmware", Firmware());
+  QemuOptions options;
+  options.binary = binary;
+  options.fds = {theirs.get()};
+  std::istringstream words(
+      "-S -accel tcg -nodefaults -display none -qtest-log none -m 16 "
+      "-object memory-backend-memfd,id=ram,size=16M,share=on "
+      "-netdev stream,id=wire,server=off,addr.type=fd,addr.str=4 "
+      "-device virtio-net-pci,id=net,netdev=wire,mac=52:54:00:00:00:01,romfile=,addr=5 "
+      "-netdev vhost-user,id=loop,chardev=vhost "
+      "-device virtio-net-pci,id=vnet,netdev=loop,mac=52:54:00:00:00:07,romfile=,addr=6 "
+      "-device virtio-serial-pci,id=serial,addr=7 "
+      "-device virtserialport,bus=serial.0,nr=1,chardev=port,name=org.test");
+  options.args = {std::istream_iterator<std::string>(words), {}};
+  const auto add = [&](const std::vector<std::string>& more) {
+    options.args.insert(options.args.end(), more.begin(), more.end());
+  };
+  add({"-machine", type + ",memory-backend=ram", "-bios", dir_ / "firmware"});
+  add({"-qtest", "unix:" + (dir_ / "qtest").string()});
+  add({"-chardev", "socket,id=vhost,path=" + (dir_ / "vhost").string()});
+  add({"-chardev", "socket,id=port,server=on,wait=off,path=" + (dir_ / "port").string()});
+  // From a file, the whole load is one step of the main loop, and nothing can come between.
+  UniqueFd file(memfd_create("stream", MFD_CLOEXEC));
+  if (stream) {
+    WriteAll(file.get(), *stream);
+    lseek(file.get(), 0, SEEK_SET);
+    options.fds.push_back(file.get());
+    add({"-incoming", "defer"});
+  }
+  qemu_.emplace(std::move(options));
+  try {
+    qmp();
+    qtest_.emplace(Accept(qtest_listener_.get(), Deadline(kTimeout)));
+    port_ = ConnectUnix(dir_ / "port", Deadline(kTimeout));
+    Until([&] {
+      return qmp().Execute("query-chardev").dump().find("disconnected") == std::string::npos;
+    });
+    if (!stream) return;
+    qmp().Execute("migrate-incoming", {{"uri", "fd:5"}});
+    const json end = WaitMigrationEnd(qmp());
+    if (end["status"] != "completed") throw std::runtime_error("load: " + end.dump());
+  } catch (const std::exception& error) {
+    throw std::runtime_error(binary.string() + ": " + error.what() + "\n" + qemu_->Report());
+  }
+}
+
+Machine::~Machine() {
+  if (const std::string broken = vhost_.Broken(); !broken.empty())
+    std::cerr << "the vhost-user back-end gave up: " << broken << "\n";
+  if (std::uncaught_exceptions())
+    std::cerr << "QEMU " << (qemu_->process().Running() ? "runs" : "has ended") << "; "
+              << qemu_->Report() << "\n";
+}
+
+void Machine::SendOnWire(const std::string& frame) {
+  // A frame's length, big-endian, then its bytes (-netdev stream).
+  const char length = static_cast<char>(frame.size() - kNetHeader);
+  WriteAll(wire_.get(), std::string{0, 0, 0, length} + frame.substr(kNetHeader));
+}
+
+std::string Machine::ReceiveOnWire() {
+  for (;;) {
+    const std::string length = ReadFrom(wire_.get(), 4);
+    const std::string frame = ReadFrom(wire_.get(), static_cast<uint8_t>(length[3]));
+    if (frame.substr(12, 2) == kEtherType) return std::string(kNetHeader, '\0') + frame;
+  }
+}
+
+std::string Machine::ReadPort(size_t size) { return ReadFrom(port_.get(), size); }
+
+std::string Machine::EndAndReadPort() {
+  qemu_->process().Kill();
+  std::string text;
+  char chunk[65536];
+  for (ssize_t n; (n = read(port_.get(), chunk, sizeof(chunk))) > 0;)
+    text.append(chunk, static_cast<size_t>(n));
+  return text;
+}
+
+uint32_t Machine::Counter() { return qtest().ReadL(kCounter); }
+
+std::string Machine::Memory() {
+  qmp().Execute("pmemsave", {{"val", 0}, {"size", kMemory}, {"filename", dir_ / "memory"}});
+  return ReadFile(dir_ / "memory");
+}
+
+json Machine::DeviceState() {
+  json state{{"filter", qmp().Execute("query-rx-filter", {{"name", "net"}})}};
+  for (uint8_t slot : {kNetSlot, kVhostSlot, kSerialSlot})
+    for (int at = 0; at < 256; at += 4)
+      state["pci"].push_back(PciBus(qtest()).At(slot).ReadL(static_cast<uint8_t>(at)));
+  for (const json& device : qmp().Execute("x-query-virtio"))
+    for (int queue = 0; queue < 6; ++queue) {
+      if (device["name"] == "virtio-net" && queue > kNetControl) break;
+      json ring = qmp().Execute("x-query-virtio-queue-status",
+                                {{"path", device["path"]}, {"queue", queue}});
+      ring.erase("shadow-avail-idx");  // a cache of guest memory, read anew by the target
+      state["rings"].push_back(ring);
+    }
+  return state;
+}
+
+void Until(const std::function<bool()>& done) {
+  for (Deadline deadline(Machine::kTimeout); !done(); std::this_thread::sleep_for(Milliseconds(1)))
+    if (deadline.Passed()) throw std::runtime_error("it did not happen in time");
+}
+
+}  // namespace stx

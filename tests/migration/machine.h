@@ -1,0 +1,79 @@
+// A QEMU with a virtio-net on a wire, a vhost-user-net and a virtio-serial port, and the host's
+// ends of the three: what a guest on the move is to find again.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "harness/qemu.h"
+#include "harness/vhost_user_device.h"
+
+namespace stx {
+
+/// virtio-net's queues (virtio 1.2, section 5.1.2) and the header of its frames.
+inline constexpr uint16_t kReceive = 0, kTransmit = 1, kNetControl = 2;
+inline constexpr size_t kNetHeader = 12;
+
+/// A frame behind a virtio-net header of zeros, for the guest's address or its neighbour's.
+std::string Frame(const std::string& payload, char to = 1);
+
+/// A vhost-user-net whose wire ends in itself: what the guest sends, it receives.
+class Loopback final : private VhostUserHandler {
+ public:
+  explicit Loopback(const std::filesystem::path& socket) : device_(socket, 2, *this) {
+    device_.Start();
+  }
+  ~Loopback() override { device_.Stop(); }
+  std::string Broken() const { return device_.Broken(); }
+
+ private:
+  void HandleQueue(int) override;
+
+  VhostUserDevice device_;
+};
+
+class Machine {
+ public:
+  /// In PCI bus 0.
+  static constexpr uint8_t kNetSlot = 5, kVhostSlot = 6, kSerialSlot = 7;
+  static constexpr Milliseconds kTimeout{10000};
+
+  /// Does not run yet. `type` as in -machine. With a stream this is a target, which has loaded that
+  /// when the constructor returns. Throws with QEMU's stderr when it refuses.
+  Machine(const std::filesystem::path& binary, const std::string& type,
+          const std::string* stream = nullptr);
+  ~Machine();
+
+  Qemu& qemu() { return *qemu_; }
+  Qmp& qmp() { return qemu_->qmp(); }
+  QTest& qtest() { return *qtest_; }
+
+  /// Frames as Frame() makes them. QEMU's own, after a migration, are passed over.
+  void SendOnWire(const std::string& frame);
+  std::string ReceiveOnWire();
+
+  void WritePort(const std::string& bytes) { WriteAll(port_.get(), bytes); }
+  std::string ReadPort(size_t size);
+  /// Kills QEMU; what it had written to the port and nobody had read.
+  std::string EndAndReadPort();
+
+  /// How far the CPU has counted.
+  uint32_t Counter();
+  /// All of the guest's memory.
+  std::string Memory();
+  /// The devices as a stopped QEMU knows them: PCI configuration, rings, receive filter.
+  json DeviceState();
+
+ private:
+  TempDir dir_{"compat"};
+  Loopback vhost_{dir_ / "vhost"};
+  UniqueFd qtest_listener_, wire_, port_;
+  std::optional<Qemu> qemu_;
+  std::optional<QTest> qtest_;
+};
+
+/// Returns once `done` says true; throws after Machine::kTimeout.
+void Until(const std::function<bool()>& done);
+
+}  // namespace stx
