@@ -1,5 +1,5 @@
 // The `run` program on $QEMU: Kata's command line (contract 1.1) and its variants, each with a real
-// kernel; what it says of a binary that is none.
+// kernel. Binaries that are none are the scripts' tests' matter.
 #include <gtest/gtest.h>
 
 #include <filesystem>
