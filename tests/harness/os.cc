@@ -107,9 +107,14 @@ void WriteAll(int fd, std::string_view bytes) {
 }
 
 std::string ReadFile(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) ThrowErrno("cannot read " + path.string());
-  return {std::istreambuf_iterator<char>(in), {}};
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) ThrowErrno("cannot read " + path.string());
+  std::string bytes, chunk(1 << 18, '\0');
+  for (ssize_t n; (n = read(fd.get(), chunk.data(), chunk.size())) != 0;) {
+    if (n < 0) ThrowErrno("cannot read " + path.string());
+    bytes.append(chunk, 0, static_cast<size_t>(n));
+  }
+  return bytes;
 }
 
 void WriteFile(const fs::path& path, std::string_view bytes) {
