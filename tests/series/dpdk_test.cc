@@ -136,7 +136,9 @@ class DpdkTest : public testing::Test {
  protected:
   void SetUp() override {
     binary_ = EnvOr("QEMU_DPDK", "");
-    program_ = fs::read_symlink("/proc/self/exe").parent_path() / "dpdk_primary";
+    // Read once: in a chroot the link names another path after the unshare below.
+    static const fs::path folder = fs::read_symlink("/proc/self/exe").parent_path();
+    program_ = folder / "dpdk_primary";
     if (binary_.empty()) GTEST_SKIP() << "QEMU_DPDK names no QEMU built with the profile dpdk";
     if (!fs::exists(program_)) GTEST_SKIP() << "dpdk_primary was not built: libdpdk was missing";
     if (geteuid() != 0 || !fs::exists(kNrHugepages))
