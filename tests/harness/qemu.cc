@@ -42,7 +42,9 @@ Qemu::Qemu(QemuOptions options) {
     qtest_listener_ = ListenUnix(path);
     argv.insert(argv.end(),
                 {"-qtest", "unix:" + path.string(), "-qtest-log", "none", "-display", "none"});
-    if (HasQtestAccelerator(argv[0])) {
+    if (options.running) {
+      argv.insert(argv.end(), {"-accel", "tcg"});
+    } else if (HasQtestAccelerator(argv[0])) {
       argv.insert(argv.end(), {"-accel", "qtest"});
     } else {
       WriteFile(dir_ / "firmware", HaltingFirmware());

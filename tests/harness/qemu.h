@@ -31,6 +31,9 @@ struct QemuOptions {
   /// Drive the machine by qtest: adds the control socket and -accel qtest; on a binary without that,
   /// TCG with a CPU that firmware of ours halts, while the clock runs.
   bool qtest = false;
+  /// With qtest: the guest's CPU runs, by TCG and with the machine's firmware; the socket reads what
+  /// it leaves in memory.
+  bool running = false;
   /// Inherited as fd 4, 5, ...: vhost-vsock, vhost-net, tap.
   std::vector<int> fds;
   SpawnOptions spawn;
