@@ -30,7 +30,8 @@ PodMachine::PodMachine(int tap_queues) {
   tap_ = Tap::Make("tap0_kata", tap_queues, &missing_);
   if (!tap_) return;
   // An unprivileged QEMU must reach it too.
-  chmod(dir_.path().c_str(), 0777);
+  for (const fs::path& path : {dir_.path(), dir_ / "vhost-fs.sock", dir_ / "vhu.sock"})
+    chmod(path.c_str(), 0777);
   WriteTinyVmlinux(dir_ / "vmlinux");
   WriteTinyBzImage(dir_ / "bzimage");
   WriteFile(dir_ / "image", std::string(kImageBytes, 'i'));
