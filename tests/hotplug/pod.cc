@@ -7,7 +7,7 @@
 namespace stx {
 namespace {
 
-constexpr uint8_t kFirstBridge = 2, kFirstPort = 8, kScsi = 7;
+constexpr uint8_t kFirstBridge = 2, kFirstPort = 8;
 
 }  // namespace
 
@@ -20,12 +20,16 @@ std::string HexSlot(uint8_t slot) {
 HotplugPod::HotplugPod(const HotplugPodOptions& options) {
   QemuOptions qemu;
   qemu.qtest = true;
-  qemu.args = {
-      "-machine",   options.machine + ",memory-backend=dimm1",
-      "-m",         "128M,slots=10,maxmem=8G",
-      "-object",    "memory-backend-memfd,id=dimm1,size=128M,share=on",
-      "-device",    "virtio-scsi-pci,id=scsi0,disable-modern=false,addr=" + std::to_string(kScsi),
-      "-nodefaults"};
+  qemu.args = {"-machine",
+               options.machine + ",memory-backend=dimm1",
+               "-m",
+               "128M,slots=10,maxmem=8G",
+               "-object",
+               "memory-backend-memfd,id=dimm1,size=128M,share=on",
+               "-device",
+               "virtio-scsi-pci,id=scsi0,disable-modern=false,addr=" +
+                   std::to_string(HotplugPod::kScsiSlot) + options.scsi,
+               "-nodefaults"};
   qemu.args.insert(qemu.args.end(), options.smp.begin(), options.smp.end());
   const auto add = [&](const std::string& device) {
     qemu.args.insert(qemu.args.end(), {"-device", device});
