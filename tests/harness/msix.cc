@@ -13,7 +13,8 @@ Msix::Msix(const PciDevice& device, const std::vector<uint64_t>& bars) : device_
   const std::vector<uint8_t> found = device.Capabilities(pci::kCapabilityMsix);
   if (found.empty()) throw std::runtime_error("the PCI function has no MSI-X");
   capability_ = found[0];
-  vectors_ = static_cast<uint16_t>((device.ReadW(static_cast<uint8_t>(capability_ + 2)) & 0x7ff) + 1);
+  vectors_ =
+      static_cast<uint16_t>((device.ReadW(static_cast<uint8_t>(capability_ + 2)) & 0x7ff) + 1);
   // Offset and, in its low three bits, the BAR.
   const auto place = [&](int offset) {
     const uint32_t value = device.ReadL(static_cast<uint8_t>(capability_ + offset));
@@ -40,7 +41,9 @@ void Msix::Route(uint16_t vector, uint64_t address, uint32_t data) {
   Mask(vector, false);
 }
 
-void Msix::Mask(uint16_t vector, bool on) { device_.qtest().WriteL(Entry(vector) + 12, on ? 1 : 0); }
+void Msix::Mask(uint16_t vector, bool on) {
+  device_.qtest().WriteL(Entry(vector) + 12, on ? 1 : 0);
+}
 
 bool Msix::Pending(uint16_t vector) const {
   return device_.qtest().ReadQ(pending_ + 8ULL * (vector / 64)) >> (vector % 64) & 1;

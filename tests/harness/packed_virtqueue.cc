@@ -30,9 +30,9 @@ uint16_t PackedVirtqueue::Add(const std::vector<VirtqueueBuffer>& chain) {
   uint16_t first_flags = 0;
   for (size_t i = 0; i < chain.size(); ++i) {
     const uint64_t at = ring_ + 16ULL * next_;
-    const auto flags = static_cast<uint16_t>(
-        (i + 1 == chain.size() ? 0 : kNext) | (chain[i].device_writes ? kWrite : 0) |
-        (wrap_ ? kAvailable : kUsed));
+    const auto flags =
+        static_cast<uint16_t>((i + 1 == chain.size() ? 0 : kNext) |
+                              (chain[i].device_writes ? kWrite : 0) | (wrap_ ? kAvailable : kUsed));
     qtest_->WriteQ(at, chain[i].address);
     qtest_->WriteL(at + 8, chain[i].length);
     qtest_->WriteW(at + 12, id);

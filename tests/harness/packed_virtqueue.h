@@ -10,8 +10,8 @@ namespace stx {
 
 class PackedVirtqueue final : public DriverQueue {
  public:
-  /// Puts an empty ring for `size` descriptors on the heap. No event suppression: both sides hear of
-  /// everything.
+  /// Puts an empty ring for `size` descriptors on the heap. No event suppression: both sides hear
+  /// of everything.
   PackedVirtqueue(QTest& qtest, GuestHeap& heap, uint16_t size);
 
   uint16_t size() const override { return size_; }

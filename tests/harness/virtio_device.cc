@@ -38,8 +38,8 @@ Virtqueue VirtioDevice::SetUpQueue(uint16_t index, GuestHeap& heap, uint16_t siz
 
 PackedVirtqueue VirtioDevice::SetUpPackedQueue(uint16_t index, GuestHeap& heap, uint16_t size) {
   PackedVirtqueue queue(qtest(), heap, SizeOf(index, size));
-  PlaceQueue(index, {queue.size(), queue.descriptor_ring(), queue.driver_events(),
-                     queue.device_events()});
+  PlaceQueue(index,
+             {queue.size(), queue.descriptor_ring(), queue.driver_events(), queue.device_events()});
   return queue;
 }
 

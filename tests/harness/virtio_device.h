@@ -34,8 +34,9 @@ class VirtioDevice {
 
   /// Reset (section 2.4): returns once the device says that it is done.
   void Reset();
-  /// Reset, ACKNOWLEDGE, DRIVER, and `wanted` of what the device offers, with VERSION_1 unless it is
-  /// legacy, up to FEATURES_OK. Returns what was agreed on; throws when the device does not accept.
+  /// Reset, ACKNOWLEDGE, DRIVER, and `wanted` of what the device offers, with VERSION_1 unless it
+  /// is legacy, up to FEATURES_OK. Returns what was agreed on; throws when the device does not
+  /// accept.
   uint64_t Negotiate(uint64_t wanted);
   virtual uint64_t OfferedFeatures() = 0;
   void SetDriverOk() { SetStatus(static_cast<uint8_t>(Status() | virtio::kDriverOk)); }
@@ -62,7 +63,9 @@ class VirtioDevice {
   uint8_t ConfigB(uint32_t offset) { return static_cast<uint8_t>(ReadConfig(offset, 1)); }
   uint16_t ConfigW(uint32_t offset) { return static_cast<uint16_t>(ReadConfig(offset, 2)); }
   uint32_t ConfigL(uint32_t offset) { return static_cast<uint32_t>(ReadConfig(offset, 4)); }
-  uint64_t ConfigQ(uint32_t offset) { return ConfigL(offset) | uint64_t{ConfigL(offset + 4)} << 32; }
+  uint64_t ConfigQ(uint32_t offset) {
+    return ConfigL(offset) | uint64_t{ConfigL(offset + 4)} << 32;
+  }
 
  protected:
   virtual void WriteFeatures(uint64_t features) = 0;

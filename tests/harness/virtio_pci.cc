@@ -54,9 +54,7 @@ VirtioPciDevice::VirtioPciDevice(PciBus& bus, const PciDevice& device)
 }
 
 uint8_t VirtioPciDevice::Status() { return qtest().ReadB(common_ + kDeviceStatus); }
-void VirtioPciDevice::SetStatus(uint8_t status) {
-  qtest().WriteB(common_ + kDeviceStatus, status);
-}
+void VirtioPciDevice::SetStatus(uint8_t status) { qtest().WriteB(common_ + kDeviceStatus, status); }
 
 uint64_t VirtioPciDevice::OfferedFeatures() {
   uint64_t features = 0;

@@ -32,9 +32,7 @@ VirtioPciLegacyDevice::VirtioPciLegacyDevice(PciBus& bus, const PciDevice& devic
 }
 
 uint8_t VirtioPciLegacyDevice::Status() { return qtest().InB(Port(kDeviceStatus)); }
-void VirtioPciLegacyDevice::SetStatus(uint8_t status) {
-  qtest().OutB(Port(kDeviceStatus), status);
-}
+void VirtioPciLegacyDevice::SetStatus(uint8_t status) { qtest().OutB(Port(kDeviceStatus), status); }
 
 uint64_t VirtioPciLegacyDevice::OfferedFeatures() { return qtest().InL(Port(kDeviceFeatures)); }
 void VirtioPciLegacyDevice::WriteFeatures(uint64_t features) {
