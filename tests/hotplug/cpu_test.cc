@@ -80,7 +80,8 @@ TEST(CpuHotplug, ACpuThatIsThereOrCannotBeIsRefused) {
   Covers({"2.2 vcpu-add", "2.1 errors"});
   HotplugPod pod(Cpus(1, 2));
   json device = DeviceOf(Entry(pod, 0), 9);
-  EXPECT_NE(pod.Refusal("device_add", device).find("CPU[0] with APIC ID 0 exists"), std::string::npos);
+  EXPECT_NE(pod.Refusal("device_add", device).find("CPU[0] with APIC ID 0 exists"),
+            std::string::npos);
   device["socket-id"] = "7";
   EXPECT_NE(pod.Refusal("device_add", device).find("Invalid CPU socket-id: 7"), std::string::npos);
   device["socket-id"] = "one";

@@ -20,6 +20,7 @@ std::string HexSlot(uint8_t slot) {
 HotplugPod::HotplugPod(const HotplugPodOptions& options) {
   QemuOptions qemu;
   qemu.qtest = true;
+  qemu.fds = options.fds;
   qemu.args = {"-machine",
                options.machine + ",memory-backend=dimm1",
                "-m",
