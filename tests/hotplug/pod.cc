@@ -46,6 +46,7 @@ HotplugPod::HotplugPod(const HotplugPodOptions& options) {
         HexSlot(static_cast<uint8_t>(kFirstPort + i)));
   qemu.args.insert(qemu.args.end(), options.args.begin(), options.args.end());
   qemu_.emplace(std::move(qemu));
+  qmp();  // before the first event
   root_.emplace(qtest());
   for (int i = 0; i < options.bridges; ++i)
     bridges_.push_back(root_->Behind(root_->At(static_cast<uint8_t>(kFirstBridge + i))));
