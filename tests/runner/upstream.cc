@@ -40,9 +40,8 @@ UpstreamResults RunTests(const fs::path& build) {
 
 int Main(int argc, char** argv) {
   CLI::App app{
-      "Compares QEMU's own tests on plain and on ours: 0 when nothing that passes on the base "
-      "fails "
-      "on ours."};
+      "Compares QEMU's own tests on plain and on ours: ends with 0 when what passes on the base "
+      "passes on ours."};
   fs::path build;
   app.add_option("--build", build, "The folder with the profiles plain and host")
       ->required()

@@ -22,14 +22,14 @@ void Mount(const char* source, const fs::path& target, const char* type, unsigne
 
 void HideKvm() {
   if (unshare(CLONE_NEWNS) < 0) ThrowErrno("unshare");
-  // A chroot's root is no mount point; all that matters is that nothing of this leaves through
-  // /dev.
-  const fs::path made = fs::temp_directory_path() / "dev-without-kvm";
-  fs::create_directories(made);
-  Mount("none", made, "tmpfs", 0);
-  Mount(nullptr, made, nullptr, MS_PRIVATE);
-  for (const fs::directory_entry& entry : fs::directory_iterator("/dev")) {
-    const fs::path copy = made / entry.path().filename();
+  // /dev, not /: in a chroot / is no mount point, and what is mounted on a shared one all would
+  // see.
+  Mount(nullptr, "/dev", nullptr, MS_PRIVATE | MS_REC);
+  const UniqueFd old(open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const fs::path before = "/proc/self/fd/" + std::to_string(old.get());
+  Mount("none", "/dev", "tmpfs", 0);
+  for (const fs::directory_entry& entry : fs::directory_iterator(before / ".")) {
+    const fs::path copy = "/dev" / entry.path().filename();
     if (copy.filename() == "kvm") continue;
     if (entry.is_symlink()) {
       fs::copy_symlink(entry.path(), copy);
@@ -41,7 +41,6 @@ void HideKvm() {
       UniqueFd(open(copy.c_str(), O_CREAT | O_CLOEXEC, 0600));
     Mount(entry.path().c_str(), copy, nullptr, MS_BIND | MS_REC);
   }
-  Mount(made.c_str(), "/dev", nullptr, MS_MOVE);
 }
 
 }  // namespace stx
