@@ -2,6 +2,8 @@
 # Machines: q35 (what Kata calls by that name) and microvm.
 CONFIG_Q35=y
 CONFIG_MICROVM=y
+# q35's timer, which its ACPI tables describe.
+CONFIG_HPET=y
 
 # Buses: root ports for VFIO (the pci-bridges that Kata hot-plugs into come with PCI).
 CONFIG_PCIE_PORT=y

@@ -1,11 +1,19 @@
 #include "harness/qemu.h"
 
+#include <map>
 #include <stdexcept>
 
 namespace stx {
 namespace {
 
 constexpr Milliseconds kStartTimeout{30000};
+
+/// Firmware that stops the CPU at its first instruction: cli; hlt; and again after a wake-up.
+std::string HaltingFirmware() {
+  std::string image(256 << 10, '\xf4');
+  image.replace(image.size() - 16, 4, "\xfa\xf4\xeb\xfd");
+  return image;
+}
 
 }  // namespace
 
@@ -16,6 +24,14 @@ std::filesystem::path QemuBinary() {
   return path;
 }
 
+bool HasQtestAccelerator(const std::filesystem::path& binary) {
+  static std::map<std::filesystem::path, bool> known;
+  const auto found = known.find(binary);
+  if (found != known.end()) return found->second;
+  const RunResult help = Run({binary, "-accel", "help"}, kStartTimeout);
+  return known[binary] = help.out.find("qtest") != std::string::npos;
+}
+
 Qemu::Qemu(QemuOptions options) {
   UniqueFd qmp_listener = ListenUnix(qmp_socket());
   std::vector<std::string> argv{options.binary.empty() ? QemuBinary() : options.binary};
@@ -24,8 +40,16 @@ Qemu::Qemu(QemuOptions options) {
   if (options.qtest) {
     std::filesystem::path path = dir_ / "qtest.sock";
     qtest_listener_ = ListenUnix(path);
-    argv.insert(argv.end(), {"-accel", "qtest", "-qtest", "unix:" + path.string(), "-qtest-log",
-                             "none", "-display", "none"});
+    argv.insert(argv.end(),
+                {"-qtest", "unix:" + path.string(), "-qtest-log", "none", "-display", "none"});
+    if (options.running) {
+      argv.insert(argv.end(), {"-accel", "tcg"});
+    } else if (HasQtestAccelerator(argv[0])) {
+      argv.insert(argv.end(), {"-accel", "qtest"});
+    } else {
+      WriteFile(dir_ / "firmware", HaltingFirmware());
+      argv.insert(argv.end(), {"-accel", "tcg", "-bios", dir_ / "firmware"});
+    }
   }
   argv.insert(argv.end(), options.args.begin(), options.args.end());
   std::vector<int>& inherit = options.spawn.inherit;

@@ -17,6 +17,10 @@ namespace stx {
 /// The binary under test: $QEMU; throws when it is unset.
 std::filesystem::path QemuBinary();
 
+/// Whether `binary` has the accelerator that runs no guest CPU and stops the virtual clock (QTest's
+/// ClockStep moves it). Distributions leave it out.
+bool HasQtestAccelerator(const std::filesystem::path& binary);
+
 struct QemuOptions {
   /// Defaults to QemuBinary().
   std::filesystem::path binary;
@@ -24,8 +28,12 @@ struct QemuOptions {
   std::vector<std::string> first_args;
   /// Everything after the arguments that the harness itself adds (QMP on the inherited fd 3).
   std::vector<std::string> args;
-  /// Drive the machine by qtest: adds -accel qtest and the control socket.
+  /// Drive the machine by qtest: adds the control socket and -accel qtest; on a binary without that,
+  /// TCG with a CPU that firmware of ours halts, while the clock runs.
   bool qtest = false;
+  /// With qtest: the guest's CPU runs, by TCG and with the machine's firmware; the socket reads what
+  /// it leaves in memory.
+  bool running = false;
   /// Inherited as fd 4, 5, ...: vhost-vsock, vhost-net, tap.
   std::vector<int> fds;
   SpawnOptions spawn;

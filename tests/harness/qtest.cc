@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstring>
 #include <stdexcept>
 
 namespace stx {
@@ -58,6 +59,10 @@ void QTest::Out(const char* name, uint64_t address, uint64_t value) {
 std::vector<uint8_t> QTest::MemRead(uint64_t address, size_t length) {
   std::vector<uint8_t> bytes(length);
   if (length == 0) return bytes;
+  if (const uint8_t* at = Mapped(address, length)) {
+    std::memcpy(bytes.data(), at, length);
+    return bytes;
+  }
   std::string answer = Command("read " + Hex(address) + " " + Hex(length));
   if (answer.size() != 2 + 2 * length) throw std::runtime_error("qtest: read: odd answer length");
   auto nibble = [](char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; };
@@ -69,6 +74,10 @@ std::vector<uint8_t> QTest::MemRead(uint64_t address, size_t length) {
 void QTest::MemWrite(uint64_t address, const void* data, size_t length) {
   static const char digits[] = "0123456789abcdef";
   const auto* bytes = static_cast<const uint8_t*>(data);
+  if (uint8_t* at = Mapped(address, length)) {
+    std::memcpy(at, bytes, length);
+    return;
+  }
   // The protocol is a line a command: keep lines moderate.
   for (size_t done = 0; done < length;) {
     size_t n = std::min<size_t>(length - done, 64 * 1024);
@@ -83,6 +92,10 @@ void QTest::MemWrite(uint64_t address, const void* data, size_t length) {
 }
 
 void QTest::MemSet(uint64_t address, size_t length, uint8_t value) {
+  if (uint8_t* at = Mapped(address, length)) {
+    std::memset(at, value, length);
+    return;
+  }
   Command("memset " + Hex(address) + " " + Hex(length) + " " + Hex(value));
 }
 

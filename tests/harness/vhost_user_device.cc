@@ -91,7 +91,8 @@ class VhostUserDevice::Impl : private VuDev {
     timeval timeout{5, 0};
     setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
     if (!vu_init(this, static_cast<uint16_t>(queues_), connection.get(), OnPanic, ReadMessage,
-                 SetWatch, RemoveWatch, &kInterface))
+                 SetWatch, RemoveWatch,
+                 handler_.Config().empty() ? &kInterface : &kInterfaceWithConfig))
       throw std::bad_alloc();
     connection_fd_ = connection.Release();
     connected_ = true;
@@ -236,11 +237,16 @@ class VhostUserDevice::Impl : private VuDev {
   }
   static int SetConfig(VuDev*, const uint8_t*, uint32_t, uint32_t, uint32_t) { return 0; }
 
+  // Without a configuration space the protocol feature is not offered: QEMU would warn of it.
   static constexpr VuDevIface kInterface = [] {
     VuDevIface interface {};
     interface.get_features = GetFeatures;
     interface.process_msg = ProcessMessage;
     interface.queue_set_started = OnQueueStarted;
+    return interface;
+  }();
+  static constexpr VuDevIface kInterfaceWithConfig = [] {
+    VuDevIface interface = kInterface;
     interface.get_config = GetConfig;
     interface.set_config = SetConfig;
     return interface;

@@ -24,12 +24,10 @@ enum Common : uint32_t {
   kQueueDevice = 48,
 };
 
-constexpr uint16_t kNoVector = 0xffff;
-
 }  // namespace
 
 VirtioPciDevice::VirtioPciDevice(PciBus& bus, const PciDevice& device)
-    : qtest_(device.qtest()), pci_(device), bars_(bus.Enable(device)) {
+    : VirtioDevice(device.qtest()), pci_(device), bars_(bus.Enable(device)) {
   // struct virtio_pci_cap, section 4.1.4: type at 3, BAR at 4, offset at 8, length at 12.
   for (uint8_t cap : pci_.Capabilities(pci::kCapabilityVendor)) {
     const uint8_t bar = pci_.ReadB(static_cast<uint8_t>(cap + 4));
@@ -55,69 +53,69 @@ VirtioPciDevice::VirtioPciDevice(PciBus& bus, const PciDevice& device)
     throw std::runtime_error("no modern virtio device in PCI slot " + std::to_string(pci_.slot()));
 }
 
-uint8_t VirtioPciDevice::Status() { return qtest_.ReadB(common_ + kDeviceStatus); }
-void VirtioPciDevice::SetStatus(uint8_t status) { qtest_.WriteB(common_ + kDeviceStatus, status); }
-
-void VirtioPciDevice::Reset() {
-  SetStatus(0);
-  if (Status() != 0) throw std::runtime_error("the virtio device does not finish its reset");
-}
+uint8_t VirtioPciDevice::Status() { return qtest().ReadB(common_ + kDeviceStatus); }
+void VirtioPciDevice::SetStatus(uint8_t status) { qtest().WriteB(common_ + kDeviceStatus, status); }
 
 uint64_t VirtioPciDevice::OfferedFeatures() {
   uint64_t features = 0;
   for (uint32_t half : {0U, 1U}) {
-    qtest_.WriteL(common_ + kDeviceFeatureSelect, half);
-    features |= uint64_t{qtest_.ReadL(common_ + kDeviceFeature)} << 32 * half;
+    qtest().WriteL(common_ + kDeviceFeatureSelect, half);
+    features |= uint64_t{qtest().ReadL(common_ + kDeviceFeature)} << 32 * half;
   }
   return features;
 }
 
-uint64_t VirtioPciDevice::Negotiate(uint64_t wanted) {
-  Reset();
-  SetStatus(virtio::kAcknowledge);
-  SetStatus(virtio::kAcknowledge | virtio::kDriver);
-  const uint64_t agreed = OfferedFeatures() & (wanted | virtio::Bit(virtio::kFeatureVersion1));
+void VirtioPciDevice::WriteFeatures(uint64_t features) {
   for (uint32_t half : {0U, 1U}) {
-    qtest_.WriteL(common_ + kDriverFeatureSelect, half);
-    qtest_.WriteL(common_ + kDriverFeature, static_cast<uint32_t>(agreed >> 32 * half));
+    qtest().WriteL(common_ + kDriverFeatureSelect, half);
+    qtest().WriteL(common_ + kDriverFeature, static_cast<uint32_t>(features >> 32 * half));
   }
-  SetStatus(virtio::kAcknowledge | virtio::kDriver | virtio::kFeaturesOk);
-  if (!(Status() & virtio::kFeaturesOk))
-    throw std::runtime_error("the virtio device refuses the features");
-  return agreed;
 }
 
-uint16_t VirtioPciDevice::QueueCount() { return qtest_.ReadW(common_ + kNumQueues); }
+uint16_t VirtioPciDevice::QueueCount() { return qtest().ReadW(common_ + kNumQueues); }
 
 uint16_t VirtioPciDevice::QueueMaxSize(uint16_t index) {
-  qtest_.WriteW(common_ + kQueueSelect, index);
-  return qtest_.ReadW(common_ + kQueueSize);
+  qtest().WriteW(common_ + kQueueSelect, index);
+  return qtest().ReadW(common_ + kQueueSize);
 }
 
-Virtqueue VirtioPciDevice::SetUpQueue(uint16_t index, GuestHeap& heap, uint16_t size) {
-  const uint16_t max_size = QueueMaxSize(index);
-  if (max_size == 0) throw std::runtime_error("the device has no queue " + std::to_string(index));
-  Virtqueue queue(qtest_, heap, size ? size : max_size);
-  qtest_.WriteW(common_ + kQueueSize, queue.size());
-  qtest_.WriteW(common_ + kQueueMsixVector, kNoVector);
+void VirtioPciDevice::PlaceQueue(uint16_t index, const QueuePlace& place) {
+  qtest().WriteW(common_ + kQueueSelect, index);
+  qtest().WriteW(common_ + kQueueSize, place.size);
+  qtest().WriteW(common_ + kQueueMsixVector, virtio::kNoVector);
   // 64-bit fields are written in halves (section 4.1.3.1).
   const auto write = [&](uint32_t offset, uint64_t value) {
-    qtest_.WriteL(common_ + offset, static_cast<uint32_t>(value));
-    qtest_.WriteL(common_ + offset + 4, static_cast<uint32_t>(value >> 32));
+    qtest().WriteL(common_ + offset, static_cast<uint32_t>(value));
+    qtest().WriteL(common_ + offset + 4, static_cast<uint32_t>(value >> 32));
   };
-  write(kQueueDescriptors, queue.descriptors());
-  write(kQueueDriver, queue.available());
-  write(kQueueDevice, queue.used());
-  qtest_.WriteW(common_ + kQueueEnable, 1);
-  return queue;
+  write(kQueueDescriptors, place.descriptors);
+  write(kQueueDriver, place.driver);
+  write(kQueueDevice, place.device);
+  qtest().WriteW(common_ + kQueueEnable, 1);
 }
 
 void VirtioPciDevice::Notify(uint16_t index) {
-  qtest_.WriteW(common_ + kQueueSelect, index);
-  const uint64_t offset = qtest_.ReadW(common_ + kQueueNotifyOff);
-  qtest_.WriteW(notify_ + offset * notify_multiplier_, index);
+  qtest().WriteW(common_ + kQueueSelect, index);
+  const uint64_t offset = qtest().ReadW(common_ + kQueueNotifyOff);
+  qtest().WriteW(notify_ + offset * notify_multiplier_, index);
 }
 
-uint8_t VirtioPciDevice::Isr() { return qtest_.ReadB(isr_); }
+uint8_t VirtioPciDevice::Isr() { return qtest().ReadB(isr_); }
+
+uint16_t VirtioPciDevice::SetQueueVector(uint16_t index, uint16_t vector) {
+  qtest().WriteW(common_ + kQueueSelect, index);
+  qtest().WriteW(common_ + kQueueMsixVector, vector);
+  return qtest().ReadW(common_ + kQueueMsixVector);
+}
+
+uint16_t VirtioPciDevice::SetConfigVector(uint16_t vector) {
+  qtest().WriteW(common_ + kMsixVector, vector);
+  return qtest().ReadW(common_ + kMsixVector);
+}
+
+uint32_t VirtioPciDevice::ReadConfig(uint32_t offset, int width) {
+  const uint64_t at = device_config_ + offset;
+  return width == 1 ? qtest().ReadB(at) : width == 2 ? qtest().ReadW(at) : qtest().ReadL(at);
+}
 
 }  // namespace stx

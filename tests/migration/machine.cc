@@ -10,7 +10,6 @@
 #include <sstream>
 #include <thread>
 
-#include "harness/iovec.h"
 #include "harness/migration.h"
 #include "harness/pci.h"
 
@@ -48,21 +47,6 @@ std::string Frame(const std::string& payload, char to) {
   frame += kEtherType + payload;
   frame.resize(kNetHeader + 80);
   return frame;
-}
-
-void Loopback::HandleQueue(int) {
-  while (auto sent = device_.Pop(kTransmit)) {
-    auto buffer = device_.Pop(kReceive);
-    if (!buffer) return device_.Unpop(kTransmit, *sent);
-    std::string bytes(IovecSize(sent->readable()), '\0');
-    IovecRead(sent->readable(), bytes.data(), bytes.size());
-    bytes.replace(0, kNetHeader, std::string(kNetHeader, '\0'));
-    const size_t n = IovecWrite(buffer->writable(), bytes.data(), bytes.size());
-    device_.Push(kReceive, *buffer, static_cast<uint32_t>(n));
-    device_.Push(kTransmit, *sent, 0);
-    device_.Notify(kReceive);
-    device_.Notify(kTransmit);
-  }
 }
 
 Machine::Machine(const std::filesystem::path& binary, const std::string& type,

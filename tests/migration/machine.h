@@ -7,31 +7,15 @@
 #include <string>
 
 #include "harness/qemu.h"
-#include "harness/vhost_user_device.h"
+#include "harness/net_loopback.h"
 
 namespace stx {
 
-/// virtio-net's queues (virtio 1.2, section 5.1.2) and the header of its frames.
-inline constexpr uint16_t kReceive = 0, kTransmit = 1, kNetControl = 2;
-inline constexpr size_t kNetHeader = 12;
+/// Of a virtio-net with one pair of queues.
+inline constexpr uint16_t kNetControl = 2;
 
 /// A frame behind a virtio-net header of zeros, for the guest's address or its neighbour's.
 std::string Frame(const std::string& payload, char to = 1);
-
-/// A vhost-user-net whose wire ends in itself: what the guest sends, it receives.
-class Loopback final : private VhostUserHandler {
- public:
-  explicit Loopback(const std::filesystem::path& socket) : device_(socket, 2, *this) {
-    device_.Start();
-  }
-  ~Loopback() override { device_.Stop(); }
-  std::string Broken() const { return device_.Broken(); }
-
- private:
-  void HandleQueue(int) override;
-
-  VhostUserDevice device_;
-};
 
 class Machine {
  public:
@@ -67,7 +51,7 @@ class Machine {
 
  private:
   TempDir dir_{"compat"};
-  Loopback vhost_{dir_ / "vhost"};
+  NetLoopback vhost_{dir_ / "vhost"};
   UniqueFd qtest_listener_, wire_, port_;
   std::optional<Qemu> qemu_;
   std::optional<QTest> qtest_;

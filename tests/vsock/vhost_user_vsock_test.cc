@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "harness/qemu.h"
+#include "harness/virtio_pci.h"
 #include "harness/vsock_backend.h"
 #include "vsock/vsock_driver.h"
 

@@ -12,7 +12,7 @@ constexpr int kReceiveBuffers = 32;
 
 }  // namespace
 
-VsockDriver::VsockDriver(VirtioPciDevice& device, GuestHeap& heap, uint64_t cid, uint64_t features)
+VsockDriver::VsockDriver(VirtioDevice& device, GuestHeap& heap, uint64_t cid, uint64_t features)
     : device_(device),
       heap_(heap),
       cid_(cid),
@@ -53,7 +53,7 @@ void VsockDriver::Post(const std::vector<std::string>& parts) {
   uint64_t at = send_buffer_;
   for (const std::string& part : parts) {
     if (at + part.size() > send_buffer_ + kSendBuffer) throw std::length_error("packet too large");
-    device_.pci().qtest().MemWrite(at, part.data(), part.size());
+    device_.qtest().MemWrite(at, part.data(), part.size());
     chain.push_back({at, static_cast<uint32_t>(part.size()), false});
     at += part.size();
   }
@@ -69,7 +69,7 @@ std::optional<VsockPacket> VsockDriver::Receive(Milliseconds timeout) {
   }
   uint64_t address = receive_buffers_.at(used->head);
   receive_buffers_.erase(used->head);
-  std::vector<uint8_t> bytes = device_.pci().qtest().MemRead(address, used->written);
+  std::vector<uint8_t> bytes = device_.qtest().MemRead(address, used->written);
   VsockPacket packet;
   if (bytes.size() < sizeof(packet.header)) throw std::runtime_error("half a header was received");
   std::copy_n(bytes.begin(), sizeof(packet.header), reinterpret_cast<uint8_t*>(&packet.header));

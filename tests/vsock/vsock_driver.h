@@ -7,8 +7,7 @@
 #include <vector>
 
 #include "harness/guest_heap.h"
-#include "harness/pci.h"
-#include "harness/virtio_pci.h"
+#include "harness/virtio_device.h"
 #include "harness/vsock_packet.h"
 
 namespace stx {
@@ -24,7 +23,7 @@ class VsockDriver {
   static constexpr uint32_t kMaxReceive = 4096;  ///< payload bytes of a receive buffer, as Linux
 
   /// Starts the device anew with `features`, its queues on `heap`, and gives it receive buffers.
-  VsockDriver(VirtioPciDevice& device, GuestHeap& heap, uint64_t cid, uint64_t features = 0);
+  VsockDriver(VirtioDevice& device, GuestHeap& heap, uint64_t cid, uint64_t features = 0);
 
   /// Sends and waits until the device has taken it. CIDs and `len` are filled in where they are 0.
   void Send(VsockHeader header, const std::string& payload = {});
@@ -35,7 +34,7 @@ class VsockDriver {
   /// The next packet, its buffer given to the device again; none when none came in time.
   std::optional<VsockPacket> Receive(Milliseconds timeout = Milliseconds(5000));
 
-  VirtioPciDevice& device() { return device_; }
+  VirtioDevice& device() { return device_; }
   Virtqueue& rx() { return rx_; }
   Virtqueue& tx() { return tx_; }
   GuestHeap& heap() { return heap_; }
@@ -43,7 +42,7 @@ class VsockDriver {
  private:
   void GiveBuffer(uint64_t address);
 
-  VirtioPciDevice& device_;
+  VirtioDevice& device_;
   GuestHeap& heap_;
   const uint64_t cid_;
   const uint64_t agreed_;  // features; comes before the queues

@@ -1,0 +1,40 @@
+// The variants of a pod's command line (contract 1.2), declared: a stanza a variant, with what
+// Kata's setting changes and what must come of it.
+#pragma once
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "command_line/kata_command.h"
+#include "harness/qmp.h"
+
+namespace stx {
+
+/// A property that shows that the setting arrived. `path` is an id below /machine/peripheral,
+/// a QOM path, or a type for the one device of that type without an id.
+struct Shows {
+  std::string path, property;
+  json value;
+};
+
+struct Variant {
+  std::string name;  ///< of the test case
+  std::string row;   ///< of tests/contract.txt
+  std::vector<Edit> edits;
+  KataCommand base = KataCommand::Q35();
+  /// What QEMU says on stderr as it refuses to start; empty: it starts, and the kernel is reached.
+  std::string refused = {};
+  /// What stderr says, a part a line, when it starts; nothing else may be there.
+  std::vector<std::string> complaints = {};
+  std::vector<Shows> shows = {};
+  /// Queue pairs of the tap.
+  int queues = 1;
+};
+
+std::vector<Variant> Variants();
+
+/// For GoogleTest.
+inline void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
+
+}  // namespace stx

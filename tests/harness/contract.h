@@ -1,0 +1,17 @@
+// Which rows of the Kata contract a test case answers for. tests/contract.txt has the rows;
+// scripts/check --table makes docs/kata-contract.md of them, with what each row's cases said.
+#pragma once
+
+#include <initializer_list>
+#include <string_view>
+
+namespace stx {
+
+/// The running case answers for these rows: to be called before it can skip. A row that
+/// tests/contract.txt lacks is an error of check.
+void Covers(std::initializer_list<std::string_view> rows);
+
+/// What Covers prints before a row, on a line of its own.
+inline constexpr std::string_view kContractMark = "[contract] ";
+
+}  // namespace stx

@@ -1,0 +1,14 @@
+// What the binary under test contains, for cases that only some binaries can run.
+#pragma once
+
+#include <string>
+
+namespace stx {
+
+/// Whether $QEMU has this -device type; asks it once in a process. Distributions keep some types in
+/// modules of packages of their own: a type that cannot be loaded is not there.
+bool HasDeviceType(const std::string& name);
+/// Whether $QEMU has this -object type.
+bool HasObjectType(const std::string& name);
+
+}  // namespace stx
