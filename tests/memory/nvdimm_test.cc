@@ -171,8 +171,8 @@ TEST_F(Nvdimm, LabelsThatDoNotFitAreRefused) {
     args.insert(args.end(), dimm.begin(), dimm.end());
     const RunResult result = RunQemu(args);
     EXPECT_EQ(result.status.code, 1) << size;
-    EXPECT_NE(result.err.find(size == std::string("64K") ? "must be at least 0x20000"
-                                                         : "cannot contain label"),
+    EXPECT_NE(result.err.find(size == std::string("64K") ? "is required at least 0x20000"
+                                                         : "too small to contain nvdimm label"),
               std::string::npos)
         << result.err;
   }
