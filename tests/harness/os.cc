@@ -32,8 +32,9 @@ void ThrowErrno(const std::string& what) {
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-TempDir::TempDir(std::string_view name) {
-  std::string pattern = EnvOr("TMPDIR", "/tmp") + "/" + std::string(name) + "-XXXXXX";
+TempDir::TempDir(std::string_view name, const fs::path& parent) {
+  std::string pattern = parent.empty() ? EnvOr("TMPDIR", "/tmp") : parent.string();
+  pattern += "/" + std::string(name) + "-XXXXXX";
   if (!mkdtemp(pattern.data())) ThrowErrno("cannot make a folder " + pattern);
   path_ = pattern;
 }

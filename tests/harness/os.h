@@ -45,10 +45,11 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-/// A private folder under $TMPDIR (else /tmp), removed with its content at the end of its life.
+/// A private folder under `parent`, else $TMPDIR, else /tmp; removed with its content at the end of
+/// its life.
 class TempDir {
  public:
-  explicit TempDir(std::string_view name = "stx-qemu");
+  explicit TempDir(std::string_view name = "stx-qemu", const std::filesystem::path& parent = {});
   TempDir(TempDir&& other) noexcept : path_(std::exchange(other.path_, {})) {}
   TempDir& operator=(TempDir&&) = delete;
   ~TempDir();

@@ -78,6 +78,12 @@ void VhostUserRecorder::SetFate(std::function<VhostUserFate(const VhostUserMessa
   fate_ = std::move(fate);
 }
 
+void VhostUserRecorder::SetReply(
+    std::function<std::optional<std::string>(const VhostUserMessage&)> reply) {
+  std::lock_guard lock(mutex_);
+  reply_ = std::move(reply);
+}
+
 void VhostUserRecorder::SetAccepting(bool accepting) {
   std::lock_guard lock(mutex_);
   accepting_ = accepting;
@@ -172,6 +178,8 @@ void VhostUserRecorder::ServeOne() {
 }
 
 void VhostUserRecorder::Answer(const VhostUserMessage& message, bool refuse) {
+  if (reply_)
+    if (const auto raw = reply_(message)) return WriteAll(connection_.get(), *raw);
   std::string payload;
   const auto put = [&](uint64_t value) {
     payload.assign(reinterpret_cast<const char*>(&value), sizeof(value));

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -52,6 +53,8 @@ class VhostUserRecorder {
 
   /// Decides about each message from now on, on the recorder's thread; null serves all.
   void SetFate(std::function<VhostUserFate(const VhostUserMessage&)> fate);
+  /// Raw bytes to send instead of the answer to a message that is served; none for the right one.
+  void SetReply(std::function<std::optional<std::string>(const VhostUserMessage&)> reply);
   /// While false, connections wait in the listening socket unanswered. True at the start.
   void SetAccepting(bool accepting);
 
@@ -79,6 +82,7 @@ class VhostUserRecorder {
   UniqueFd connection_;
   std::vector<VhostUserMessage> messages_;
   std::function<VhostUserFate(const VhostUserMessage&)> fate_;
+  std::function<std::optional<std::string>(const VhostUserMessage&)> reply_;
   uint64_t agreed_protocol_features_ = 0;
   int connections_ = 0;
   bool accepting_ = true, stop_ = false;

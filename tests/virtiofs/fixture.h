@@ -1,0 +1,63 @@
+// A machine with a virtio-fs device, a daemon that serves a folder of the host to it, and a FUSE
+// client as its driver.
+#pragma once
+
+#include <memory>
+
+#include "harness/contract.h"
+#include "harness/device_types.h"
+#include "harness/machine_test.h"
+#include "harness/virtio_mmio.h"
+#include "harness/virtio_pci.h"
+#include "virtiofs/fuse_client.h"
+#include "virtiofs/virtiofsd.h"
+
+namespace stx {
+
+class VirtioFsMachine : public MachineTest {
+ protected:
+  static constexpr uint8_t kSlot = 5;
+
+  void StartDaemon(DaemonKind kind) { daemon.emplace(kind, shared.path(), dir / "fs.sock"); }
+  /// As Kata starts it: queue-size=1024.
+  void StartFsMachine(bool mmio = false) {
+    std::vector<std::string> args{
+        "-chardev", "socket,id=fs,path=" + (dir / "fs.sock").string(), "-device",
+        std::string(mmio ? "vhost-user-fs-device" : "vhost-user-fs-pci,addr=5") +
+            ",chardev=fs,tag=kataShared,queue-size=1024"};
+    if (mmio) args.insert(args.end(), {"-global", "virtio-mmio.force-legacy=false"});
+    StartMachine(args, mmio ? "microvm" : "q35");
+    if (mmio) {
+      auto found = VirtioMmioDevice::FindOnMicrovm(qtest(), FuseClient::kDeviceType);
+      if (!found) throw std::runtime_error("no virtio-fs on microvm's transports");
+      device = std::make_unique<VirtioMmioDevice>(*found);
+    } else {
+      device = std::make_unique<VirtioPciDevice>(*bus, bus->At(kSlot));
+    }
+  }
+  void TearDown() override {
+    if (HasFailure() && daemon) std::cerr << "virtiofsd: " << daemon->process().Stderr() << "\n";
+    MachineTest::TearDown();
+  }
+  std::string HostRead(const std::string& name) { return ReadFile(shared / name); }
+
+  /// Where the host's folder is; none is TempDir's own place.
+  explicit VirtioFsMachine(const std::filesystem::path& place = {}) : shared("shared", place) {}
+
+  TempDir shared;
+  std::optional<Virtiofsd> daemon;
+  std::unique_ptr<VirtioDevice> device;
+  std::optional<FuseClient> fs;
+};
+
+/// Bytes of which no two stretches are alike.
+inline std::string RandomBytes(size_t size, uint64_t seed) {
+  std::string bytes(size, '\0');
+  for (char& byte : bytes) {
+    seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+    byte = static_cast<char>(seed >> 56);
+  }
+  return bytes;
+}
+
+}  // namespace stx

@@ -1,0 +1,51 @@
+#include "virtiofs/virtiofsd.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <stdexcept>
+#include <vector>
+
+namespace stx {
+namespace {
+
+std::string Binary(DaemonKind kind) {
+  return EnvOr(kind == DaemonKind::kC ? "VIRTIOFSD" : "VIRTIOFSD_RUST", "");
+}
+
+}  // namespace
+
+std::optional<std::string> Virtiofsd::Missing(DaemonKind kind) {
+  const std::string binary = Binary(kind);
+  if (!binary.empty() && std::filesystem::exists(binary)) return std::nullopt;
+  return kind == DaemonKind::kC ? "no virtiofsd: $VIRTIOFSD names none"
+                                : "no Rust virtiofsd: scripts/step/virtiofsd could not make one";
+}
+
+Virtiofsd::Virtiofsd(DaemonKind kind, const std::filesystem::path& shared,
+                     const std::filesystem::path& socket) {
+  std::vector<std::string> argv;
+  // As in guest/pod.cc: without root, a user namespace will do.
+  if (geteuid() != 0) argv = {"unshare", "--user", "--map-root-user"};
+  argv.push_back(Binary(kind));
+  SpawnOptions options;
+  if (kind == DaemonKind::kRust) {
+    listener_ = ListenUnix(socket);
+    options.inherit = {listener_.get()};
+    argv.insert(argv.end(),
+                {"--cache=auto", "--shared-dir=" + shared.string(), "--fd=3",
+                 "--thread-pool-size=1", "--announce-submounts", "--xattr", "--sandbox=chroot"});
+    process_ = Process(argv, options);
+    return;
+  }
+  argv.insert(argv.end(), {"--socket-path=" + socket.string(), "-o", "source=" + shared.string(),
+                           "-o", "cache=auto,sandbox=chroot,xattr", "-f"});
+  process_ = Process(argv, options);
+  for (Deadline deadline(Milliseconds(10000)); !std::filesystem::exists(socket);) {
+    if (!process_.Running() || deadline.Passed())
+      throw std::runtime_error("virtiofsd did not start: " + process_.Stderr());
+    poll(nullptr, 0, 2);
+  }
+}
+
+}  // namespace stx

@@ -1,0 +1,31 @@
+// The daemons that serve virtio-fs: the C one of the 7.2 tree ($VIRTIOFSD) and the Rust one that
+// Kata ships ($VIRTIOFSD_RUST), the latter started as Kata does (contract, section 3).
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "harness/os.h"
+#include "harness/process.h"
+
+namespace stx {
+
+enum class DaemonKind { kC, kRust };
+
+class Virtiofsd {
+ public:
+  /// Serves `shared` at `socket`, for one QEMU; throws with its stderr when it does not start.
+  Virtiofsd(DaemonKind kind, const std::filesystem::path& shared,
+            const std::filesystem::path& socket);
+  /// Why there is no such daemon here; none when there is.
+  static std::optional<std::string> Missing(DaemonKind kind);
+
+  Process& process() { return process_; }
+
+ private:
+  UniqueFd listener_;
+  Process process_;
+};
+
+}  // namespace stx
