@@ -9,6 +9,7 @@
 #include <iostream>
 #include <thread>
 
+#include "harness/migration.h"
 #include "harness/qemu.h"
 #include "harness/virtio_pci.h"
 #include "harness/vsock_backend.h"
@@ -45,6 +46,12 @@ class VhostUserVsock : public testing::Test {
   }
 
   void StartMachine() {
+    qemu.emplace(Options());
+    bus.emplace(qemu->qtest());
+    device.emplace(*bus, bus->At(5));
+    StartDriver();
+  }
+  QemuOptions Options() {
     QemuOptions options;
     options.qtest = true;
     options.args = {"-machine",
@@ -58,10 +65,7 @@ class VhostUserVsock : public testing::Test {
                     "socket,id=vsock0,path=" + (dir / "vhost.sock").string(),
                     "-device",
                     "vhost-user-vsock-pci,chardev=vsock0,addr=5"};
-    qemu.emplace(std::move(options));
-    bus.emplace(qemu->qtest());
-    device.emplace(*bus, bus->At(5));
-    StartDriver();
+    return options;
   }
 
   void StartDriver(uint64_t features = 0) {
@@ -443,6 +447,30 @@ TEST_F(VhostUserVsock, StreamsOutliveAPause) {
   EXPECT_EQ(got.payload, "while paused");
   SendBytes("after");
   EXPECT_EQ(Read(host, 5), "after");
+}
+
+TEST_F(VhostUserVsock, AGuestThatWasMigratedIsToldThatItsStreamsEnded) {
+  UniqueFd host = Connect();
+  const uint64_t event = heap->Allocate(4);
+  qemu->qtest().WriteL(event, 0xffffffff);
+  driver->events().Add({{event, 4, true}});
+  const std::string stream = MigrateToBytes(*qemu);
+  qemu->process().Kill();  // the back-end serves one QEMU at a time
+  EXPECT_EQ(Read(host), "");
+  QemuOptions options = Options();
+  options.args.insert(options.args.end(), {"-incoming", "defer"});
+  Qemu target(std::move(options));
+  QTest& qtest = target.qtest();
+  IncomingStream(target).Finish(stream);
+  ASSERT_EQ(WaitMigrationEnd(target.qmp())["status"], "completed") << target.Report();
+  driver->events().MoveTo(qtest);
+  // Sent by a timer of the guest's clock.
+  std::optional<DriverQueue::Used> used;
+  for (Deadline deadline(kWait); !used && !deadline.Passed(); used = driver->events().Take())
+    if (HasQtestAccelerator(QemuBinary())) qtest.ClockStep(1000000);
+  ASSERT_TRUE(used) << "no event";
+  EXPECT_EQ(used->written, 4u);
+  EXPECT_EQ(qtest.ReadL(event), 0u) << "VIRTIO_VSOCK_EVENT_TRANSPORT_RESET";
 }
 
 TEST_F(VhostUserVsock, ASecondQemuIsServedWhenTheFirstIsKilled) {
