@@ -32,11 +32,6 @@ bool HasQtestAccelerator(const std::filesystem::path& binary) {
   return known[binary] = help.out.find("qtest") != std::string::npos;
 }
 
-bool HasDevice(const std::string& driver) {
-  static const std::string help = RunQemu({"-device", "help"}).out;
-  return help.find("name \"" + driver + "\"") != std::string::npos;
-}
-
 Qemu::Qemu(QemuOptions options) {
   UniqueFd qmp_listener = ListenUnix(qmp_socket());
   std::vector<std::string> argv{options.binary.empty() ? QemuBinary() : options.binary};

@@ -21,9 +21,6 @@ std::filesystem::path QemuBinary();
 /// ClockStep moves it). Distributions leave it out.
 bool HasQtestAccelerator(const std::filesystem::path& binary);
 
-/// Whether the binary under test has the device, for a case that must skip without it.
-bool HasDevice(const std::string& driver);
-
 struct QemuOptions {
   /// Defaults to QemuBinary().
   std::filesystem::path binary;

@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "harness/device_types.h"
 #include "harness/vhost_user_device.h"
 #include "hotplug/pod.h"
 
@@ -201,7 +202,7 @@ class PciHotplugKinds : public testing::TestWithParam<Kind> {};
 TEST_P(PciHotplugKinds, ComesWorksAndGoes) {
   const Kind& kind = GetParam();
   Covers({"2.1 device_del", "2.2 bridge-slots"});
-  if (!HasDevice(kind.driver)) GTEST_SKIP() << "the binary has no " << kind.driver;
+  if (!HasDeviceType(kind.driver)) GTEST_SKIP() << "the binary has no " << kind.driver;
   TempDir dir;
   HotplugPodOptions options;
   options.args = {"-object", "rng-random,id=rng0,filename=/dev/urandom", "-fsdev",

@@ -7,7 +7,7 @@
 namespace stx {
 namespace {
 
-constexpr uint8_t kFirstBridge = 2, kFirstPort = 8, kScsi = 7;
+constexpr uint8_t kFirstBridge = 2, kFirstPort = 8;
 
 }  // namespace
 
@@ -20,12 +20,17 @@ std::string HexSlot(uint8_t slot) {
 HotplugPod::HotplugPod(const HotplugPodOptions& options) {
   QemuOptions qemu;
   qemu.qtest = true;
-  qemu.args = {
-      "-machine",   options.machine + ",memory-backend=dimm1",
-      "-m",         "128M,slots=10,maxmem=8G",
-      "-object",    "memory-backend-memfd,id=dimm1,size=128M,share=on",
-      "-device",    "virtio-scsi-pci,id=scsi0,disable-modern=false,addr=" + std::to_string(kScsi),
-      "-nodefaults"};
+  qemu.fds = options.fds;
+  qemu.args = {"-machine",
+               options.machine + ",memory-backend=dimm1",
+               "-m",
+               "128M,slots=10,maxmem=8G",
+               "-object",
+               "memory-backend-memfd,id=dimm1,size=128M,share=on",
+               "-device",
+               "virtio-scsi-pci,id=scsi0,disable-modern=false,addr=" +
+                   std::to_string(HotplugPod::kScsiSlot) + options.scsi,
+               "-nodefaults"};
   qemu.args.insert(qemu.args.end(), options.smp.begin(), options.smp.end());
   const auto add = [&](const std::string& device) {
     qemu.args.insert(qemu.args.end(), {"-device", device});
@@ -41,6 +46,7 @@ HotplugPod::HotplugPod(const HotplugPodOptions& options) {
         HexSlot(static_cast<uint8_t>(kFirstPort + i)));
   qemu.args.insert(qemu.args.end(), options.args.begin(), options.args.end());
   qemu_.emplace(std::move(qemu));
+  qmp();  // before the first event
   root_.emplace(qtest());
   for (int i = 0; i < options.bridges; ++i)
     bridges_.push_back(root_->Behind(root_->At(static_cast<uint8_t>(kFirstBridge + i))));

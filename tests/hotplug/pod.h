@@ -20,12 +20,18 @@ struct HotplugPodOptions {
   int bridges = 1;
   int root_ports = 0;
   std::vector<std::string> args = {};
+  /// Inherited as 4, 5, ...
+  std::vector<int> fds = {};
+  /// More properties of scsi0: ",iothread=ID".
+  std::string scsi = {};
   std::vector<std::string> smp = {"-smp", "1,cores=1,threads=1,sockets=2,maxcpus=2"};
 };
 
 class HotplugPod {
  public:
   static constexpr Milliseconds kWait{20000};
+  /// Of scsi0, on the root bus.
+  static constexpr uint8_t kScsiSlot = 7;
 
   explicit HotplugPod(const HotplugPodOptions& options = {});
   ~HotplugPod();

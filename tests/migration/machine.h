@@ -6,31 +6,22 @@
 #include <optional>
 #include <string>
 
+#include "harness/net_loopback.h"
 #include "harness/qemu.h"
-#include "harness/vhost_user_device.h"
 
 namespace stx {
 
-/// virtio-net's queues (virtio 1.2, section 5.1.2) and the header of its frames.
-inline constexpr uint16_t kReceive = 0, kTransmit = 1, kNetControl = 2;
-inline constexpr size_t kNetHeader = 12;
+/// Of a virtio-net with one pair of queues.
+inline constexpr uint16_t kNetControl = 2;
 
 /// A frame behind a virtio-net header of zeros, for the guest's address or its neighbour's.
 std::string Frame(const std::string& payload, char to = 1);
 
-/// A vhost-user-net whose wire ends in itself: what the guest sends, it receives.
-class Loopback final : private VhostUserHandler {
- public:
-  explicit Loopback(const std::filesystem::path& socket) : device_(socket, 2, *this) {
-    device_.Start();
-  }
-  ~Loopback() override { device_.Stop(); }
-  std::string Broken() const { return device_.Broken(); }
-
- private:
-  void HandleQueue(int) override;
-
-  VhostUserDevice device_;
+struct MachineRole {
+  /// Waits for migrate-incoming.
+  bool target = false;
+  /// With the vhost-user-net.
+  bool vhost = true;
 };
 
 class Machine {
@@ -42,12 +33,13 @@ class Machine {
   /// Does not run yet. `type` as in -machine. With a stream this is a target, which has loaded that
   /// when the constructor returns. Throws with QEMU's stderr when it refuses.
   Machine(const std::filesystem::path& binary, const std::string& type,
-          const std::string* stream = nullptr);
+          const std::string* stream = nullptr, const MachineRole& role = {});
   ~Machine();
 
   Qemu& qemu() { return *qemu_; }
   Qmp& qmp() { return qemu_->qmp(); }
   QTest& qtest() { return *qtest_; }
+  bool has_vhost() const { return role_.vhost; }
 
   /// Frames as Frame() makes them. QEMU's own, after a migration, are passed over.
   void SendOnWire(const std::string& frame);
@@ -67,7 +59,8 @@ class Machine {
 
  private:
   TempDir dir_{"compat"};
-  Loopback vhost_{dir_ / "vhost"};
+  const MachineRole role_;
+  NetLoopback vhost_{dir_ / "vhost"};
   UniqueFd qtest_listener_, wire_, port_;
   std::optional<Qemu> qemu_;
   std::optional<QTest> qtest_;

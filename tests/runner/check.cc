@@ -61,6 +61,8 @@ int Main(int argc, char** argv) {
     if (qemu.empty()) environment.push_back("QEMU_DPDK=" + binary("dpdk"));
     environment.push_back("GUEST=" + (build / "guest").string());
     environment.push_back("VIRTIOFSD=" + (build / "tools/tools/virtiofsd/virtiofsd").string());
+    environment.push_back("STORAGE_DAEMON=" +
+                          (build / "tools/storage-daemon/qemu-storage-daemon").string());
     GtestResult result = RunGtest(program.path, environment, program.timeout);
     std::printf("%s: %d passed, %d failed, %d skipped (%.1f s)\n", program.name.c_str(),
                 result.Count(Verdict::kPassed), result.Count(Verdict::kFailed),

@@ -1,59 +1,62 @@
-// upstream: compares what QEMU's own unit tests and qtests say of the base and of ours.
-// scripts/check --upstream runs them and calls it with meson's logs.
+// upstream: runs QEMU's own unit tests and x86_64 qtests on the base and on ours, and compares:
+// this machine's own failures appear on both. scripts/check --upstream builds what it needs and
+// calls it.
+#include "runner/upstream_log.h"
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
+#include "harness/accel.h"
 #include "harness/os.h"
+#include "harness/process.h"
+#include "runner/without_kvm.h"
 
 namespace stx {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// A test's name and what became of it: "OK", "SKIP", "FAIL", "TIMEOUT", "ERROR".
-using Results = std::map<std::string, std::string>;
-
-/// meson-logs/testlog.json: a JSON object a line.
-Results ReadLog(const fs::path& path) {
-  Results results;
-  std::istringstream in(ReadFile(path));
-  for (std::string line; std::getline(in, line);) {
-    auto test = nlohmann::json::parse(line);
-    results[test["name"]] = test["result"];
-  }
-  return results;
-}
-
-std::string Counts(const Results& results) {
-  std::map<std::string, int> counts;
-  for (const auto& [name, result] : results) ++counts[result];
-  std::string text;
-  for (const auto& [result, count] : counts)
-    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + result;
-  return text;
+/// Runs the tests of one profile; which of them pass is for the comparison.
+UpstreamResults RunTests(const fs::path& build) {
+  const std::string profile = build.filename();
+  const fs::path log = build / "upstream.log", results = build / "meson-logs/upstream.json";
+  std::fprintf(stderr, "== running QEMU's own tests on %s (log: build/%s/upstream.log)\n",
+               profile.c_str(), profile.c_str());
+  fs::remove(results);
+  SpawnOptions options;
+  options.stdout_file = log;
+  Process meson(
+      {"meson", "test", "-C", build, "--suite", "unit", "--suite", "qtest-x86_64", "--no-suite",
+       "slow", "--no-suite", "thorough", "--timeout-multiplier", "4", "--logbase", "upstream"},
+      options);
+  if (!meson.Wait(std::chrono::minutes(60)))
+    throw std::runtime_error("QEMU's own tests on " + profile + " did not end within an hour");
+  if (!fs::exists(results))
+    throw std::runtime_error("QEMU's own tests did not run on " + profile + ": " + meson.Stderr() +
+                             ReadFile(log));
+  return ReadUpstreamLog(results);
 }
 
 int Main(int argc, char** argv) {
   CLI::App app{
-      "Compares two runs of QEMU's own tests: 0 when none that passes on the base fails on ours."};
-  fs::path plain_log, our_log;
-  app.add_option("plain", plain_log, "testlog.json of the base")
+      "Compares QEMU's own tests on plain and on ours: ends with 0 when what passes on the base "
+      "passes on ours."};
+  fs::path build;
+  app.add_option("--build", build, "The folder with the profiles plain and host")
       ->required()
-      ->check(CLI::ExistingFile);
-  app.add_option("ours", our_log, "testlog.json of ours")->required()->check(CLI::ExistingFile);
+      ->check(CLI::ExistingDirectory);
   CLI11_PARSE(app, argc, argv);
 
-  Results plain = ReadLog(plain_log), ours = ReadLog(our_log);
+  if (const Accel accel = DetectAccel(); !accel.kvm) {
+    std::fprintf(stderr, "== under TCG: %s\n", accel.reason.c_str());
+    HideKvm();
+  }
+  const UpstreamResults plain = RunTests(build / "plain"), ours = RunTests(build / "host");
   int worse = 0;
-  for (const auto& [name, result] : plain) {
-    const std::string our_result = ours.contains(name) ? ours[name] : "not run";
-    if (result == our_result) continue;
-    std::printf("%s: plain %s, ours %s\n", name.c_str(), result.c_str(), our_result.c_str());
-    worse += result == "OK";
+  for (const UpstreamDifference& d : Compare(plain, ours)) {
+    std::printf("%s: plain %s, ours %s\n", d.name.c_str(), d.plain.c_str(), d.ours.c_str());
+    worse += d.Worse();
   }
   std::printf("plain: %s\nours: %s\n", Counts(plain).c_str(), Counts(ours).c_str());
   std::printf("%d tests that pass on plain do not pass on ours\n", worse);

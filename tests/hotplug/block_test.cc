@@ -1,0 +1,313 @@
+// Hot-plugged disks as Kata plugs them (contract 2.2): a block device of the host behind
+// host_device, with each way of aio and each cache setting, as scsi-hd and as virtio-blk; a swap
+// file; vhost-user-blk. The bytes that the guest writes are on the host, and the other way round.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "harness/loop_device.h"
+#include "harness/threads.h"
+#include "hotplug/disk.h"
+
+namespace stx {
+namespace {
+
+constexpr uint64_t kDiskBytes = 16 << 20;
+
+/// Bytes of which no two sectors are alike.
+std::string Pattern(size_t size, int seed) {
+  std::string text(size, '\0');
+  uint32_t state = 12345u + static_cast<uint32_t>(seed);
+  for (char& c : text) c = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+  return text;
+}
+
+std::string ReadRange(const std::filesystem::path& path, uint64_t at, size_t size) {
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string bytes(size, '\0');
+  if (pread(fd.get(), bytes.data(), size, static_cast<off_t>(at)) != static_cast<ssize_t>(size))
+    ThrowErrno(path.string());
+  return bytes;
+}
+
+/// Requests of different sizes all over the disk, to its last sector, compared with the host's
+/// file.
+void Exercise(Disk& disk, const std::filesystem::path& file) {
+  ASSERT_EQ(disk.Sectors(), kDiskBytes / Disk::kSector);
+  const std::string before = Pattern(4096, 99);
+  EXPECT_TRUE(disk.Read(8, 4096) == before) << "what the host had put there";
+  struct {
+    uint64_t sector;
+    size_t bytes;
+  } const writes[] = {{0, 512},
+                      {1, 4096},
+                      {63, 512},
+                      {1024, 65536},
+                      {2048, 1 << 20},
+                      {kDiskBytes / Disk::kSector - 1, 512},
+                      {kDiskBytes / Disk::kSector - 256, 131072 - 512}};
+  int seed = 0;
+  for (const auto& [sector, bytes] : writes) {
+    const std::string data = Pattern(bytes, ++seed);
+    disk.Write(sector, data);
+    EXPECT_TRUE(disk.Read(sector, static_cast<uint32_t>(bytes)) == data) << sector;
+    disk.Flush();
+    EXPECT_TRUE(ReadRange(file, sector * Disk::kSector, bytes) == data)
+        << "sector " << sector << " on the host";
+  }
+  EXPECT_THROW(disk.Read(kDiskBytes / Disk::kSector, 512), std::exception) << "past the end";
+}
+
+/// A file of the host, and where one can be had a loop device on it.
+class DiskFile {
+ public:
+  DiskFile() : file(dir_ / "disk") {
+    std::string bytes(kDiskBytes, '\0');
+    bytes.replace(4096, 4096, Pattern(4096, 99));
+    WriteFile(file, bytes);
+  }
+
+ private:
+  TempDir dir_{"disk"};
+
+ public:
+  const std::filesystem::path file;
+};
+
+json BlockNode(const std::string& driver, const std::filesystem::path& path, const std::string& aio,
+               const json& cache) {
+  json node{{"driver", "raw"},
+            {"node-name", "drive-1"},
+            {"read-only", false},
+            {"file", {{"driver", driver}, {"filename", path.string()}, {"aio", aio}}}};
+  if (!cache.is_null()) {
+    node["cache"] = cache;
+    node["file"]["cache"] = cache;
+  }
+  return node;
+}
+
+struct BlockMode {
+  const char* driver;  ///< scsi-hd or virtio-blk-pci
+  const char* aio;
+  /// null: not sent; else what Kata's block_device_cache_* set.
+  json cache;
+};
+
+void PrintTo(const BlockMode& mode, std::ostream* out) {
+  *out << mode.driver << " " << mode.aio << " " << mode.cache.dump();
+}
+
+class Block : public testing::TestWithParam<BlockMode> {};
+
+TEST_P(Block, BytesAreTheHostsAndItComesBack) {
+  const BlockMode& mode = GetParam();
+  const bool scsi = mode.driver == std::string("scsi-hd");
+  Covers({"2.2 block-add", scsi ? "2.2 block-scsi" : "2.2 block-virtio", "2.2 block-remove",
+          "2.1 device_del"});
+  DiskFile disk_file;
+  std::string why_not;
+  auto loop = LoopDevice::Make(disk_file.file, &why_not);
+  if (!loop) GTEST_SKIP() << "no loop device: " << why_not;
+  HotplugPod pod;
+  std::optional<ScsiController> controller;
+  if (scsi) controller.emplace(pod);
+  const json node = BlockNode("host_device", loop->path(), mode.aio, mode.cache);
+  for (int round = 0; round < 2; ++round) {
+    pod.qmp().Execute("blockdev-add", node);
+    std::unique_ptr<Disk> disk;
+    if (scsi) {
+      pod.qmp().Execute("device_add", {{"driver", "scsi-hd"},
+                                       {"id", "virtio-drive-1"},
+                                       {"drive", "drive-1"},
+                                       {"bus", "scsi0.0"},
+                                       {"scsi-id", 1},
+                                       {"lun", 3},
+                                       {"share-rw", "on"}});
+      disk = controller->Open(1, 3);
+    } else {
+      pod.Add({{"driver", "virtio-blk-pci"},
+               {"id", "virtio-drive-1"},
+               {"drive", "drive-1"},
+               {"share-rw", "on"},
+               {"num-queues", "2"},
+               {"romfile", ""}},
+              "pci-bridge-0", 1);
+      disk = OpenVirtioBlk(pod, pod.bridge(), 1);
+    }
+    if (round == 0) {
+      Exercise(*disk, loop->path());
+    } else {
+      EXPECT_TRUE(disk->Read(0, 512) == Pattern(512, 1)) << "what was written before";
+    }
+    if (scsi) {
+      pod.qmp().Execute("device_del", {{"id", "virtio-drive-1"}});
+      pod.WaitDeleted("virtio-drive-1");
+    } else {
+      pod.Remove("virtio-drive-1", "pci-bridge-0", 1);
+    }
+    pod.qmp().Execute("blockdev-del", {{"node-name", "drive-1"}});
+  }
+}
+
+std::vector<BlockMode> BlockModes() {
+  std::vector<BlockMode> modes;
+  for (const char* driver : {"scsi-hd", "virtio-blk-pci"}) {
+    for (const char* aio : {"io_uring", "threads"}) modes.push_back({driver, aio, nullptr});
+    for (const char* aio : {"io_uring", "native", "threads"})
+      for (bool no_flush : {false, true})
+        modes.push_back({driver, aio, {{"direct", true}, {"no-flush", no_flush}}});
+    modes.push_back({driver, "threads", {{"direct", false}, {"no-flush", true}}});
+  }
+  return modes;
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, Block, testing::ValuesIn(BlockModes()), [](const auto& info) {
+  std::string name = info.param.driver + std::string("_") + info.param.aio;
+  if (!info.param.cache.is_null())
+    name += std::string("_") + (info.param.cache["direct"] ? "direct" : "cached") +
+            (info.param.cache["no-flush"] ? "_noflush" : "");
+  std::erase(name, '-');
+  return name;
+});
+
+TEST(BlockAdd, NativeAioWithoutDirectIsRefused) {
+  Covers({"2.2 block-add"});
+  DiskFile disk_file;
+  std::string why_not;
+  auto loop = LoopDevice::Make(disk_file.file, &why_not);
+  if (!loop) GTEST_SKIP() << "no loop device: " << why_not;
+  HotplugPod pod;
+  EXPECT_NE(pod.Refusal("blockdev-add", BlockNode("host_device", loop->path(), "native", nullptr))
+                .find("aio=native was specified, but it requires cache.direct=on"),
+            std::string::npos);
+}
+
+TEST(BlockAdd, HostDeviceRefusesARegularFileAndAMissingOne) {
+  Covers({"2.2 block-add", "2.1 errors"});
+  DiskFile disk_file;
+  HotplugPod pod;
+  EXPECT_NE(
+      pod.Refusal("blockdev-add", BlockNode("host_device", disk_file.file, "threads", nullptr)),
+      "");
+  EXPECT_NE(pod.Refusal("blockdev-add", BlockNode("host_device", "/dev/none", "threads", nullptr))
+                .find("No such file or directory"),
+            std::string::npos);
+  // Neither left the name behind.
+  pod.qmp().Execute("blockdev-add", BlockNode("file", disk_file.file, "threads", nullptr));
+}
+
+TEST(BlockAdd, ASwapFileIsARegularFile) {
+  Covers({"2.2 block-swap", "2.2 block-virtio"});
+  DiskFile disk_file;
+  HotplugPod pod;
+  pod.qmp().Execute("blockdev-add", BlockNode("file", disk_file.file, "threads",
+                                              {{"direct", false}, {"no-flush", false}}));
+  pod.Add({{"driver", "virtio-blk-pci"},
+           {"id", "virtio-swap0"},
+           {"drive", "drive-1"},
+           {"share-rw", "on"},
+           {"num-queues", "1"},
+           {"romfile", ""}},
+          "pci-bridge-0", 0x1e);
+  Exercise(*OpenVirtioBlk(pod, pod.bridge(), 0x1e), disk_file.file);
+}
+
+TEST(BlockAdd, AReadOnlyDiskRefusesWrites) {
+  Covers({"2.2 block-add"});
+  DiskFile disk_file;
+  HotplugPod pod;
+  json node = BlockNode("file", disk_file.file, "threads", nullptr);
+  node["read-only"] = true;
+  pod.qmp().Execute("blockdev-add", node);
+  pod.Add({{"driver", "virtio-blk-pci"}, {"id", "ro"}, {"drive", "drive-1"}}, "pci-bridge-0", 4);
+  auto disk = OpenVirtioBlk(pod, pod.bridge(), 4);
+  EXPECT_TRUE(disk->Read(8, 4096) == Pattern(4096, 99));
+  EXPECT_THROW(disk->Write(0, std::string(512, 'x')), std::exception);
+  EXPECT_TRUE(ReadRange(disk_file.file, 0, 512) == std::string(512, '\0'));
+}
+
+TEST(BlockAdd, NumQueuesAsTextGivesThatManyQueues) {
+  Covers({"2.2 block-virtio"});
+  DiskFile disk_file;
+  HotplugPod pod;
+  pod.qmp().Execute("blockdev-add", BlockNode("file", disk_file.file, "threads", nullptr));
+  pod.Add({{"driver", "virtio-blk-pci"}, {"id", "mq"}, {"drive", "drive-1"}, {"num-queues", "4"}},
+          "pci-bridge-0", 1);
+  VirtioPciDevice device(pod.bridge(), pod.bridge().At(1));
+  EXPECT_EQ(device.QueueCount(), 4);
+}
+
+TEST(BlockAdd, ADiskInUseKeepsItsNode) {
+  Covers({"2.2 block-remove"});
+  DiskFile disk_file;
+  HotplugPod pod;
+  pod.qmp().Execute("blockdev-add", BlockNode("file", disk_file.file, "threads", nullptr));
+  pod.Add({{"driver", "virtio-blk-pci"}, {"id", "d"}, {"drive", "drive-1"}}, "pci-bridge-0", 1);
+  EXPECT_NE(pod.Refusal("blockdev-del", {{"node-name", "drive-1"}}).find("in use"),
+            std::string::npos);
+  pod.Remove("d", "pci-bridge-0", 1);
+  EXPECT_EQ(pod.Refusal("blockdev-del", {{"node-name", "drive-1"}}), "");
+}
+
+TEST(BlockScsi, LunsOfTwoTargetsKeepTheirBytesApart) {
+  Covers({"2.2 block-scsi"});
+  HotplugPod pod;
+  ScsiController controller(pod);
+  std::vector<std::unique_ptr<DiskFile>> files;
+  // Kata's numbers: target index / 256, unit index % 256.
+  for (int index : {0, 1, 255, 256, 257}) {
+    files.push_back(std::make_unique<DiskFile>());
+    const std::string name = "drive-" + std::to_string(index);
+    json node = BlockNode("file", files.back()->file, "threads", nullptr);
+    node["node-name"] = name;
+    pod.qmp().Execute("blockdev-add", node);
+    pod.qmp().Execute("device_add", {{"driver", "scsi-hd"},
+                                     {"id", "virtio-" + name},
+                                     {"drive", name},
+                                     {"bus", "scsi0.0"},
+                                     {"scsi-id", index / 256},
+                                     {"lun", index % 256},
+                                     {"share-rw", "on"}});
+  }
+  size_t i = 0;
+  for (int index : {0, 1, 255, 256, 257}) {
+    auto disk =
+        controller.Open(static_cast<uint8_t>(index / 256), static_cast<uint16_t>(index % 256));
+    disk->Write(7, Pattern(1024, index));
+    disk->Flush();
+    EXPECT_TRUE(ReadRange(files[i++]->file, 7 * 512, 1024) == Pattern(1024, index)) << index;
+  }
+}
+
+TEST(BlockScsi, AnIothreadServesTheController) {
+  Covers({"1.2 enable_iothreads", "2.2 block-scsi"});
+  HotplugPodOptions options;
+  options.scsi = ",iothread=iothread-1";
+  options.args = {"-object", "iothread,id=iothread-1"};
+  HotplugPod pod(options);
+  const json threads = pod.qmp().Execute("query-iothreads");
+  ASSERT_EQ(threads.size(), 1u);
+  bool found = false;
+  for (const ThreadInfo& thread : Threads(pod.qemu().process().pid()))
+    found |= thread.tid == threads[0]["thread-id"];
+  EXPECT_TRUE(found) << threads.dump();
+  DiskFile disk_file;
+  pod.qmp().Execute("blockdev-add", BlockNode("file", disk_file.file, "threads", nullptr));
+  pod.qmp().Execute("device_add", {{"driver", "scsi-hd"},
+                                   {"id", "d"},
+                                   {"drive", "drive-1"},
+                                   {"bus", "scsi0.0"},
+                                   {"scsi-id", 0},
+                                   {"lun", 0},
+                                   {"share-rw", "on"}});
+  ScsiController controller(pod);
+  Exercise(*controller.Open(0, 0), disk_file.file);
+  pod.qmp().Execute("device_del", {{"id", "d"}});
+  pod.WaitDeleted("d");
+}
+
+}  // namespace
+}  // namespace stx

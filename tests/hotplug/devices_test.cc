@@ -1,0 +1,354 @@
+// The cold-plugged devices of a pod that are no disks and no networks: entropy, console, serial
+// port, 9p share, panic and its dump, and the ways in which a guest ends its machine.
+
+#include <elf.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/load.h"
+#include "hotplug/nine_p.h"
+#include "hotplug/pod.h"
+
+namespace stx {
+namespace {
+
+constexpr uint8_t kSlot = 0x1d;
+
+std::string Pattern(size_t size) {
+  std::string text;
+  while (text.size() < size) text += std::to_string(text.size() * 7919) + '.';
+  text.resize(size);
+  return text;
+}
+
+std::string ReadFrom(const UniqueFd& fd, size_t size) {
+  std::string text(size, '\0');
+  size_t have = 0;
+  for (const Deadline deadline(HotplugPod::kWait); have < size;) {
+    if (!WaitFor(fd.get(), POLLIN, deadline)) break;
+    const ssize_t n = read(fd.get(), text.data() + have, size - have);
+    if (n <= 0) break;
+    have += static_cast<size_t>(n);
+  }
+  text.resize(have);
+  return text;
+}
+
+HotplugPodOptions With(const std::vector<std::string>& args) {
+  HotplugPodOptions options;
+  options.args = args;
+  return options;
+}
+
+TEST(Rng, TheGuestGetsTheBytesOfItsSourceInOrder) {
+  Covers({"1.1 rng", "1.2 entropy_source", "1.1 late-ids"});
+  TempDir dir;
+  const std::string source = Pattern(64 << 10);
+  WriteFile(dir / "source", source);
+  HotplugPod pod(With({"-device", "virtio-rng-pci,rng=rng0,addr=1d", "-object",
+                       "rng-random,id=rng0,filename=" + (dir / "source").string()}));
+  VirtioPciDevice device(pod.root(), pod.root().At(kSlot));
+  device.Negotiate(0);
+  Virtqueue queue = device.SetUpQueue(0, pod.heap());
+  device.SetDriverOk();
+  const uint64_t buffer = pod.heap().Allocate(4096);
+  std::string got;
+  for (int i = 0; got.size() < 20000 && i < 1000; ++i) {
+    queue.Add({{buffer, 4096, true}});
+    device.Notify(0);
+    const uint32_t written = queue.Wait(Deadline(HotplugPod::kWait)).written;
+    ASSERT_GT(written, 0u);
+    const auto bytes = pod.qtest().MemRead(buffer, written);
+    got.append(bytes.begin(), bytes.end());
+  }
+  EXPECT_TRUE(got == source.substr(0, got.size()));
+}
+
+TEST(Rng, WithinAPeriodItGivesNoMoreThanItMay) {
+  Covers({"1.1 rng"});
+  if (!HasQtestAccelerator(QemuBinary()))
+    GTEST_SKIP() << "needs a clock that stands still: the qtest accelerator";
+  HotplugPod pod(With({"-device", "virtio-rng-pci,rng=rng0,addr=1d,max-bytes=16,period=1000",
+                       "-object", "rng-random,id=rng0,filename=/dev/urandom"}));
+  VirtioPciDevice device(pod.root(), pod.root().At(kSlot));
+  device.Negotiate(0);
+  Virtqueue queue = device.SetUpQueue(0, pod.heap());
+  device.SetDriverOk();
+  const uint64_t buffer = pod.heap().Allocate(4096);
+  for (int i = 0; i < 2; ++i) {
+    queue.Add({{buffer, 16, true}});
+    device.Notify(0);
+    if (i == 1) {
+      EXPECT_FALSE(queue.Take()) << "the period is not over";
+      pod.qtest().ClockStep(2'000'000'000);
+    }
+    EXPECT_EQ(queue.Wait(Deadline(HotplugPod::kWait)).written, 16u);
+  }
+}
+
+class Console : public testing::Test {
+ protected:
+  void SetUp() override {
+    Covers({"1.1 console"});
+    pod.emplace(With({"-device", "virtio-serial-pci,disable-modern=false,id=serial0,addr=1d",
+                      "-device", "virtconsole,chardev=charconsole0,id=console0", "-chardev",
+                      "socket,id=charconsole0,path=" + path() + ",server=on,wait=off"}));
+    device.emplace(pod->root(), pod->root().At(kSlot));
+    device->Negotiate(0);  // without MULTIPORT: queue 0 to the guest, queue 1 from it
+    to_guest.emplace(device->SetUpQueue(0, pod->heap()));
+    from_guest.emplace(device->SetUpQueue(1, pod->heap()));
+    device->SetDriverOk();
+    buffer = pod->heap().Allocate(1 << 20);
+  }
+  std::string path() { return dir / "console.sock"; }
+
+  void GuestPrints(const std::string& text) {
+    pod->qtest().MemWrite(buffer, text.data(), text.size());
+    from_guest->Add({{buffer, static_cast<uint32_t>(text.size()), false}});
+    device->Notify(1);
+  }
+  /// Gives buffers of 64 bytes until `size` bytes came.
+  std::string GuestReads(size_t size) {
+    const uint64_t at = buffer + (512 << 10);
+    std::string text;
+    while (text.size() < size) {
+      to_guest->Add({{at, 64, true}});
+      device->Notify(0);
+      const uint32_t n = to_guest->Wait(Deadline(HotplugPod::kWait)).written;
+      const auto bytes = pod->qtest().MemRead(at, n);
+      text.append(bytes.begin(), bytes.end());
+    }
+    return text;
+  }
+
+  TempDir dir;
+  std::optional<HotplugPod> pod;
+  std::optional<VirtioPciDevice> device;
+  std::optional<Virtqueue> to_guest, from_guest;
+  uint64_t buffer = 0;
+};
+
+TEST_F(Console, BytesGoBothWays) {
+  UniqueFd client = ConnectUnix(path(), Deadline(HotplugPod::kWait));
+  GuestPrints("from the guest\r\n");
+  EXPECT_EQ(ReadFrom(client, 16), "from the guest\r\n");
+  WriteAll(client.get(), Pattern(3000));
+  EXPECT_TRUE(GuestReads(3000) == Pattern(3000));
+}
+
+// What a console's reader does not take is dropped: the guest must never wait for it.
+TEST_F(Console, AReaderThatSleepsDoesNotHoldTheGuestUp) {
+  UniqueFd client = ConnectUnix(path(), Deadline(HotplugPod::kWait));
+  WriteAll(client.get(), "x");
+  EXPECT_EQ(GuestReads(1), "x");
+  const std::string text = Pattern(400 << 10);
+  GuestPrints(text);
+  from_guest->Wait(Deadline(HotplugPod::kWait));
+  const std::string start = ReadFrom(client, 16 << 10);
+  EXPECT_TRUE(start == text.substr(0, 16 << 10));
+}
+
+TEST_F(Console, ClientsComeAndGoAndTheGuestIsNeverHeldUp) {
+  GuestPrints("to nobody");
+  from_guest->Wait(Deadline(HotplugPod::kWait));
+  for (int i = 0; i < 5; ++i) {
+    UniqueFd client = ConnectUnix(path(), Deadline(HotplugPod::kWait));
+    // Seen by QEMU once it answers for it.
+    WriteAll(client.get(), "x");
+    EXPECT_EQ(GuestReads(1), "x");
+    GuestPrints("to client " + std::to_string(i));
+    EXPECT_EQ(ReadFrom(client, 11), "to client " + std::to_string(i));
+    from_guest->Wait(Deadline(HotplugPod::kWait));
+  }
+}
+
+TEST(LegacySerial, BytesGoBothWays) {
+  Covers({"1.2 use_legacy_serial"});
+  TempDir dir;
+  const std::string path = dir / "serial.sock";
+  HotplugPod pod(With({"-serial", "chardev:charconsole0", "-chardev",
+                       "socket,id=charconsole0,path=" + path + ",server=on,wait=off"}));
+  constexpr uint16_t kPort = 0x3f8, kLineStatus = kPort + 5;
+  UniqueFd client = ConnectUnix(path, Deadline(HotplugPod::kWait));
+  WriteAll(client.get(), "in");
+  std::string got;
+  for (const Deadline deadline(HotplugPod::kWait); got.size() < 2 && !deadline.Passed();)
+    if (pod.qtest().InB(kLineStatus) & 1) got += static_cast<char>(pod.qtest().InB(kPort));
+  EXPECT_EQ(got, "in");
+  for (char c : std::string("ttyS0 says\r\n")) {
+    EXPECT_TRUE(pod.qtest().InB(kLineStatus) & 0x20) << "the transmitter is not free";
+    pod.qtest().OutB(kPort, static_cast<uint8_t>(c));
+  }
+  EXPECT_EQ(ReadFrom(client, 12), "ttyS0 says\r\n");
+}
+
+TEST(Virtio9p, TheShareIsReadAndWritten) {
+  Covers({"1.2 virtio-9p"});
+  TempDir dir;
+  std::filesystem::create_directory(dir / "sub");
+  const std::string text = Pattern(100000);
+  WriteFile(dir / "sub" / "file", text);
+  HotplugPod pod(With({"-device",
+                       "virtio-9p-pci,addr=1d,disable-modern=false,fsdev=extra-9p-kataShared,"
+                       "mount_tag=kataShared",
+                       "-fsdev",
+                       "local,id=extra-9p-kataShared,path=" + dir.path().string() +
+                           ",security_model=none,multidevs=remap"}));
+  NineP share(pod, pod.root(), kSlot);
+  EXPECT_EQ(share.MountTag(), "kataShared");
+  share.Walk(1, {"sub", "file"});
+  share.Open(1, O_RDONLY);
+  std::string got;
+  while (got.size() < text.size()) {
+    const std::string part = share.Read(1, got.size(), 32 << 10);
+    ASSERT_FALSE(part.empty());
+    got += part;
+  }
+  EXPECT_TRUE(got == text);
+  share.Clunk(1);
+
+  share.Walk(2, {"sub"});
+  share.Create(2, "made", O_RDWR, 0640);
+  EXPECT_EQ(share.Write(2, 0, text.substr(0, 50000)), 50000u);
+  EXPECT_TRUE(share.Read(2, 100, 1000) == text.substr(100, 1000));
+  share.Clunk(2);
+  EXPECT_TRUE(ReadFile(dir / "sub" / "made") == text.substr(0, 50000));
+  struct stat status {};
+  ASSERT_EQ(stat((dir / "sub" / "made").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0640u);
+}
+
+TEST(Virtio9p, WhatIsNotThereAndWhatIsOutsideIsAnError) {
+  Covers({"1.2 virtio-9p"});
+  TempDir dir;
+  HotplugPod pod(
+      With({"-device", "virtio-9p-pci,addr=1d,fsdev=fs,mount_tag=share", "-fsdev",
+            "local,id=fs,security_model=none,multidevs=remap,path=" + dir.path().string()}));
+  NineP share(pod, pod.root(), kSlot);
+  EXPECT_THROW(share.Walk(1, {"none"}), std::exception);
+  EXPECT_EQ(share.error(), static_cast<uint32_t>(ENOENT));
+  // ".." above the root is the root.
+  share.Walk(1, {"..", "..", ".."});
+  share.Create(1, "in-the-share", O_RDWR, 0600);
+  EXPECT_TRUE(std::filesystem::exists(dir / "in-the-share"));
+  EXPECT_THROW(share.Walk(3, {"a/b"}), std::exception) << "a name with a slash";
+  EXPECT_THROW(share.Read(77, 0, 10), std::exception) << "a fid that was never made";
+}
+
+class Panic : public testing::Test {
+ protected:
+  static constexpr uint16_t kPort = 0x505;
+  static constexpr uint8_t kPanicked = 1, kCrashLoaded = 2;
+  void SetUp() override { Covers({"1.2 guest_memory_dump_path"}); }
+  HotplugPod pod{With({"-device", "pvpanic", "-no-shutdown"})};
+};
+
+TEST_F(Panic, IsToldAndStopsTheMachine) {
+  EXPECT_EQ(pod.qtest().InB(kPort), kPanicked | kCrashLoaded) << "what it can be told";
+  pod.qtest().OutB(kPort, kPanicked);
+  EXPECT_EQ(pod.qmp().WaitEvent("GUEST_PANICKED")["data"]["action"], "pause");
+  EXPECT_EQ(pod.qmp().Execute("query-status")["status"], "guest-panicked");
+  EXPECT_TRUE(pod.qemu().process().Running());
+}
+
+TEST_F(Panic, ACrashKernelIsToldAndTheMachineRunsOn) {
+  pod.qtest().OutB(kPort, kCrashLoaded);
+  pod.qmp().WaitEvent("GUEST_CRASHLOADED");
+  EXPECT_EQ(pod.qmp().Execute("query-status")["status"], "running");
+}
+
+TEST_F(Panic, TheDumpHasTheGuestsMemory) {
+  Covers({"2.2 dump"});
+  constexpr uint64_t kAt = 33 << 20;
+  const std::string text = Pattern(10000);
+  pod.qtest().MemWrite(kAt, text.data(), text.size());
+  pod.qtest().OutB(kPort, kPanicked);
+  pod.qmp().WaitEvent("GUEST_PANICKED");
+  for (bool paging : {false, true}) {
+    TempDir dir;
+    const std::string path = dir / "vmcore.elf";
+    pod.qmp().Execute("dump-guest-memory",
+                      {{"protocol", "file:" + path}, {"paging", paging}, {"format", "elf"}},
+                      Milliseconds(60000));
+    pod.qmp().WaitEvent("DUMP_COMPLETED");
+    const std::string core = ReadFile(path);
+    ASSERT_EQ(core.compare(0, SELFMAG, ELFMAG), 0);
+    // Without paging: a segment for the RAM, by guest-physical address. With it the same, by what
+    // the halted CPU's page tables say, which map nothing.
+    if (paging) continue;
+    const auto header = LoadAt<Elf64_Ehdr>(core, 0, "the dump");
+    ASSERT_EQ(header.e_ident[EI_CLASS], ELFCLASS64);
+    bool found = false;
+    for (size_t i = 0; i < header.e_phnum; ++i) {
+      const auto segment =
+          LoadAt<Elf64_Phdr>(core, header.e_phoff + i * sizeof(Elf64_Phdr), "the dump");
+      if (segment.p_type != PT_LOAD || kAt < segment.p_paddr ||
+          kAt + text.size() > segment.p_paddr + segment.p_filesz)
+        continue;
+      found = true;
+      EXPECT_TRUE(core.compare(segment.p_offset + kAt - segment.p_paddr, text.size(), text) == 0);
+    }
+    EXPECT_TRUE(found) << "no segment has the address";
+  }
+}
+
+TEST_F(Panic, ADumpThatCannotBeWrittenIsAnErrorAndTheMachineRunsOn) {
+  Covers({"2.2 dump", "2.1 errors"});
+  EXPECT_NE(pod.Refusal("dump-guest-memory",
+                        {{"protocol", "file:/none/vmcore"}, {"paging", false}, {"format", "elf"}}),
+            "");
+  EXPECT_EQ(pod.qmp().Execute("query-status")["status"], "running");
+}
+
+TEST_F(Panic, ADumpOfARunningMachineStopsAndResumesIt) {
+  Covers({"2.2 dump"});
+  TempDir dir;
+  pod.qmp().Execute(
+      "dump-guest-memory",
+      {{"protocol", "file:" + (dir / "v").string()}, {"paging", false}, {"format", "elf"}},
+      Milliseconds(60000));
+  for (const char* event : {"STOP", "DUMP_COMPLETED", "RESUME"}) pod.qmp().WaitEvent(event);
+  EXPECT_EQ(pod.qmp().Execute("query-status")["status"], "running");
+}
+
+// panic=1 reboot=k: the kernel resets through the keyboard controller; --no-reboot makes it the
+// end.
+class Reset : public testing::TestWithParam<std::pair<uint16_t, uint8_t>> {};
+
+TEST_P(Reset, EndsTheMachineWithNoReboot) {
+  Covers({"1.1 no-reboot"});
+  HotplugPod pod(With({"--no-reboot"}));
+  pod.qmp();
+  const auto [port, value] = GetParam();
+  try {
+    pod.qtest().OutB(port, value);
+  } catch (const std::exception&) {
+    // It may be gone before it answers.
+  }
+  const auto status = pod.qemu().process().Wait(HotplugPod::kWait);
+  ASSERT_TRUE(status) << "QEMU still runs";
+  EXPECT_TRUE(status->Success()) << status->ToString();
+  EXPECT_EQ(pod.qmp().WaitEvent("SHUTDOWN")["data"]["reason"], "guest-reset");
+}
+
+TEST_P(Reset, RestartsItWithout) {
+  Covers({"1.1 no-reboot"});
+  HotplugPod pod;
+  const auto [port, value] = GetParam();
+  pod.qtest().OutB(port, value);
+  EXPECT_EQ(pod.qmp().WaitEvent("RESET")["data"]["guest"], true);
+  EXPECT_EQ(pod.qmp().Execute("query-status")["status"], "running");
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, Reset,
+                         testing::Values(std::pair<uint16_t, uint8_t>{0x64, 0xfe},
+                                         std::pair<uint16_t, uint8_t>{0xcf9, 0x06}),
+                         [](const auto& info) {
+                           return std::string(info.param.first == 0x64 ? "Keyboard" : "Ich9");
+                         });
+
+}  // namespace
+}  // namespace stx

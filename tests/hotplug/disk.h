@@ -1,0 +1,45 @@
+// Disks as a guest's driver sees them, by sector of 512 bytes: virtio-blk (virtio 1.2, section 5.2)
+// and SCSI disks behind virtio-scsi (section 5.6; SBC-3).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "hotplug/pod.h"
+
+namespace stx {
+
+class Disk {
+ public:
+  static constexpr uint32_t kSector = 512;
+
+  virtual ~Disk() = default;
+  /// Whole sectors. Throw when the device reports an error.
+  virtual std::string Read(uint64_t sector, uint32_t bytes) = 0;
+  virtual void Write(uint64_t sector, const std::string& bytes) = 0;
+  /// Returns when all that was written is on the medium.
+  virtual void Flush() = 0;
+  virtual uint64_t Sectors() = 0;
+};
+
+/// The virtio-blk or vhost-user-blk in `slot` of the bus.
+std::unique_ptr<Disk> OpenVirtioBlk(HotplugPod& pod, PciBus& bus, uint8_t slot);
+
+/// A logical unit behind the pod's controller scsi0. The controller is set up once for all.
+class ScsiController {
+ public:
+  explicit ScsiController(HotplugPod& pod);
+  std::unique_ptr<Disk> Open(uint8_t target, uint16_t lun);
+
+  /// Sends a command; returns the data that came, throws for a bad response or sense.
+  std::string Command(uint8_t target, uint16_t lun, const std::string& cdb, const std::string& out,
+                      uint32_t in);
+
+ private:
+  HotplugPod& pod_;
+  VirtioPciDevice device_;
+  Virtqueue requests_;
+  uint64_t buffer_;
+};
+
+}  // namespace stx

@@ -1,0 +1,192 @@
+#include "hotplug/net_frames.h"
+
+#include <arpa/inet.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <stdexcept>
+#include <thread>
+
+namespace stx {
+namespace {
+
+constexpr uint8_t kUdp = 17, kIcmp6 = 58;
+constexpr uint8_t kSolicitation = 135, kAdvertisement = 136, kEchoRequest = 128, kEchoReply = 129;
+const std::string kGuest4("\x0a\0\0\x02", 4), kHost4("\x0a\0\0\x01", 4);
+const std::string kGuest6("\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02", 16),
+    kHost6("\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", 16),
+    kSolicited("\xff\x02\0\0\0\0\0\0\0\0\0\x01\xff\0\0\x01", 16);
+
+std::string Text(const Mac& mac) { return {mac.begin(), mac.end()}; }
+std::string Be16(size_t value) { return {static_cast<char>(value >> 8), static_cast<char>(value)}; }
+uint16_t U16(const std::string& bytes, size_t at) {
+  return static_cast<uint16_t>(static_cast<uint8_t>(bytes.at(at)) << 8 |
+                               static_cast<uint8_t>(bytes.at(at + 1)));
+}
+
+/// RFC 1071.
+std::string Checksum(std::string bytes) {
+  if (bytes.size() % 2) bytes += '\0';
+  uint32_t sum = 0;
+  for (size_t i = 0; i < bytes.size(); i += 2) sum += U16(bytes, i);
+  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+  return Be16(~sum & 0xffff);
+}
+
+std::string Ethernet(const Mac& to, uint16_t type, const std::string& payload) {
+  std::string frame = Text(to) + Text(kGuestMac) + Be16(type) + payload;
+  frame.resize(std::max<size_t>(frame.size(), 60));
+  return frame;
+}
+
+std::string Icmp6(const Mac& to, const std::string& to_ip, uint8_t type, const std::string& body) {
+  std::string message = std::string{static_cast<char>(type), 0, 0, 0} + body;
+  const std::string pseudo =
+      kGuest6 + to_ip + std::string(2, '\0') + Be16(message.size()) + std::string("\0\0\0\x3a", 4);
+  message.replace(2, 2, Checksum(pseudo + message));
+  return Ethernet(to, 0x86dd,
+                  std::string("\x60\0\0\0", 4) + Be16(message.size()) +
+                      std::string{static_cast<char>(kIcmp6), '\xff'} + kGuest6 + to_ip + message);
+}
+
+/// The ICMPv6 message of that type to the guest.
+std::optional<std::string> Icmp6Of(const std::string& frame, uint8_t type) {
+  if (frame.size() < 62 || U16(frame, 12) != 0x86dd || frame[20] != kIcmp6 ||
+      static_cast<uint8_t>(frame[54]) != type || frame.compare(38, 16, kGuest6) != 0)
+    return std::nullopt;
+  return frame.substr(54, U16(frame, 18));
+}
+
+Mac MacAt(const std::string& frame, size_t at) {
+  Mac mac;
+  std::memcpy(mac.data(), frame.data() + at, mac.size());
+  return mac;
+}
+
+void InNamespace(const Tap& tap, const std::function<void()>& work) {
+  std::exception_ptr failed;
+  std::thread([&] {
+    try {
+      if (setns(tap.network_namespace(), CLONE_NEWNET) < 0) ThrowErrno("setns");
+      work();
+    } catch (...) {
+      failed = std::current_exception();
+    }
+  }).join();
+  if (failed) std::rethrow_exception(failed);
+}
+
+/// RTM_NEWADDR without duplicate address detection, so that the address serves at once.
+void AddAddress(unsigned index, int family, const std::string& address, uint8_t prefix) {
+  struct {
+    nlmsghdr header;
+    ifaddrmsg message;
+    char attributes[64];
+  } request{};
+  request.header.nlmsg_type = RTM_NEWADDR;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+  request.header.nlmsg_len = NLMSG_LENGTH(sizeof(ifaddrmsg));
+  request.message = {static_cast<uint8_t>(family), prefix, IFA_F_NODAD, RT_SCOPE_UNIVERSE, index};
+  auto* attribute = reinterpret_cast<rtattr*>(request.attributes);
+  attribute->rta_type = IFA_LOCAL;
+  attribute->rta_len = static_cast<uint16_t>(RTA_LENGTH(address.size()));
+  std::memcpy(RTA_DATA(attribute), address.data(), address.size());
+  request.header.nlmsg_len += RTA_SPACE(address.size());
+  UniqueFd netlink(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  struct {
+    nlmsghdr header;
+    nlmsgerr error;
+  } answer{};
+  if (!netlink || send(netlink.get(), &request, request.header.nlmsg_len, 0) < 0 ||
+      recv(netlink.get(), &answer, sizeof(answer), 0) < 0)
+    ThrowErrno("netlink");
+  if (answer.error.error) {
+    errno = -answer.error.error;
+    ThrowErrno("the address of the tap");
+  }
+}
+
+}  // namespace
+
+void AddHostAddresses(const Tap& tap, const std::string& name) {
+  InNamespace(tap, [&] {
+    const unsigned index = if_nametoindex(name.c_str());
+    if (!index) ThrowErrno(name);
+    AddAddress(index, AF_INET, kHost4, 24);
+    AddAddress(index, AF_INET6, kHost6, 64);
+  });
+}
+
+UniqueFd HostUdpSocket(const Tap& tap, uint16_t port) {
+  UniqueFd fd;
+  InNamespace(tap, [&] {
+    fd.Reset(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    std::memcpy(&address.sin_addr, kHost4.data(), 4);
+    if (!fd || bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) < 0)
+      ThrowErrno("a UDP socket");
+  });
+  return fd;
+}
+
+std::string ArpRequest() {
+  return Ethernet({0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 0x0806,
+                  std::string("\0\x01\x08\0\x06\x04\0\x01", 8) + Text(kGuestMac) + kGuest4 +
+                      std::string(6, '\0') + kHost4);
+}
+
+std::optional<Mac> ArpAnswer(const std::string& frame) {
+  if (frame.size() < 42 || U16(frame, 12) != 0x0806 || U16(frame, 20) != 2) return std::nullopt;
+  if (frame.compare(28, 4, kHost4) != 0) return std::nullopt;
+  return MacAt(frame, 22);
+}
+
+std::string NeighbourSolicitation() {
+  return Icmp6({0x33, 0x33, 0xff, 0, 0, 1}, kSolicited, kSolicitation,
+               std::string(4, '\0') + kHost6 + "\x01\x01" + Text(kGuestMac));
+}
+
+std::optional<Mac> NeighbourAdvertisement(const std::string& frame) {
+  const auto message = Icmp6Of(frame, kAdvertisement);
+  if (!message || message->size() < 32 || message->compare(8, 16, kHost6) != 0) return std::nullopt;
+  return MacAt(*message, 26);
+}
+
+std::string UdpFrame(const Mac& host, uint16_t port, uint16_t host_port,
+                     const std::string& payload) {
+  // Without a checksum: in IPv4 it may be zero.
+  const std::string udp =
+      Be16(port) + Be16(host_port) + Be16(8 + payload.size()) + std::string(2, '\0') + payload;
+  std::string ip = std::string("\x45\0", 2) + Be16(20 + udp.size()) +
+                   std::string("\0\0\0\0\x40", 5) + static_cast<char>(kUdp) + std::string(2, '\0') +
+                   kGuest4 + kHost4;
+  ip.replace(10, 2, Checksum(ip));
+  return Ethernet(host, 0x0800, ip + udp);
+}
+
+std::optional<std::string> UdpPayload(const std::string& frame, uint16_t port) {
+  if (frame.size() < 42 || U16(frame, 12) != 0x0800 || frame[23] != kUdp || U16(frame, 36) != port)
+    return std::nullopt;
+  return frame.substr(42, U16(frame, 38) - 8u);
+}
+
+std::string Ping6(const Mac& host, const std::string& payload) {
+  return Icmp6(host, kHost6, kEchoRequest, std::string("\x12\x34\0\x01", 4) + payload);
+}
+
+std::optional<std::string> Pong6(const std::string& frame) {
+  const auto message = Icmp6Of(frame, kEchoReply);
+  if (!message) return std::nullopt;
+  return message->substr(8);
+}
+
+}  // namespace stx

@@ -1,0 +1,42 @@
+// Ethernet frames of a guest that speaks just enough IPv4 and IPv6 to talk to a Linux host, and the
+// host's side of the wire: a tap with addresses in a network namespace of its own.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "harness/tap.h"
+
+namespace stx {
+
+using Mac = std::array<uint8_t, 6>;
+
+/// The guest: 10.0.0.2, fd00::2.
+inline constexpr Mac kGuestMac{0x02, 0, 0xca, 0xfe, 0, 1};
+inline constexpr char kGuestMacText[] = "02:00:ca:fe:00:01";
+
+/// Gives the tap 10.0.0.1/24 and fd00::1/64. Throws when the kernel does not take them.
+void AddHostAddresses(const Tap& tap, const std::string& name);
+/// A UDP socket of the tap's namespace, bound to 10.0.0.1 and `port`.
+UniqueFd HostUdpSocket(const Tap& tap, uint16_t port);
+
+/// "Who has 10.0.0.1?"
+std::string ArpRequest();
+/// The host's address if the frame answers that.
+std::optional<Mac> ArpAnswer(const std::string& frame);
+/// "Who has fd00::1?" (RFC 4861), and the same of its answer.
+std::string NeighbourSolicitation();
+std::optional<Mac> NeighbourAdvertisement(const std::string& frame);
+
+/// From the guest's `port` to the host's.
+std::string UdpFrame(const Mac& host, uint16_t port, uint16_t host_port,
+                     const std::string& payload);
+/// The payload if the frame is UDP to the guest's `port`.
+std::optional<std::string> UdpPayload(const std::string& frame, uint16_t port);
+/// ICMPv6 echo, and the payload of its reply.
+std::string Ping6(const Mac& host, const std::string& payload);
+std::optional<std::string> Pong6(const std::string& frame);
+
+}  // namespace stx

@@ -1,0 +1,284 @@
+// Networks of a pod: a tap with several queues, inherited or hot-plugged by getfd and SCM_RIGHTS,
+// whose other end is a real Linux host in a network namespace of the test, IPv6 too; and
+// vhost-user-net.
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "harness/net_loopback.h"
+#include "hotplug/net_frames.h"
+#include "hotplug/pod.h"
+
+namespace stx {
+namespace {
+
+constexpr char kTap[] = "tap0_kata";
+constexpr int kMac = 5, kCtrlVq = 17, kMq = 22;  // virtio 1.2, section 5.1.3
+
+/// The driver of a virtio-net with `pairs` pairs of queues, all in use.
+class NetDriver {
+ public:
+  NetDriver(HotplugPod& pod, PciBus& bus, uint8_t slot, int pairs)
+      : pod_(pod), device_(bus, bus.At(slot)), pairs_(pairs) {
+    agreed_ = device_.Negotiate(virtio::Bit(kMac) | virtio::Bit(kCtrlVq) | virtio::Bit(kMq));
+    for (uint16_t i = 0; i < 2 * pairs; ++i) {
+      queues_.push_back(device_.SetUpQueue(i, pod.heap(), kSize));
+      buffers_.push_back(pod.heap().Allocate(kSize * kBuffer));
+    }
+    const auto control_index =
+        static_cast<uint16_t>(agreed_ & virtio::Bit(kMq) ? 2 * device_.ConfigW(8) : 2);
+    Virtqueue control = device_.SetUpQueue(control_index, pod.heap());
+    device_.SetDriverOk();
+    for (uint16_t i = 0; i < 2 * pairs; i += 2)
+      for (uint16_t slot_in = 0; slot_in < kSize; ++slot_in) Offer(i, slot_in);
+    if (pairs > 1) {
+      // VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET
+      const uint64_t command = pod.heap().Allocate(5);
+      pod.qtest().WriteW(command, 4);
+      pod.qtest().WriteW(command + 2, static_cast<uint16_t>(pairs));
+      control.Add({{command, 2, false}, {command + 2, 2, false}, {command + 4, 1, true}});
+      device_.Notify(control_index);
+      control.Wait(Deadline(HotplugPod::kWait));
+      if (pod.qtest().ReadB(command + 4) != 0) throw std::runtime_error("MQ_VQ_PAIRS_SET: refused");
+    }
+  }
+
+  VirtioPciDevice& device() { return device_; }
+  bool Agreed(int feature) const { return agreed_ & virtio::Bit(feature); }
+
+  void Send(int pair, const std::string& frame) {
+    const auto index = static_cast<uint16_t>(2 * pair + kTransmit);
+    const uint64_t at = buffers_[index] + sent_++ % kSize * kBuffer;
+    pod_.qtest().MemSet(at, kNetHeader, 0);
+    pod_.qtest().MemWrite(at + kNetHeader, frame.data(), frame.size());
+    Queue(index).Add({{at, static_cast<uint32_t>(kNetHeader + frame.size()), false}});
+    device_.Notify(index);
+    Queue(index).Wait(Deadline(HotplugPod::kWait));
+  }
+
+  /// The first frame on any queue of which `parse` makes something; throws when none comes.
+  template <typename Parse>
+  auto Receive(const Parse& parse) {
+    for (const Deadline deadline(HotplugPod::kWait); !deadline.Passed();)
+      for (uint16_t index = 0; index < 2 * pairs_; index += 2)
+        while (const auto used = Queue(index).Take()) {
+          const auto slot = static_cast<uint16_t>(used->head);
+          const auto bytes = pod_.qtest().MemRead(buffers_[index] + slot * kBuffer, used->written);
+          Offer(index, slot);
+          if (auto parsed = parse(std::string(bytes.begin() + kNetHeader, bytes.end())))
+            return *parsed;
+        }
+    throw std::runtime_error("no answer from the wire");
+  }
+
+ private:
+  static constexpr uint16_t kSize = 16;
+  static constexpr uint32_t kBuffer = 2048;
+
+  Virtqueue& Queue(uint16_t index) { return queues_[index]; }
+  /// One descriptor a buffer, taken round robin: the head is the buffer's number.
+  void Offer(uint16_t index, uint16_t slot) {
+    Queue(index).Add({{buffers_[index] + slot * kBuffer, kBuffer, true}});
+    device_.Notify(index);
+  }
+
+  HotplugPod& pod_;
+  VirtioPciDevice device_;
+  int pairs_;
+  uint64_t agreed_ = 0;
+  std::vector<Virtqueue> queues_;
+  std::vector<uint64_t> buffers_;
+  unsigned sent_ = 0;
+};
+
+/// ARP, UDP both ways and a large IPv6 ping, from each pair of queues.
+void TalkToHost(NetDriver& driver, const Tap& tap, int pairs) {
+  const UniqueFd host_socket = HostUdpSocket(tap, 7777);
+  for (int pair = 0; pair < pairs; ++pair) {
+    driver.Send(pair, ArpRequest());
+    const Mac host = driver.Receive(ArpAnswer);
+    const auto port = static_cast<uint16_t>(40000 + pair);
+    const std::string payload = "pair " + std::to_string(pair) + std::string(1000, 'p');
+    driver.Send(pair, UdpFrame(host, port, 7777, payload));
+    ASSERT_TRUE(WaitFor(host_socket.get(), POLLIN, Deadline(HotplugPod::kWait)));
+    std::string got(4096, '\0');
+    sockaddr_in from{};
+    socklen_t length = sizeof(from);
+    const ssize_t n = recvfrom(host_socket.get(), got.data(), got.size(), 0,
+                               reinterpret_cast<sockaddr*>(&from), &length);
+    ASSERT_GT(n, 0);
+    got.resize(static_cast<size_t>(n));
+    EXPECT_TRUE(got == payload);
+    EXPECT_EQ(ntohs(from.sin_port), port);
+    const std::string answer = "answer to " + payload;
+    ASSERT_EQ(sendto(host_socket.get(), answer.data(), answer.size(), 0,
+                     reinterpret_cast<sockaddr*>(&from), length),
+              static_cast<ssize_t>(answer.size()));
+    EXPECT_TRUE(driver.Receive([&](const std::string& frame) { return UdpPayload(frame, port); }) ==
+                answer);
+
+    driver.Send(pair, NeighbourSolicitation());
+    EXPECT_EQ(driver.Receive(NeighbourAdvertisement), host);
+    const std::string ping = std::string(1300, static_cast<char>('a' + pair));
+    driver.Send(pair, Ping6(host, ping));
+    EXPECT_TRUE(driver.Receive(Pong6) == ping);
+  }
+}
+
+class TapQueues : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    Covers({"1.2 multi-queue", "1.2 disable_vhost_net"});
+    tap = Tap::Make(kTap, GetParam(), &why_not);
+    if (!tap) GTEST_SKIP() << "no tap: " << why_not;
+    AddHostAddresses(*tap, kTap);
+  }
+
+  std::string why_not;
+  std::optional<Tap> tap;
+};
+
+std::string Vectors(int pairs) { return std::to_string(2 * pairs + 2); }
+
+TEST_P(TapQueues, InheritedDescriptorsCarryFramesBothWays) {
+  Covers({"1.1 tap", "1.1 fds"});
+  const int pairs = GetParam();
+  HotplugPodOptions options;
+  std::string numbers;
+  for (int i = 0; i < pairs; ++i) {
+    options.fds.push_back(tap->fds()[static_cast<size_t>(i)].get());
+    numbers += (i ? ":" : "") + std::to_string(4 + i);
+  }
+  options.args = {"-netdev", "tap,id=network-0,fds=" + numbers, "-device",
+                  std::string("driver=virtio-net-pci,addr=1d,netdev=network-0,mac=") +
+                      kGuestMacText + ",disable-modern=false,mq=on,vectors=" + Vectors(pairs)};
+  HotplugPod pod(options);
+  NetDriver driver(pod, pod.root(), 0x1d, pairs);
+  for (size_t i = 0; i < kGuestMac.size(); ++i)
+    EXPECT_EQ(driver.device().ConfigB(static_cast<uint32_t>(i)), kGuestMac[i]);
+  // mq=on is offered as it was asked for, with one pair too.
+  EXPECT_TRUE(driver.Agreed(kMq));
+  EXPECT_EQ(driver.device().ConfigW(8), pairs);
+  TalkToHost(driver, *tap, pairs);
+}
+
+TEST_P(TapQueues, HotPluggedByGetfdCarryFramesComeAndGo) {
+  Covers({"2.2 nic-add", "2.2 nic-remove", "2.1 device_del"});
+  const int pairs = GetParam();
+  HotplugPod pod;
+  for (int round = 0; round < 2; ++round) {
+    std::string names;
+    for (int i = 0; i < pairs; ++i) {
+      const std::string name = "fd" + std::to_string(i);
+      pod.qmp().ExecuteWithFd("getfd", {{"fdname", name}},
+                              tap->fds()[static_cast<size_t>(i)].get());
+      names += (i ? ":" : "") + name;
+    }
+    pod.qmp().Execute("netdev_add", {{"type", "tap"}, {"id", kTap}, {"fds", names}});
+    pod.Add({{"driver", "virtio-net-pci"},
+             {"id", "virtio-nic"},
+             {"netdev", kTap},
+             {"mac", kGuestMacText},
+             {"mq", "on"},
+             {"vectors", 2 * pairs + 2},
+             {"romfile", ""}},
+            "pci-bridge-0", 9);
+    {
+      NetDriver driver(pod, pod.bridge(), 9, pairs);
+      TalkToHost(driver, *tap, pairs);
+    }
+    pod.Remove("virtio-nic", "pci-bridge-0", 9);
+    pod.qmp().Execute("netdev_del", {{"id", kTap}});
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Pairs, TapQueues, testing::Values(1, 2, 4));
+
+TEST(NetdevAdd, DescriptorsThatAreNotThereAreRefused) {
+  Covers({"2.2 nic-add", "2.1 errors"});
+  HotplugPod pod;
+  EXPECT_NE(
+      pod.Refusal("getfd", {{"fdname", "fd0"}}).find("No file descriptor supplied via SCM_RIGHTS"),
+      std::string::npos);
+  EXPECT_NE(pod.Refusal("netdev_add", {{"type", "tap"}, {"id", kTap}, {"fds", "fd7"}}).find("fd7"),
+            std::string::npos);
+  // The name is free again.
+  const std::string again =
+      pod.Refusal("netdev_add", {{"type", "tap"}, {"id", kTap}, {"fds", "fd7"}});
+  EXPECT_EQ(again.find("Duplicate"), std::string::npos) << again;
+}
+
+TEST(NetdevAdd, ADescriptorThatIsNoTapIsRefused) {
+  Covers({"2.2 nic-add"});
+  HotplugPod pod;
+  UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  pod.qmp().ExecuteWithFd("getfd", {{"fdname", "fd0"}}, null.get());
+  EXPECT_NE(pod.Refusal("netdev_add", {{"type", "tap"}, {"id", kTap}, {"fds", "fd0"}}), "");
+  EXPECT_EQ(pod.qmp().Execute("query-status")["status"], "running");
+}
+
+TEST(NetdevAdd, AVhostDescriptorThatIsNotThereIsRefused) {
+  Covers({"2.2 nic-add"});
+  std::string why_not;
+  auto tap = Tap::Make(kTap, 1, &why_not);
+  if (!tap) GTEST_SKIP() << "no tap: " << why_not;
+  HotplugPod pod;
+  pod.qmp().ExecuteWithFd("getfd", {{"fdname", "fd0"}}, tap->fds()[0].get());
+  try {
+    EXPECT_NE(pod.Refusal("netdev_add", {{"type", "tap"},
+                                         {"id", kTap},
+                                         {"fds", "fd0"},
+                                         {"vhost", true},
+                                         {"vhostfds", "vhostfd0"}}),
+              "");
+  } catch (const std::exception&) {
+    const std::string said = pod.qemu().process().Stderr();
+    if (said.find("net_client_init1: Assertion `nc' failed") == std::string::npos) throw;
+    GTEST_SKIP() << "a fix of net/tap.c is missing: net_init_tap_one only warns when vhost fails, "
+                    "and the assertion of its caller ends QEMU";
+  }
+}
+
+class VhostUserNet : public testing::Test {
+ protected:
+  void SetUp() override {
+    Covers({"1.2 vhost-user-net"});
+    HotplugPodOptions options;
+    options.args = {
+        "-chardev", "socket,id=char-net,path=" + (dir / "vhu.sock").string(),
+        "-netdev",  "type=vhost-user,id=net-1,chardev=char-net,vhostforce",
+        "-device",  std::string("virtio-net-pci,addr=1d,netdev=net-1,mac=") + kGuestMacText};
+    pod.emplace(options);
+  }
+
+  TempDir dir;
+  std::optional<NetLoopback> backend{dir / "vhu.sock"};
+  std::optional<HotplugPod> pod;
+};
+
+TEST_F(VhostUserNet, EveryFrameComesBackAsItWas) {
+  NetDriver driver(*pod, pod->root(), 0x1d, 1);
+  for (size_t i = 0; i < 200; ++i) {
+    std::string frame(60 + i * 7 % 1440, static_cast<char>(i));
+    frame.replace(12, 2, "\x88\xb5");
+    driver.Send(0, frame);
+    EXPECT_TRUE(driver.Receive([](const std::string& got) { return std::optional(got); }) == frame)
+        << i;
+  }
+  EXPECT_EQ(backend->Broken(), "");
+}
+
+TEST_F(VhostUserNet, TheGuestLivesWhenTheBackEndIsGone) {
+  NetDriver driver(*pod, pod->root(), 0x1d, 1);
+  driver.Send(0, std::string(60, 'x'));
+  backend.reset();
+  EXPECT_EQ(pod->qmp().Execute("query-status")["status"], "running");
+  driver.device().Reset();
+  EXPECT_EQ(driver.device().Status(), 0);
+}
+
+}  // namespace
+}  // namespace stx

@@ -1,0 +1,159 @@
+// Disks of another process: vhost-user-blk-pci hot-plugged as Kata does, against an export of the
+// tree's qemu-storage-daemon ($STORAGE_DAEMON).
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <future>
+
+#include "hotplug/disk.h"
+
+namespace stx {
+namespace {
+
+constexpr uint64_t kDiskBytes = 8 << 20;
+
+class VhostUserBlk : public testing::Test {
+ protected:
+  void SetUp() override {
+    Covers({"2.2 vhost-user-blk"});
+    daemon_path = EnvOr("STORAGE_DAEMON", "");
+    if (!std::filesystem::exists(daemon_path))
+      GTEST_SKIP() << "no qemu-storage-daemon at $STORAGE_DAEMON (profile tools)";
+    WriteFile(dir / "disk", std::string(kDiskBytes, '\0'));
+  }
+
+  void StartDaemon() {
+    const std::string disk = dir / "disk", socket = dir / "blk.sock";
+    std::filesystem::remove(socket);
+    daemon = Process(
+        {daemon_path, "--blockdev", "driver=file,node-name=disk,filename=" + disk, "--export",
+         "type=vhost-user-blk,id=export,node-name=disk,writable=on,num-queues=2,"
+         "addr.type=unix,addr.path=" +
+             socket},
+        {});
+    for (const Deadline deadline(HotplugPod::kWait); !std::filesystem::exists(socket);) {
+      if (!daemon.Running() || deadline.Passed())
+        throw std::runtime_error("qemu-storage-daemon: " + daemon.Stderr());
+      poll(nullptr, 0, 5);
+    }
+  }
+
+  void AddChardev(int reconnect) {
+    json data{{"server", false},
+              {"addr", {{"type", "unix"}, {"data", {{"path", (dir / "blk.sock").string()}}}}}};
+    if (reconnect) data["reconnect"] = reconnect;
+    pod->qmp().Execute("chardev-add",
+                       {{"id", "char-blk"}, {"backend", {{"type", "socket"}, {"data", data}}}});
+  }
+  void AddDevice() {
+    pod->Add({{"driver", "vhost-user-blk-pci"}, {"id", "virtio-blk1"}, {"chardev", "char-blk"}},
+             "pci-bridge-0", 2);
+  }
+  void RemoveAll() {
+    pod->Remove("virtio-blk1", "pci-bridge-0", 2);
+    pod->qmp().Execute("chardev-remove", {{"id", "char-blk"}});
+  }
+  /// Writes and reads all over the disk; the file has the bytes.
+  void Exercise(char mark) {
+    auto disk = OpenVirtioBlk(*pod, pod->bridge(), 2);
+    EXPECT_EQ(disk->Sectors(), kDiskBytes / Disk::kSector);
+    for (uint64_t sector : {uint64_t{0}, uint64_t{2047}, disk->Sectors() - 8}) {
+      const std::string bytes =
+          std::string(1, mark) + std::to_string(sector) + std::string(4096 - 32, mark);
+      std::string data = bytes;
+      data.resize(4096, 'e');
+      disk->Write(sector, data);
+      EXPECT_TRUE(disk->Read(sector, 4096) == data) << sector;
+      disk->Flush();
+      EXPECT_TRUE(ReadFile(dir / "disk").compare(sector * Disk::kSector, 4096, data) == 0)
+          << "the file at sector " << sector;
+    }
+  }
+
+  TempDir dir;
+  std::string daemon_path;
+  Process daemon;
+  std::optional<HotplugPod> pod{std::in_place};
+};
+
+TEST_F(VhostUserBlk, BytesAreTheFilesAndItComesAndGoes) {
+  Covers({"2.1 device_del"});
+  for (char mark : {'a', 'b', 'c'}) {
+    StartDaemon();
+    AddChardev(0);
+    AddDevice();
+    Exercise(mark);
+    RemoveAll();
+  }
+}
+
+TEST_F(VhostUserBlk, AnAddWithoutServerIsRefusedAndLeavesNothing) {
+  Covers({"2.1 errors"});
+  EXPECT_NE(
+      pod->Refusal(
+             "chardev-add",
+             {{"id", "char-blk"},
+              {"backend",
+               {{"type", "socket"},
+                {"data",
+                 {{"server", false},
+                  {"addr", {{"type", "unix"}, {"data", {{"path", (dir / "none").string()}}}}}}}}}})
+          .find("Failed to connect"),
+      std::string::npos);
+  StartDaemon();
+  AddChardev(0);
+  AddDevice();
+  Exercise('x');
+}
+
+// With reconnect, device_add waits for the server, and the main loop with it: it goes on when the
+// server comes.
+TEST_F(VhostUserBlk, WithReconnectAnAddWaitsForItsServer) {
+  Covers({"2.2 vhost-user-blk-reconnect"});
+  AddChardev(1);
+  auto added = std::async(std::launch::async, [this] { AddDevice(); });
+  poll(nullptr, 0, 500);
+  StartDaemon();
+  ASSERT_NO_THROW(added.get());
+  Exercise('r');
+  RemoveAll();
+}
+
+TEST_F(VhostUserBlk, ADaemonThatWasKilledIsFoundAgain) {
+  Covers({"2.2 vhost-user-blk-reconnect"});
+  StartDaemon();
+  AddChardev(1);
+  AddDevice();
+  Exercise('1');
+  daemon.Kill();
+  EXPECT_EQ(pod->qmp().Execute("query-status")["status"], "running");
+  StartDaemon();
+  // The chardev tries once a second.
+  for (const Deadline deadline(HotplugPod::kWait);;) {
+    bool connected = false;
+    for (const json& chardev : pod->qmp().Execute("query-chardev"))
+      if (chardev["label"] == "char-blk")
+        connected =
+            chardev["filename"].get<std::string>().find("disconnected") == std::string::npos;
+    if (connected) break;
+    ASSERT_FALSE(deadline.Passed()) << "not connected again";
+    poll(nullptr, 0, 20);
+  }
+  Exercise('2');
+  RemoveAll();
+}
+
+TEST_F(VhostUserBlk, ADaemonThatWasKilledCanBeUnplugged) {
+  Covers({"2.1 device_del"});
+  StartDaemon();
+  AddChardev(0);
+  AddDevice();
+  Exercise('1');
+  daemon.Kill();
+  EXPECT_EQ(pod->qmp().Execute("query-status")["status"], "running");
+  RemoveAll();
+}
+
+}  // namespace
+}  // namespace stx

@@ -1,0 +1,45 @@
+#include "runner/without_kvm.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "harness/process.h"
+
+namespace stx {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// In a child, whose namespace ends with it; returns its exit code.
+int InChild(int (*child)()) {
+  const pid_t pid = fork();
+  if (pid == 0) _exit(child());
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(HideKvm, TheRestOfDevStays) {
+  if (!stx::Run({"unshare", "--mount", "true"}, Milliseconds(5000)).status.Success())
+    GTEST_SKIP() << "mounting is not allowed here";
+  const bool had = fs::exists("/dev/kvm");
+  EXPECT_EQ(InChild([] {
+              HideKvm();
+              if (fs::exists("/dev/kvm")) return 1;
+              if (!fs::is_character_file("/dev/null") || !fs::is_symlink("/dev/stdin")) return 2;
+              std::FILE* zero = std::fopen("/dev/zero", "r");
+              if (!zero || std::fgetc(zero) != 0) return 3;
+              // Still the machine's own: pages of a shared memory file must be found there.
+              return fs::is_directory("/dev/shm") && fs::exists("/dev/pts/ptmx") ? 0 : 4;
+            }),
+            0);
+  EXPECT_EQ(fs::exists("/dev/kvm"), had);
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+}
+
+}  // namespace
+}  // namespace stx
