@@ -359,8 +359,11 @@ INSTANTIATE_TEST_SUITE_P(Host, HostileDriver,
                          testing::Combine(testing::ValuesIn(Present(kHostDevices)),
                                           testing::ValuesIn(kTricks)),
                          TrickName);
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(HostileRing);
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(HostileDriver);
+
+TEST(HostDevices, AreAttackedToo) {
+  if (Present(kHostDevices).empty())
+    GTEST_SKIP() << "$QEMU has none of the virtio devices that only libvirt hosts have";
+}
 
 }  // namespace
 }  // namespace stx

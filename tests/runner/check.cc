@@ -7,6 +7,7 @@
 
 #include "harness/os.h"
 #include "runner/gtest_run.h"
+#include "runner/sanitizer.h"
 
 namespace stx {
 namespace {
@@ -47,8 +48,12 @@ int Main(int argc, char** argv) {
   app.add_option("--build", build, "Where scripts/check built everything")->required()->group("");
   app.add_option("--qemu", qemu, "Judge this binary instead of ours")->check(CLI::ExistingFile);
   app.add_option("--only", only, "Only the suites whose name contains this");
+  bool sanitized = false;
+  app.add_flag("--sanitized", sanitized,
+               "--qemu is built with sanitizers: their reports are failures");
   CLI11_PARSE(app, argc, argv);
 
+  SanitizerReports reports;
   int passed = 0, failed = 0, skipped = 0;
   std::vector<std::string> reasons;
   for (Program& program : ReadPrograms(build / "tests")) {
@@ -61,6 +66,9 @@ int Main(int argc, char** argv) {
     if (qemu.empty()) environment.push_back("QEMU_DPDK=" + binary("dpdk"));
     environment.push_back("GUEST=" + (build / "guest").string());
     environment.push_back("VIRTIOFSD=" + (build / "tools/tools/virtiofsd/virtiofsd").string());
+    environment.push_back("VIRTIOFSD_RUST=" + (build / "virtiofsd/bin/virtiofsd").string());
+    if (sanitized)
+      for (const std::string& variable : reports.Environment()) environment.push_back(variable);
     environment.push_back("STORAGE_DAEMON=" +
                           (build / "tools/storage-daemon/qemu-storage-daemon").string());
     GtestResult result = RunGtest(program.path, environment, program.timeout);
@@ -71,6 +79,10 @@ int Main(int argc, char** argv) {
       if (c.verdict == Verdict::kFailed)
         std::printf("  FAILED %s\n%s", c.name.c_str(), c.text.c_str());
       if (c.verdict == Verdict::kSkipped) reasons.push_back(c.name + ": " + c.text);
+    }
+    if (const std::string report = reports.Take(); !report.empty()) {
+      std::printf("  FAILED %s: a sanitizer reports\n%s", program.name.c_str(), report.c_str());
+      ++failed;
     }
     if (!result.broken.empty()) std::printf("  FAILED %s\n", result.broken.c_str());
     std::fflush(stdout);
