@@ -28,9 +28,8 @@ TEST(VhostVsock, CidsThatAreNotAGuestsAreRefused) {
   for (const char* cid : {"", ",guest-cid=0", ",guest-cid=1", ",guest-cid=2"})
     EXPECT_NE(Refusal(cid).find("guest-cid property must be greater than 2"), std::string::npos)
         << cid;
-  for (const char* cid : {",guest-cid=4294967295", ",guest-cid=4294967296"})
-    EXPECT_NE(Refusal(cid).find("guest-cid property must be a 32-bit number"), std::string::npos)
-        << cid;
+  EXPECT_NE(Refusal(",guest-cid=4294967296").find("guest-cid property must be a 32-bit number"),
+            std::string::npos);
 }
 
 TEST(VhostVsock, WithoutTheKernelsDeviceTheErrorNamesIt) {

@@ -37,8 +37,6 @@ class VsockDriver {
   VirtioDevice& device() { return device_; }
   Virtqueue& rx() { return rx_; }
   Virtqueue& tx() { return tx_; }
-  /// Has no buffers until a test adds some.
-  Virtqueue& events() { return events_; }
   GuestHeap& heap() { return heap_; }
 
  private:
