@@ -35,6 +35,8 @@ class PodMachine {
   std::filesystem::path dir() const { return dir_.path(); }
   /// For KataCommand::Arguments.
   const std::map<std::string, std::string>& values() const { return values_; }
+  /// Of the first queue.
+  int tap_fd() const { return tap_->fds().at(0).get(); }
   /// `text` with placeholders filled in.
   std::string Fill(std::string text) const;
   /// Starts it: descriptors of the tap from 4 upward, in the network namespace of the tap.

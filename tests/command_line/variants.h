@@ -28,6 +28,8 @@ struct Variant {
   /// What stderr says, a part a line, when it starts; nothing else may be there.
   std::vector<std::string> complaints = {};
   std::vector<Shows> shows = {};
+  /// Further rows that it answers for.
+  std::vector<std::string> also = {};
   /// Queue pairs of the tap.
   int queues = 1;
 };

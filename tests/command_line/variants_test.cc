@@ -87,6 +87,7 @@ void CommandLine::IsRefused(const Variant& variant) {
 TEST_P(CommandLine, DoesWhatTheContractSays) {
   const Variant& variant = GetParam();
   Covers({variant.row});
+  for (const std::string& row : variant.also) Covers({row});
   machine.emplace(variant.queues);
   if (!machine->missing().empty()) GTEST_SKIP() << machine->missing();
   KataCommand command = variant.base;

@@ -25,9 +25,13 @@ std::string ReadText(Qmp& qmp, uint64_t address, const std::filesystem::path& sc
 
 }  // namespace
 
-void WriteTinyVmlinux(const std::filesystem::path& path) {
-  // mov [0x504],ebx; mov dword [0x500],MARK; cli; hlt; jmp back to hlt
-  std::string code("\x89\x1d\x04\x05\0\0\xc7\x05\x00\x05\0\0PVH!\xfa\xf4\xeb\xfd", 20);
+void WriteTinyVmlinux(const std::filesystem::path& path, bool counts) {
+  // mov [0x504],ebx; mov dword [0x500],MARK; cli
+  std::string code("\x89\x1d\x04\x05\0\0\xc7\x05\x00\x05\0\0PVH!\xfa", 17);
+  if (counts)
+    code += std::string("\xff\x05\x08\x05\0\0\xeb\xf8", 8);  // inc dword [0x508]; jmp back to it
+  else
+    code += "\xf4\xeb\xfd";  // hlt; jmp back to it
   // XEN_ELFNOTE_PHYS32_ENTRY (18): where to go, in 32-bit mode without paging, EBX the start info.
   const uint32_t entry = kEntry;
   const Elf64_Nhdr note{4, 4, 18};

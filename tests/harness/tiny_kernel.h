@@ -14,7 +14,9 @@
 namespace stx {
 
 /// An ELF kernel, entered by the PVH protocol (option ROM pvh.bin): what Kata's default kernel is.
-void WriteTinyVmlinux(const std::filesystem::path& path);
+/// With `counts` it does not halt, but counts for ever at kTinyKernelCounter, 32 bits.
+void WriteTinyVmlinux(const std::filesystem::path& path, bool counts = false);
+inline constexpr uint64_t kTinyKernelCounter = 0x508;
 /// A Linux bzImage of boot protocol 2.06 (option ROM linuxboot_dma.bin).
 void WriteTinyBzImage(const std::filesystem::path& path);
 

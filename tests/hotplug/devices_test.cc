@@ -69,24 +69,20 @@ TEST(Rng, TheGuestGetsTheBytesOfItsSourceInOrder) {
 
 TEST(Rng, WithinAPeriodItGivesNoMoreThanItMay) {
   Covers({"1.1 rng"});
-  if (!HasQtestAccelerator(QemuBinary()))
-    GTEST_SKIP() << "needs a clock that stands still: the qtest accelerator";
-  HotplugPod pod(With({"-device", "virtio-rng-pci,rng=rng0,addr=1d,max-bytes=16,period=1000",
+  HotplugPod pod(With({"-device", "virtio-rng-pci,rng=rng0,addr=1d,max-bytes=16,period=600000",
                        "-object", "rng-random,id=rng0,filename=/dev/urandom"}));
   VirtioPciDevice device(pod.root(), pod.root().At(kSlot));
   device.Negotiate(0);
   Virtqueue queue = device.SetUpQueue(0, pod.heap());
   device.SetDriverOk();
   const uint64_t buffer = pod.heap().Allocate(4096);
-  for (int i = 0; i < 2; ++i) {
-    queue.Add({{buffer, 16, true}});
-    device.Notify(0);
-    if (i == 1) {
-      EXPECT_FALSE(queue.Take()) << "the period is not over";
-      pod.qtest().ClockStep(2'000'000'000);
-    }
-    EXPECT_EQ(queue.Wait(Deadline(HotplugPod::kWait)).written, 16u);
-  }
+  queue.Add({{buffer, 64, true}});
+  device.Notify(0);
+  EXPECT_EQ(queue.Wait(Deadline(HotplugPod::kWait)).written, 16u);
+  queue.Add({{buffer, 64, true}});
+  device.Notify(0);
+  poll(nullptr, 0, 100);
+  EXPECT_FALSE(queue.Take()) << "ten minutes are not over";
 }
 
 class Console : public testing::Test {

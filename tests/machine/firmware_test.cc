@@ -30,7 +30,7 @@ std::vector<std::string> Machines() {
 }
 
 std::string TestName(const testing::TestParamInfo<std::string>& info) {
-  std::string name = info.param;
+  std::string name = info.param == "pc" ? "pc-i440fx" : info.param;
   for (char& c : name)
     if (c == '-' || c == '.') c = '_';
   return name;

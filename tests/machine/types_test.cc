@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/contract.h"
 #include "harness/elf_facts.h"
 #include "harness/qemu.h"
 
@@ -58,6 +59,7 @@ std::string Missing(const std::set<std::string>& have, const std::vector<std::st
 }
 
 TEST(KataTypes, EveryDeviceOfTheContractIsThere) {
+  Covers({"4 devices"});
   EXPECT_EQ(Missing(Devices(), {"pci-bridge",
                                 "pcie-root-port",
                                 "virtio-serial-pci",
@@ -93,6 +95,7 @@ TEST(KataTypes, EveryDeviceOfTheContractIsThere) {
 }
 
 TEST(KataTypes, EveryObjectMachineAcceleratorAndBackEndIsThere) {
+  Covers({"4 objects"});
   EXPECT_EQ(Missing(Help("-object"), {"memory-backend-file", "memory-backend-ram", "iothread",
                                       "rng-random", "sev-guest", "thread-context"}),
             "");
@@ -103,6 +106,7 @@ TEST(KataTypes, EveryObjectMachineAcceleratorAndBackEndIsThere) {
 }
 
 TEST(KataTypes, PmemAndAllWaysOfAioAreThere) {
+  Covers({"4 aio-pmem"});
   QemuOptions options;
   options.args = {"-machine", "none", "-nodefaults", "-nographic"};
   Qemu qemu(std::move(options));

@@ -23,17 +23,18 @@ std::string WithoutHeader(const std::string& frame) { return frame.substr(kNetHe
 Guest::Guest(Machine& machine) {
   Attach(machine);
   net_->Negotiate(virtio::Bit(kMac) | virtio::Bit(kCtrlVq) | virtio::Bit(kCtrlRx));
-  vhost_->Negotiate(0);
+  if (vhost_) vhost_->Negotiate(0);
   serial_->Negotiate(virtio::Bit(kMultiport));
   Ring filter(*net_, kNetControl, heap_), control(*serial_, kControlOut, heap_);
   for (auto [device, index] : {std::pair{&net_, kReceive},
                                {&net_, kTransmit},
-                               {&vhost_, kReceive},
-                               {&vhost_, kTransmit},
                                {&serial_, kPortIn},
-                               {&serial_, kPortOut}})
-    rings_.emplace_back(**device, index, heap_);
-  for (auto* device : {&net_, &vhost_, &serial_}) (*device)->SetDriverOk();
+                               {&serial_, kPortOut},
+                               {&vhost_, kReceive},
+                               {&vhost_, kTransmit}})
+    if (*device) rings_.emplace_back(**device, index, heap_);
+  for (auto* device : {&net_, &serial_, &vhost_})
+    if (*device) (*device)->SetDriverOk();
   // VIRTIO_NET_CTRL_RX_PROMISC 0: only frames for the guest's own address, from here on.
   const uint64_t promiscuous = heap_.Allocate(4);
   filter.Add({{promiscuous, 2, false}, {promiscuous + 2, 1, false}, {promiscuous + 3, 1, true}});
@@ -47,14 +48,14 @@ Guest::Guest(Machine& machine) {
 void Guest::GoOn(Machine& machine) {
   Attach(machine);
   for (size_t i = 0; i < rings_.size(); ++i)
-    rings_[i].MoveTo(*std::array{&net_, &vhost_, &serial_}[i / 2]->operator->());
+    rings_[i].MoveTo(*std::array{&net_, &serial_, &vhost_}[i / 2]->operator->());
 }
 
 void Guest::Attach(Machine& machine) {
   machine_ = &machine;
   PciBus bus(machine.qtest());
   net_.emplace(bus, bus.At(Machine::kNetSlot));
-  vhost_.emplace(bus, bus.At(Machine::kVhostSlot));
+  if (machine.has_vhost()) vhost_.emplace(bus, bus.At(Machine::kVhostSlot));
   serial_.emplace(bus, bus.At(Machine::kSerialSlot));
   // Not before the BARs are placed, as no CPU touches a device then.
   machine.qmp().Execute("cont");
@@ -68,9 +69,11 @@ void Guest::Talk() {
     machine_->SendOnWire(Frame("for another guest", 2));
     machine_->SendOnWire(frame);
     Expect("virtio-net", WithoutHeader(net_in().Receive()), WithoutHeader(frame));
-    vhost_in().Offer();
-    vhost_out().Send(frame);
-    Expect("vhost-user-net", vhost_in().Take(), frame);
+    if (vhost_) {
+      vhost_in().Offer();
+      vhost_out().Send(frame);
+      Expect("vhost-user-net", vhost_in().Take(), frame);
+    }
     serial_out().Send(name);
     Expect("the port's host", machine_->ReadPort(name.size()), name);
     machine_->WritePort(name);

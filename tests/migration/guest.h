@@ -88,10 +88,10 @@ class Guest {
   void Attach(Machine& machine);
   Ring& net_in() { return rings_[0]; }
   Ring& net_out() { return rings_[1]; }
-  Ring& vhost_in() { return rings_[2]; }
-  Ring& vhost_out() { return rings_[3]; }
-  Ring& serial_in() { return rings_[4]; }
-  Ring& serial_out() { return rings_[5]; }
+  Ring& serial_in() { return rings_[2]; }
+  Ring& serial_out() { return rings_[3]; }
+  Ring& vhost_in() { return rings_[4]; }
+  Ring& vhost_out() { return rings_[5]; }
 
   Machine* machine_ = nullptr;
   GuestHeap heap_{0x100000, 0x700000};

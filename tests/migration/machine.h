@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "harness/qemu.h"
 #include "harness/net_loopback.h"
+#include "harness/qemu.h"
 
 namespace stx {
 
@@ -16,6 +16,13 @@ inline constexpr uint16_t kNetControl = 2;
 
 /// A frame behind a virtio-net header of zeros, for the guest's address or its neighbour's.
 std::string Frame(const std::string& payload, char to = 1);
+
+struct MachineRole {
+  /// Waits for migrate-incoming.
+  bool target = false;
+  /// With the vhost-user-net.
+  bool vhost = true;
+};
 
 class Machine {
  public:
@@ -26,12 +33,13 @@ class Machine {
   /// Does not run yet. `type` as in -machine. With a stream this is a target, which has loaded that
   /// when the constructor returns. Throws with QEMU's stderr when it refuses.
   Machine(const std::filesystem::path& binary, const std::string& type,
-          const std::string* stream = nullptr);
+          const std::string* stream = nullptr, const MachineRole& role = {});
   ~Machine();
 
   Qemu& qemu() { return *qemu_; }
   Qmp& qmp() { return qemu_->qmp(); }
   QTest& qtest() { return *qtest_; }
+  bool has_vhost() const { return role_.vhost; }
 
   /// Frames as Frame() makes them. QEMU's own, after a migration, are passed over.
   void SendOnWire(const std::string& frame);
@@ -51,6 +59,7 @@ class Machine {
 
  private:
   TempDir dir_{"compat"};
+  const MachineRole role_;
   NetLoopback vhost_{dir_ / "vhost"};
   UniqueFd qtest_listener_, wire_, port_;
   std::optional<Qemu> qemu_;

@@ -4,6 +4,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "harness/contract.h"
 #include "harness/process.h"
 
 namespace stx {
@@ -44,9 +45,15 @@ std::vector<CaseResult> ParseGtest(const std::string& output) {
       inside = false;
     } else if (inside && TakeMark(line, "  SKIPPED ", &name)) {
       cases.back().verdict = Verdict::kSkipped;
+      // The place in the source is of no use in a summary.
+      std::string& text = cases.back().text;
+      if (const size_t at = text.find(": Skipped\n"); at != std::string::npos)
+        text.erase(0, at + 10);
       inside = false;
     } else if (inside && TakeMark(line, "  FAILED  ", &name)) {
       inside = false;
+    } else if (inside && line.starts_with(kContractMark)) {
+      cases.back().rows.push_back(line.substr(kContractMark.size()));
     } else if (inside) {
       cases.back().text += line + "\n";
     }

@@ -14,8 +14,10 @@ enum class Verdict { kPassed, kFailed, kSkipped };
 struct CaseResult {
   std::string name;  ///< Suite.Case
   Verdict verdict;
-  /// A failure's text or a skip's reason, as the case printed it.
+  /// A failure's text as the case printed it, or a skip's reason.
   std::string text;
+  /// The rows of the Kata contract that it answers for (harness/contract.h).
+  std::vector<std::string> rows = {};
 };
 
 struct GtestResult {

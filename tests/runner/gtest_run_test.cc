@@ -10,6 +10,8 @@ constexpr const char* kOutput = R"([==========] Running 4 tests from 1 test suit
 some line
 [       OK ] A.Passes (3 ms)
 [ RUN      ] A.Skips
+[contract] 1.2 sgx
+[contract] 4 devices
 ../a_test.cc:9: Skipped
 no /dev/x here
 [  SKIPPED ] A.Skips (0 ms)
@@ -27,7 +29,8 @@ TEST(ParseGtest, EachCaseHasItsVerdictAndText) {
   EXPECT_EQ(cases[0].name, "A.Passes");
   EXPECT_EQ(cases[0].verdict, Verdict::kPassed);
   EXPECT_EQ(cases[1].verdict, Verdict::kSkipped);
-  EXPECT_NE(cases[1].text.find("no /dev/x here"), std::string::npos);
+  EXPECT_EQ(cases[1].text, "no /dev/x here\n");
+  EXPECT_EQ(cases[1].rows, (std::vector<std::string>{"1.2 sgx", "4 devices"}));
   EXPECT_EQ(cases[2].name, "A.Fails/0");
   EXPECT_EQ(cases[2].verdict, Verdict::kFailed);
   EXPECT_EQ(cases[3].verdict, Verdict::kFailed) << "a case whose program died has failed";
