@@ -8,6 +8,7 @@
 #include "harness/os.h"
 #include "harness/process.h"
 #include "runner/contract.h"
+#include "runner/sanitizer.h"
 
 namespace stx {
 namespace {
@@ -42,11 +43,13 @@ std::vector<Program> ReadPrograms(const fs::path& build) {
 
 struct Options {
   fs::path build, qemu, only, table, against = "/usr/bin/qemu-system-x86_64";
+  bool sanitized = false;
 };
 
 /// Runs the programs on `qemu`, or on our builds when it is empty; a line each, failures in full.
 std::vector<SuiteResult> RunAll(const Options& options, const fs::path& qemu) {
   std::vector<SuiteResult> results;
+  SanitizerReports reports;
   for (Program& program : ReadPrograms(options.build / "tests")) {
     if (program.name.find(options.only.string()) == std::string::npos) continue;
     auto& environment = program.environment;
@@ -58,6 +61,9 @@ std::vector<SuiteResult> RunAll(const Options& options, const fs::path& qemu) {
     const fs::path tools = options.build / "tools";
     environment.push_back("GUEST=" + (options.build / "guest").string());
     environment.push_back("VIRTIOFSD=" + (tools / "tools/virtiofsd/virtiofsd").string());
+    environment.push_back("VIRTIOFSD_RUST=" + (options.build / "virtiofsd/bin/virtiofsd").string());
+    if (options.sanitized)
+      for (const std::string& variable : reports.Environment()) environment.push_back(variable);
     environment.push_back("STORAGE_DAEMON=" +
                           (tools / "storage-daemon/qemu-storage-daemon").string());
     GtestResult result = RunGtest(program.path, environment, program.timeout);
@@ -67,6 +73,11 @@ std::vector<SuiteResult> RunAll(const Options& options, const fs::path& qemu) {
     for (const CaseResult& c : result.cases)
       if (c.verdict == Verdict::kFailed)
         std::printf("  FAILED %s\n%s", c.name.c_str(), c.text.c_str());
+    if (const std::string report = reports.Take(); !report.empty()) {
+      std::printf("%s", report.c_str());
+      result.broken +=
+          (result.broken.empty() ? "" : "; ") + std::string("a sanitizer reports (above)");
+    }
     if (!result.broken.empty()) std::printf("  FAILED %s\n", result.broken.c_str());
     std::fflush(stdout);
     results.push_back({program.name, std::move(result)});
@@ -126,6 +137,9 @@ int Main(int argc, char** argv) {
       ->group("");
   auto* qemu = app.add_option("--qemu", options.qemu, "Judge this binary instead of ours")
                    ->check(CLI::ExistingFile);
+  app.add_flag("--sanitized", options.sanitized,
+               "--qemu is built with sanitizers: their reports are failures")
+      ->needs(qemu);
   app.add_option("--only", options.only, "Only the suites whose name contains this");
   auto* table = app.add_option("--table", options.table,
                                "Run all on ours, then on Debian's binary, and write the table of "

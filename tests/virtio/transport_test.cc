@@ -125,7 +125,8 @@ class BlockMachine : public MachineTest {
   /// Takes interrupts until none has come for a while. A device with a thread of its own may tell
   /// of one completion twice.
   void Quieten() {
-    for (Deadline quiet(Milliseconds(20)); !quiet.Passed();)
+    Deadline quiet(Milliseconds(20));
+    for (Deadline end(kWait); !quiet.Passed() && !end.Passed();)
       if (device_->Isr()) quiet = Deadline(Milliseconds(20));
   }
 

@@ -250,7 +250,9 @@ TEST_P(VirtioFs, ADriverThatWantsNoInterruptGetsNoneButItsReplies) {
   for (Deadline quiet(Milliseconds(50)); !quiet.Passed();) device->Isr();
   qtest().WriteW(fs->requests().available(), 1);  // VIRTQ_AVAIL_F_NO_INTERRUPT
   for (int i = 0; i < 50; ++i) NodeOf("file");
-  EXPECT_EQ(device->Isr() & 1, 0);
+  // The flag is a hint (virtio 1.2, section 2.7.7), which the Rust daemon does not take.
+  const uint8_t told = device->Isr();
+  EXPECT_TRUE(GetParam().kind == DaemonKind::kRust || !(told & 1));
   qtest().WriteW(fs->requests().available(), 0);
   NodeOf("file");
   uint8_t isr = 0;

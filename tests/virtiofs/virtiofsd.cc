@@ -41,7 +41,9 @@ Virtiofsd::Virtiofsd(DaemonKind kind, const std::filesystem::path& shared,
   argv.insert(argv.end(), {"--socket-path=" + socket.string(), "-o", "source=" + shared.string(),
                            "-o", "cache=auto,sandbox=chroot,xattr", "-f"});
   process_ = Process(argv, options);
-  for (Deadline deadline(Milliseconds(10000)); !std::filesystem::exists(socket);) {
+  // The socket's file is there before anything listens on it, or is one of a daemon before.
+  for (Deadline deadline(Milliseconds(10000));
+       process_.Stderr().find("Waiting for vhost-user socket connection") == std::string::npos;) {
     if (!process_.Running() || deadline.Passed())
       throw std::runtime_error("virtiofsd did not start: " + process_.Stderr());
     poll(nullptr, 0, 2);

@@ -9,6 +9,7 @@
 #include <iostream>
 #include <thread>
 
+#include "harness/migration.h"
 #include "harness/qemu.h"
 #include "harness/virtio_pci.h"
 #include "harness/vsock_backend.h"
@@ -45,6 +46,12 @@ class VhostUserVsock : public testing::Test {
   }
 
   void StartMachine() {
+    qemu.emplace(Options());
+    bus.emplace(qemu->qtest());
+    device.emplace(*bus, bus->At(5));
+    StartDriver();
+  }
+  QemuOptions Options() {
     QemuOptions options;
     options.qtest = true;
     options.args = {"-machine",
@@ -58,10 +65,7 @@ class VhostUserVsock : public testing::Test {
                     "socket,id=vsock0,path=" + (dir / "vhost.sock").string(),
                     "-device",
                     "vhost-user-vsock-pci,chardev=vsock0,addr=5"};
-    qemu.emplace(std::move(options));
-    bus.emplace(qemu->qtest());
-    device.emplace(*bus, bus->At(5));
-    StartDriver();
+    return options;
   }
 
   void StartDriver(uint64_t features = 0) {
@@ -443,6 +447,19 @@ TEST_F(VhostUserVsock, StreamsOutliveAPause) {
   EXPECT_EQ(got.payload, "while paused");
   SendBytes("after");
   EXPECT_EQ(Read(host, 5), "after");
+}
+
+TEST_F(VhostUserVsock, AMigrationIsRefusedAndTheStreamsGoOn) {
+  UniqueFd host = Connect();
+  try {
+    MigrateToBytes(*qemu);
+    FAIL() << "migrated: the guest's streams would hang";
+  } catch (const std::exception& error) {
+    EXPECT_NE(std::string(error.what()).find("non-migratable device"), std::string::npos)
+        << error.what();
+  }
+  SendBytes("still here");
+  EXPECT_EQ(Read(host, 10), "still here");
 }
 
 TEST_F(VhostUserVsock, ASecondQemuIsServedWhenTheFirstIsKilled) {

@@ -1,0 +1,24 @@
+// What AddressSanitizer and UndefinedBehaviorSanitizer of a QEMU under test say. Most cases end
+// QEMU by SIGKILL and do not read its stderr to the end: the reports go to files, which are looked
+// at after each test program.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "harness/os.h"
+
+namespace stx {
+
+class SanitizerReports {
+ public:
+  /// NAME=value, for the processes whose reports are to come here.
+  std::vector<std::string> Environment() const;
+  /// The reports since the last call, each with its stack; empty when there was none.
+  std::string Take();
+
+ private:
+  TempDir dir_{"sanitizer"};
+};
+
+}  // namespace stx
