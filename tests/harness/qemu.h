@@ -28,11 +28,11 @@ struct QemuOptions {
   std::vector<std::string> first_args;
   /// Everything after the arguments that the harness itself adds (QMP on the inherited fd 3).
   std::vector<std::string> args;
-  /// Drive the machine by qtest: adds the control socket and -accel qtest; on a binary without that,
-  /// TCG with a CPU that firmware of ours halts, while the clock runs.
+  /// Drive the machine by qtest: adds the control socket and -accel qtest; on a binary without
+  /// that, TCG with a CPU that firmware of ours halts, while the clock runs.
   bool qtest = false;
-  /// With qtest: the guest's CPU runs, by TCG and with the machine's firmware; the socket reads what
-  /// it leaves in memory.
+  /// With qtest: the guest's CPU runs, by TCG and with the machine's firmware; the socket reads
+  /// what it leaves in memory.
   bool running = false;
   /// Inherited as fd 4, 5, ...: vhost-vsock, vhost-net, tap.
   std::vector<int> fds;

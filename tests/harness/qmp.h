@@ -1,5 +1,5 @@
-// A QMP client as Kata's is (contract 2.1): one request in flight, no ids, a reply is one line of at
-// most 64 KiB, events may come at any time.
+// A QMP client as Kata's is (contract 2.1): one request in flight, no ids, a reply is one line of
+// at most 64 KiB, events may come at any time.
 #pragma once
 
 #include <deque>
@@ -47,7 +47,8 @@ class Qmp {
   json ExecuteWithFd(const std::string& command, const json& arguments, int fd);
   /// The HMP command's output.
   std::string Hmp(const std::string& command_line);
-  /// The oldest event of that name that `match` accepts and nobody took yet; throws at the deadline.
+  /// The oldest event of that name that `match` accepts and nobody took yet; throws at the
+  /// deadline.
   json WaitEvent(const std::string& name, Milliseconds timeout = kTimeout,
                  const std::function<bool(const json&)>& match = nullptr);
   /// True when such an event has already come; it is taken.
