@@ -256,11 +256,11 @@ std::vector<Variant> Buses() {
        .base = KataCommand::Microvm(),
        .refused = "intel-iommu"},
       {.name = "VsockDescriptorThatIsNone",
-       .row = "1.1 vsock",
+       .row = "1.1 vsock-refused",
        .edits = {Before("-rtc",
                         "-device vhost-vsock-pci,disable-modern=false,vhostfd=99,id=vsock-3,"
                         "guest-cid=3")},
-       .refused = "vhost-vsock"},
+       .refused = "vhost-vsock: unable to set non-blocking mode"},
       {.name = "DeviceOnAPortThatIsNotThere",
        .row = "1.2 vfio-no-port",
        .edits = {Add("-device vfio-pci,host=0000:ff:1f.7,bus=rp0")},
