@@ -255,8 +255,9 @@ TEST_F(Backend, NumaNodesAreTheTablesThatTheGuestReads) {
 }
 
 TEST_F(Backend, HostNodesBindTheMemory) {
-  const RunResult probe = RunQemu({"-machine", "none,accel=tcg", "-nographic", "-object",
-                                   "memory-backend-ram,id=ram,size=64M,host-nodes=0,policy=bind,prealloc-threads=0"});
+  const RunResult probe =
+      RunQemu({"-machine", "none,accel=tcg", "-nographic", "-object",
+               "memory-backend-ram,id=ram,size=64M,host-nodes=0,policy=bind,prealloc-threads=0"});
   if (probe.err.find("NUMA node binding are not supported") != std::string::npos)
     GTEST_SKIP() << "$QEMU is built without libnuma";
   Start("memory-backend-ram,id=ram,size=64M,host-nodes=0,policy=bind");
