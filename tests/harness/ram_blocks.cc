@@ -24,12 +24,13 @@ std::vector<RamBlock> RamBlocks(Qmp& qmp) {
     std::istringstream words(line);
     std::vector<std::string> fields;
     for (std::string word; words >> word;) fields.push_back(word);
-    // Name or nothing, page size, its unit, offset, used, total.
-    const size_t n = fields.size();
-    if (n < 5) continue;
-    blocks.push_back({n > 5 ? fields[0] : "", std::stoull(fields[n - 5]) * Unit(fields[n - 4]),
-                      std::stoull(fields[n - 2], nullptr, 16),
-                      std::stoull(fields[n - 1], nullptr, 16)});
+    // Name or nothing, page size, its unit, offset, used, total; and in later versions more.
+    size_t unit = 0;
+    while (unit < fields.size() && !fields[unit].ends_with("iB")) ++unit;
+    if (unit == 0 || unit + 3 >= fields.size()) continue;
+    blocks.push_back({unit > 1 ? fields[0] : "", std::stoull(fields[unit - 1]) * Unit(fields[unit]),
+                      std::stoull(fields[unit + 2], nullptr, 16),
+                      std::stoull(fields[unit + 3], nullptr, 16)});
   }
   return blocks;
 }

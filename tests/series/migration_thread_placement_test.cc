@@ -24,7 +24,16 @@ constexpr Milliseconds kTimeout{15000};
 
 std::string LastCpu() { return std::to_string(sysconf(_SC_NPROCESSORS_CONF) - 1); }
 
-bool IsSender(const std::string& name) {
+/// The name that a thread has in 7.2: later versions name theirs "mig/src/main", "mig/src/send_0".
+std::string OldName(const std::string& name) {
+  if (name == "mig/src/main") return "live_migration";
+  if (name == "mig/snapshot") return "bg_snapshot";
+  if (name.starts_with("mig/src/send_")) return "multifdsend_" + name.substr(13);
+  return name;
+}
+
+bool IsSender(const std::string& thread) {
+  const std::string name = OldName(thread);
   return name == "live_migration" || name == "bg_snapshot" || name == "compress" ||
          name.starts_with("multifdsend_");
 }
@@ -109,7 +118,7 @@ class MigrationThreadPlacement : public testing::Test {
       std::vector<std::string> seen;
       for (const ThreadInfo& thread : Threads(source_->process().pid())) {
         const bool sender = IsSender(thread.name);
-        if (sender) seen.push_back(thread.name);
+        if (sender) seen.push_back(OldName(thread.name));
         EXPECT_EQ(thread.cpus, sender ? cpus : own_cpus_) << thread.name;
         EXPECT_EQ(thread.policy, sender && priority ? SCHED_FIFO : SCHED_OTHER) << thread.name;
         EXPECT_EQ(thread.priority, sender ? priority : 0) << thread.name;
@@ -163,6 +172,10 @@ TEST_F(MigrationThreadPlacement, EveryMultifdChannelIsPlaced) {
 
 TEST_F(MigrationThreadPlacement, CompressionThreadsArePlaced) {
   Start();
+  const json capabilities = qmp().Execute("query-migrate-capabilities");
+  if (std::none_of(capabilities.begin(), capabilities.end(),
+                   [](const json& each) { return each["capability"] == "compress"; }))
+    GTEST_SKIP() << "this QEMU has no compression threads (gone since 9.1)";
   Set({{"thread-cpus", LastCpu()}, {"thread-priority", 10}});
   Set({{"compress-threads", 2}});
   SetMigrationCapability(qmp(), "compress");
@@ -276,7 +289,7 @@ class MigrationThreadContext : public MigrationThreadPlacement {
       EXPECT_EQ(thread.policy, placed ? SCHED_FIFO : SCHED_OTHER) << thread.name;
       EXPECT_EQ(thread.priority, placed ? 7 : 0) << thread.name;
       EXPECT_EQ(thread.seccomp, 2) << thread.name << " is outside of the sandbox";
-      std::erase(senders, thread.name);
+      std::erase(senders, OldName(thread.name));
     }
     EXPECT_EQ(senders, std::vector<std::string>{});
   }

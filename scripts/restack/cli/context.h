@@ -1,0 +1,48 @@
+// What every command needs: where things are, and how it speaks.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "restack/folder.h"
+#include "restack/rebase.h"
+#include "restack/store.h"
+
+namespace restack::cli {
+
+/// Exit codes that scripts rely on.
+enum Exit { kClean = 0, kNeedsPerson = 1, kBadInput = 2 };
+
+struct Context {
+  std::string series = "patches";           ///< folder of the series
+  std::string packages = "cache/packages";  ///< source packages, as apt fetches them
+  std::string cache = "cache/restack.git";  ///< trees read from them
+  bool json = false;
+
+  /// Opened when first asked for.
+  Result<std::shared_ptr<Store>> store();
+  /// NAME=VERSION of a package, a folder, a tarball, or git:REPOSITORY:REVISION.
+  Result<std::shared_ptr<Tree>> OpenBase(const std::string& base);
+  /// The series of a folder, or Debian's own of a package ("debian:NAME=VERSION").
+  Result<Series> OpenSeries(const std::string& series);
+  /// A package's version with its epoch, as its .dsc says ("1:10.0.13+ds-0+deb13u1"); empty for
+  /// other bases.
+  std::string FullVersion(const std::string& base);
+  /// Input for Rebase: the trees that the series may have been made for, given or all known ones of
+  /// the same package as `onto`; what its patches say in Applies-To first.
+  Result<RebaseInput> Input(const Series& series, const std::string& onto, const std::string& from);
+
+ private:
+  std::shared_ptr<Store> store_;
+};
+
+/// A line on standard error, for what takes over a second; on a terminal it replaces the last one.
+void Say(const std::string& sentence);
+/// The error's sentence; returns kBadInput.
+int Fail(const Error& error);
+/// Standard output is a terminal that wants colour.
+bool Colour();
+
+}  // namespace restack::cli

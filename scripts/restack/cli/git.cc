@@ -1,0 +1,100 @@
+// import and export: a series as commits, or as files in a source tree.
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "restack/apply.h"
+#include "restack/git_series.h"
+#include "restack/semantic.h"
+
+namespace restack::cli {
+
+void AddExport(CLI::App& app, Context& context, int& exit) {
+  struct Options {
+    std::string base, git, branch = "restack", tree;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "export", "The series as commits of a git repository, or applied to a source tree");
+  command->add_option("--base", options->base, "The base that the series is for")->required();
+  auto* git = command->add_option("--git", options->git, "Repository; made when it is not there");
+  command->add_option("--branch", options->branch, "Branch of it")->capture_default_str();
+  auto* tree = command->add_option("--tree", options->tree,
+                                   "Source tree of the base; only files that differ are written");
+  git->excludes(tree);
+  command->callback([=, &context, &exit] {
+    if (options->git.empty() && options->tree.empty()) {
+      exit = Fail(Error{"export wants --git or --tree"});
+      return;
+    }
+    Result<Series> series = context.OpenSeries(context.series);
+    Result<std::shared_ptr<Tree>> base = series ? context.OpenBase(options->base) : series.error();
+    if (!base) {
+      exit = Fail(base.error());
+      return;
+    }
+    if (!options->git.empty()) {
+      if (auto done = ExportToGit(*series, **base, options->git, options->branch, Say); !done)
+        exit = Fail(done.error());
+    } else {
+      MemoryTree landed(*base);
+      for (size_t i = 0; i < series->patches.size(); ++i) {
+        Patch patch = series->reverse[i] ? Reversed(series->patches[i]) : series->patches[i];
+        if (auto done = ApplyPatch(patch, series->strip[i], landed); !done) {
+          exit = Fail(done.error());
+          return;
+        }
+      }
+      std::error_code error;
+      if (!std::filesystem::is_directory(options->tree, error)) {
+        exit = Fail(Error{options->tree + ": is no folder"});
+        return;
+      }
+      if (auto done = WriteLanded(options->tree, **base, landed); !done) exit = Fail(done.error());
+    }
+    if (context.json && exit == kClean)
+      std::printf("%s\n",
+                  nlohmann::json{{"patches", series->patches.size()}, {"base", (*base)->Name()}}
+                      .dump()
+                      .c_str());
+  });
+}
+
+void AddImport(CLI::App& app, Context& context, int& exit) {
+  struct Options {
+    std::string git, branch = "restack";
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "import",
+      "An exported branch back into the series' folder; an untouched commit gives the same bytes");
+  command->add_option("--git", options->git, "Repository")->required();
+  command->add_option("--branch", options->branch, "Branch of it, or another revision")
+      ->capture_default_str();
+  command->callback([=, &context, &exit] {
+    Result<std::vector<SeriesFileBytes>> files = ImportFromGit(options->git, options->branch);
+    if (!files) {
+      exit = Fail(files.error());
+      return;
+    }
+    nlohmann::json list = nlohmann::json::array();
+    // The series file last: it names only what is there.
+    for (size_t i = files->size(); i-- > 0;) {
+      const SeriesFileBytes& file = (*files)[i];
+      std::string path = context.series + "/" + file.name;
+      Result<std::string> now = std::filesystem::exists(path) ? ReadFile(path) : Error{};
+      bool same = now && *now == file.bytes;
+      if (!same)
+        if (auto done = WriteFile(path, file.bytes); !done) {
+          exit = Fail(done.error());
+          return;
+        }
+      if (!same && !context.json) std::printf("%s\n", path.c_str());
+      if (!same) list.push_back(path);
+    }
+    if (context.json) std::printf("%s\n", nlohmann::json{{"written", list}}.dump(2).c_str());
+  });
+}
+
+}  // namespace restack::cli

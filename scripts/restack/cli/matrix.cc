@@ -1,0 +1,136 @@
+// matrix and report: a series on many bases at once.
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "print.h"
+#include "restack/html_report.h"
+
+namespace restack::cli {
+
+using nlohmann::json;
+
+namespace {
+
+Result<std::vector<SeriesVerdict>> RunMatrix(Context& context, const Series& series,
+                                             const std::string& from,
+                                             const std::vector<std::string>& bases) {
+  std::vector<SeriesVerdict> verdicts;
+  for (const std::string& base : bases) {
+    Result<RebaseInput> input = context.Input(series, base, from);
+    if (!input) return input.error();
+    Result<RebaseOutcome> outcome = Rebase(*input);
+    if (!outcome) return outcome.error();
+    verdicts.push_back(std::move(outcome->verdict));
+  }
+  return verdicts;
+}
+
+}  // namespace
+
+void AddMatrix(CLI::App& app, Context& context, int& exit) {
+  struct Options {
+    std::string from;
+    std::vector<std::string> onto;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("matrix", "The series on many bases: a row a patch, a column a base");
+  command->add_option("onto", options->onto, "The bases")->required();
+  command->add_option("--from", options->from,
+                      "The base that the series was made for; found when it is not said");
+  command->callback([=, &context, &exit] {
+    Result<Series> series = context.OpenSeries(context.series);
+    if (!series) {
+      exit = Fail(series.error());
+      return;
+    }
+    Result<std::vector<SeriesVerdict>> verdicts =
+        RunMatrix(context, *series, options->from, options->onto);
+    if (!verdicts) {
+      exit = Fail(verdicts.error());
+      return;
+    }
+    for (const SeriesVerdict& verdict : *verdicts)
+      if (verdict.Open()) exit = kNeedsPerson;
+    if (context.json) {
+      json list = json::array();
+      for (const SeriesVerdict& verdict : *verdicts) list.push_back(ToJson(verdict));
+      std::printf("%s\n", list.dump(2).c_str());
+      return;
+    }
+    size_t width = 5;
+    for (const Patch& patch : series->patches) width = std::max(width, patch.name.size());
+    std::printf("%-*s", static_cast<int>(width), "");
+    for (const std::string& base : options->onto) std::printf("  %16.16s", base.c_str());
+    std::printf("\n");
+    auto cell = [&](size_t landed, size_t upstream, size_t open) {
+      std::string text = std::to_string(landed);
+      if (upstream) text += " +" + std::to_string(upstream) + "up";
+      if (open) text += " !" + std::to_string(open);
+      std::printf("  %16s", text.c_str());
+    };
+    auto row = [&](const std::string& name, auto count) {
+      std::printf("%-*s", static_cast<int>(width), name.c_str());
+      for (const SeriesVerdict& verdict : *verdicts) {
+        size_t landed = 0, upstream = 0, open = 0;
+        for (const PatchVerdict& patch : verdict.patches)
+          if (count(patch))
+            for (const HunkVerdict& hunk : patch.hunks)
+              landed += hunk.Landed() && !hunk.Open(), upstream += hunk.grade == Grade::kUpstream,
+                  open += hunk.Open();
+        cell(landed, upstream, open);
+      }
+      std::printf("\n");
+    };
+    for (const Patch& patch : series->patches)
+      row(patch.name, [&](const PatchVerdict& verdict) { return verdict.name == patch.name; });
+    row("all", [](const PatchVerdict&) { return true; });
+    std::printf("hunks landed, +N upstream, !N for a person\n");
+  });
+}
+
+void AddReport(CLI::App& app, Context& context, int& exit) {
+  struct Options {
+    std::string from, html;
+    std::vector<std::string> onto;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("report", "Every hunk on every base with its evidence, for reading");
+  command->add_option("onto", options->onto, "The bases")->required();
+  command->add_option("--from", options->from,
+                      "The base that the series was made for; found when it is not said");
+  command->add_option("--html", options->html,
+                      "One self-contained page into this file, instead of text");
+  command->callback([=, &context, &exit] {
+    Result<Series> series = context.OpenSeries(context.series);
+    if (!series) {
+      exit = Fail(series.error());
+      return;
+    }
+    Result<std::vector<SeriesVerdict>> verdicts =
+        RunMatrix(context, *series, options->from, options->onto);
+    if (!verdicts) {
+      exit = Fail(verdicts.error());
+      return;
+    }
+    for (const SeriesVerdict& verdict : *verdicts)
+      if (verdict.Open()) exit = kNeedsPerson;
+    if (!options->html.empty()) {
+      if (Result<void> done = WriteFile(options->html, HtmlReport(*verdicts)); !done)
+        exit = Fail(done.error());
+      return;
+    }
+    json list = json::array();
+    for (const SeriesVerdict& verdict : *verdicts) {
+      if (context.json)
+        list.push_back(ToJson(verdict));
+      else
+        std::printf("%s\n", ToText(verdict, true, Colour()).c_str());
+    }
+    if (context.json) std::printf("%s\n", list.dump(2).c_str());
+  });
+}
+
+}  // namespace restack::cli

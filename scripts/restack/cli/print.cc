@@ -1,0 +1,109 @@
+#include "print.h"
+
+namespace restack::cli {
+
+using nlohmann::json;
+
+json ToJson(const HunkVerdict& hunk) {
+  return {{"file", hunk.file},     {"number", hunk.number},     {"target", hunk.target},
+          {"line", hunk.line},     {"grade", Name(hunk.grade)}, {"scope", hunk.scope},
+          {"reason", hunk.reason}, {"check", Name(hunk.check)}, {"check-says", hunk.check_says},
+          {"before", hunk.before}, {"after", hunk.after}};
+}
+
+json ToJson(const SeriesVerdict& verdict) {
+  json patches = json::array(), files = json::array(), functions = json::array();
+  for (const PatchVerdict& patch : verdict.patches) {
+    json hunks = json::array();
+    for (const HunkVerdict& hunk : patch.hunks) hunks.push_back(ToJson(hunk));
+    patches.push_back({{"name", patch.name},
+                       {"summary", patch.summary},
+                       {"unchanged", patch.unchanged},
+                       {"resolved", patch.resolved},
+                       {"upstream", patch.Upstream()},
+                       {"open", patch.Open()},
+                       {"notes", patch.notes},
+                       {"hunks", hunks}});
+  }
+  for (const FileMapping& file : verdict.files)
+    files.push_back({{"from", file.from}, {"to", file.to}, {"evidence", file.evidence}});
+  for (const FunctionMapping& function : verdict.functions)
+    functions.push_back(
+        {{"function", function.function}, {"from", function.from}, {"to", function.to}});
+  return {{"base", verdict.base},     {"target", verdict.target},   {"open", verdict.Open()},
+          {"hunks", verdict.Hunks()}, {"broken", verdict.Broken()}, {"patches", patches},
+          {"files", files},           {"functions", functions}};
+}
+
+namespace {
+
+const char* ColourOf(const HunkVerdict& hunk) {
+  if (hunk.Open()) return "\033[31m";
+  switch (hunk.grade) {
+    case Grade::kExact:
+      return "\033[32m";
+    case Grade::kUpstream:
+    case Grade::kPartlyUpstream:
+      return "\033[36m";
+    default:
+      return "\033[33m";
+  }
+}
+
+std::string Where(const HunkVerdict& hunk) {
+  std::string text = hunk.file + " #" + std::to_string(hunk.number);
+  if (hunk.Landed() && hunk.line > 0) {
+    text += " -> ";
+    if (hunk.target != hunk.file) text += hunk.target;
+    text += ":" + std::to_string(hunk.line);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string ToText(const SeriesVerdict& verdict, bool all, bool colour) {
+  std::string text = verdict.base + " -> " + verdict.target + "\n";
+  for (const FileMapping& file : verdict.files)
+    text += "  file " + file.from + (file.to.empty() ? " is gone" : " is " + file.to) + " (" +
+            file.evidence + ")\n";
+  for (const FunctionMapping& function : verdict.functions)
+    text += "  " + function.function + "() of " + function.from + " is in " + function.to + "\n";
+  for (const PatchVerdict& patch : verdict.patches) {
+    text += patch.name + ": ";
+    if (patch.Upstream()) {
+      text += "upstream, dropped";
+    } else {
+      std::string counts;
+      for (Grade grade :
+           {Grade::kExact, Grade::kMoved, Grade::kMerged, Grade::kReanchored, Grade::kResolved,
+            Grade::kUpstream, Grade::kPartlyUpstream, Grade::kConflict})
+        if (size_t count = patch.Count(grade))
+          counts += (counts.empty() ? "" : ", ") + std::to_string(count) + " " + Name(grade);
+      text += counts + (patch.unchanged ? " (byte-identical)" : "");
+    }
+    text += "\n";
+    for (const std::string& note : patch.notes) text += "  note: " + note + "\n";
+    for (const HunkVerdict& hunk : patch.hunks) {
+      if (!all && !hunk.Open()) continue;
+      std::string grade = hunk.check == Check::kFailed ? "broken" : Name(hunk.grade);
+      if (hunk.check == Check::kPassed) grade += ", checked";
+      text +=
+          "  " + (colour ? ColourOf(hunk) + grade + "\033[0m" : grade) + "  " + Where(hunk) + "\n";
+      if (!hunk.reason.empty()) text += "      " + hunk.reason + "\n";
+      if (hunk.check == Check::kFailed) text += "      " + hunk.check_says + "\n";
+    }
+  }
+  size_t open = 0, landed = 0;
+  for (const PatchVerdict& patch : verdict.patches)
+    for (const HunkVerdict& hunk : patch.hunks)
+      open += hunk.Open(), landed += hunk.Landed() && !hunk.Open();
+  text += std::to_string(verdict.Hunks()) + " hunks: " + std::to_string(landed) + " landed, " +
+          std::to_string(verdict.Count(Grade::kUpstream)) + " upstream, " + std::to_string(open) +
+          " for a person";
+  if (size_t broken = verdict.Broken())
+    text += " (" + std::to_string(broken) + " landed but broken)";
+  return text + "\n";
+}
+
+}  // namespace restack::cli

@@ -1,0 +1,223 @@
+// rebase, continue, undo, status: a series on its way to another base.
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "print.h"
+#include "restack/semantic.h"
+
+namespace restack::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string onto, from, output, build, open;
+  bool all = false;
+};
+
+/// Runs the whole series with what is remembered, writes the session, and finishes it when nothing
+/// is open.
+int RunAll(Context& context, Session& session, const Plan& plan, bool take_work,
+           const std::string& open, bool all) {
+  Result<Series> series = context.OpenSeries(plan.series);
+  if (!series) return Fail(series.error());
+  Result<RebaseInput> input = context.Input(*series, plan.onto, plan.from);
+  if (!input) return Fail(input.error());
+  Result<Maps> maps = session.ReadMaps();
+  if (!maps) return Fail(maps.error());
+  input->maps = *maps;
+  input->applies_to = context.FullVersion(plan.onto);
+  auto rebase = [&]() -> Result<RebaseOutcome> {
+    Result<Resolutions> resolutions = session.ReadResolutions();
+    if (!resolutions) return resolutions.error();
+    input->resolutions = std::move(*resolutions);
+    return Rebase(*input);
+  };
+  Result<RebaseOutcome> outcome = rebase();
+  if (!outcome) return Fail(outcome.error());
+  if (take_work && !session.Working().empty()) {
+    if (Result<void> taken = session.TakeWork(*outcome); !taken) return Fail(taken.error());
+    outcome = rebase();
+    if (!outcome) return Fail(outcome.error());
+  }
+  if (!plan.build.empty()) {
+    BuildTree build{plan.build + "/tree", plan.build + "/host", ""};
+    if (auto done = CheckLanded(build, *input->target, *outcome, Say); !done)
+      return Fail(done.error());
+  }
+  if (auto done = session.Write(plan, *outcome, *series, *maps, open); !done)
+    return Fail(done.error());
+  bool clean = !outcome->verdict.Open() && open.empty();
+  if (clean)
+    if (auto done = session.Finish(plan); !done) return Fail(done.error());
+  if (context.json) {
+    nlohmann::json text = ToJson(outcome->verdict);
+    text["working"] = session.Working();
+    text["folder"] = session.folder();
+    std::printf("%s\n", text.dump(2).c_str());
+  } else {
+    std::fputs(ToText(outcome->verdict, all, Colour()).c_str(), stdout);
+    if (clean)
+      std::printf("%s has the series; `restack undo` takes it back\n", plan.output.c_str());
+    else
+      std::printf("%s: edit its files in %s/work, then `restack continue`\n",
+                  session.Working().c_str(), session.folder().c_str());
+  }
+  return clean ? kClean : kNeedsPerson;
+}
+
+std::string Output(const Context& context, const std::string& output) {
+  std::string folder = output.empty() ? context.series : output;
+  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+  return folder;
+}
+
+}  // namespace
+
+void AddRebase(CLI::App& app, Context& context, int& exit) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "rebase", "Moves the series to another base; the series itself changes only at the end");
+  command->add_option("--onto", options->onto, "The base to move to")->required();
+  command->add_option("--from", options->from,
+                      "The base that it was made for; found when it is not said");
+  command->add_option("--output", options->output,
+                      "Folder for the moved series; the series' own without it");
+  command->add_option("--build", options->build,
+                      "Folder with the target's source in tree/ and a build configured from it in "
+                      "host/: checks what landed");
+  command->add_option("--open", options->open,
+                      "Lay this patch's files into the work folder, though nothing in it is open");
+  command->add_flag("--all", options->all, "A line for every hunk");
+  command->callback([=, &context, &exit] {
+    Plan plan{context.series, options->onto, options->from, Output(context, options->output),
+              options->build};
+    if (StartsWith(plan.series, "debian:") && options->output.empty()) {
+      exit = Fail(Error{"a package's own series needs --output"});
+      return;
+    }
+    Session session(plan.output);
+    if (session.Exists() && !session.Finished()) {
+      exit = Fail(Error{session.folder() +
+                        ": a rebase is under way; `restack continue` or `restack undo`"});
+      return;
+    }
+    std::error_code error;
+    fs::remove_all(session.folder(), error);  // of one that has ended: its undo ends with a new one
+    // Read all input before anything is made.
+    if (Result<Series> series = context.OpenSeries(plan.series); !series) {
+      exit = Fail(series.error());
+      return;
+    }
+    if (Result<std::shared_ptr<Tree>> target = context.OpenBase(plan.onto); !target) {
+      exit = Fail(target.error());
+      return;
+    }
+    if (Result<void> begun = session.Begin(plan); !begun) {
+      exit = Fail(begun.error());
+      return;
+    }
+    exit = RunAll(context, session, plan, false, options->open, options->all);
+  });
+}
+
+void AddContinue(CLI::App& app, Context& context, int& exit) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("continue", "Takes the edits in the work folder and goes on");
+  command->add_option("--output", options->output, "As for rebase");
+  command->add_option("--open", options->open,
+                      "Lay this patch's files into the work folder, though nothing in it is open");
+  command->add_flag("--all", options->all, "A line for every hunk");
+  command->callback([=, &context, &exit] {
+    Session session(Output(context, options->output));
+    Result<Plan> plan = session.ReadPlan();
+    if (!plan) {
+      exit = Fail(plan.error());
+      return;
+    }
+    if (session.Finished()) {
+      exit = Fail(Error{"the rebase has ended; only `restack undo` is left"});
+      return;
+    }
+    exit = RunAll(context, session, *plan, true, options->open, options->all);
+  });
+}
+
+void AddUndo(CLI::App& app, Context& context, int& exit) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("undo", "Takes back the last edit; without one, the rebase");
+  command->add_option("--output", options->output, "As for rebase");
+  command->callback([=, &context, &exit] {
+    Session session(Output(context, options->output));
+    Result<Plan> plan = session.ReadPlan();
+    if (!plan) {
+      exit = Fail(plan.error());
+      return;
+    }
+    Result<std::string> done = session.Undo(*plan);
+    if (!done) {
+      exit = Fail(done.error());
+      return;
+    }
+    if (context.json)
+      std::printf("%s\n", nlohmann::json{{"undone", *done}}.dump().c_str());
+    else
+      std::printf("%s\n", done->c_str());
+    if (session.Exists()) exit = RunAll(context, session, *plan, false, "", false);
+  });
+}
+
+void AddStatus(CLI::App& app, Context& context, int& exit) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("status", "What the rebase under way is waiting for");
+  command->add_option("--output", options->output, "As for rebase");
+  command->callback([=, &context, &exit] {
+    Session session(Output(context, options->output));
+    Result<Plan> plan = session.ReadPlan();
+    if (!plan) {
+      exit = Fail(plan.error());
+      return;
+    }
+    Result<std::string> bytes = ReadFile(session.folder() + "/verdict.json");
+    nlohmann::json verdict =
+        bytes ? nlohmann::json::parse(*bytes, nullptr, false) : nlohmann::json();
+    if (!verdict.is_object()) {
+      exit = Fail(Error{session.folder() +
+                        "/verdict.json: cannot be read; `restack continue` makes it again"});
+      return;
+    }
+    exit = session.Finished() ? kClean : kNeedsPerson;
+    if (context.json) {
+      verdict["finished"] = session.Finished();
+      verdict["working"] = session.Working();
+      std::printf("%s\n", verdict.dump(2).c_str());
+      return;
+    }
+    std::printf("%s -> %s, step %zu%s\n", verdict["base"].get<std::string>().c_str(),
+                verdict["target"].get<std::string>().c_str(), session.Step(),
+                session.Finished() ? ", ended" : "");
+    for (const auto& patch : verdict["patches"]) {
+      std::printf("%s: %s\n", patch["name"].get<std::string>().c_str(),
+                  patch["open"].get<bool>()       ? "open"
+                  : patch["upstream"].get<bool>() ? "upstream"
+                                                  : "done");
+      if (!patch["open"].get<bool>()) continue;
+      for (const auto& hunk : patch["hunks"])
+        if (hunk["grade"] == "conflict" || hunk["check"] == "broken")
+          std::printf("  %s #%d: %s\n", hunk["file"].get<std::string>().c_str(),
+                      hunk["number"].get<int>(),
+                      (hunk["check"] == "broken" ? hunk["check-says"] : hunk["reason"])
+                          .get<std::string>()
+                          .c_str());
+    }
+    if (!session.Finished())
+      std::printf("in %s/work: %s\n", session.folder().c_str(), session.Working().c_str());
+  });
+}
+
+}  // namespace restack::cli

@@ -1,0 +1,47 @@
+/// Errors are values: nothing of librestack throws across its border.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace restack {
+
+/// One sentence for the user that names the file, line or patch concerned.
+struct Error {
+  std::string sentence;
+};
+
+/// A T, or the Error that is the reason why there is none.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : value_(std::move(value)) {}      // NOLINT: both convert, as in `return value;`
+  Result(Error error) : error_(std::move(error)) {}  // NOLINT
+  explicit operator bool() const { return value_.has_value(); }
+  T& operator*() { return *value_; }
+  const T& operator*() const { return *value_; }
+  T* operator->() { return &*value_; }
+  const T* operator->() const { return &*value_; }
+  /// Only when there is no value.
+  const Error& error() const { return error_; }
+
+ private:
+  std::optional<T> value_;
+  Error error_;
+};
+
+/// Success, or the Error.
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  Result() = default;
+  Result(Error error) : error_(std::move(error)) {}  // NOLINT
+  explicit operator bool() const { return !error_; }
+  const Error& error() const { return *error_; }
+
+ private:
+  std::optional<Error> error_;
+};
+
+}  // namespace restack

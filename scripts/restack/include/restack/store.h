@@ -1,0 +1,61 @@
+/// The source packages that restack knows, kept as trees in a bare git repository: made once from
+/// the tarballs and Debian's patches, then read file by file. Everything in it can be deleted and
+/// comes back.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "restack/result.h"
+#include "restack/tree.h"
+
+namespace restack {
+
+/// A source package as it lies in a folder: a .dsc with its tarballs, or an orig tarball alone.
+struct SourcePackage {
+  std::string name, version;  ///< version without the epoch, as in file names
+  std::string orig;           ///< path of the upstream tarball
+  std::string debian;         ///< path of debian.tar.*; empty: the tarball is all there is
+};
+
+/// The packages whose files lie in `folder`, sorted by name and version.
+std::vector<SourcePackage> FindPackages(const std::string& folder);
+
+/// Debian's order of version numbers (deb-version(7)): negative, 0, positive.
+int CompareVersions(std::string_view a, std::string_view b);
+
+/// Called with a sentence before each long step.
+using Progress = std::function<void(const std::string&)>;
+
+class Store {
+ public:
+  /// `repository` is made when it is not there; `packages` is the folder of FindPackages.
+  static Result<std::shared_ptr<Store>> Open(const std::string& repository,
+                                             const std::string& packages, Progress progress = {});
+  ~Store();
+
+  const std::vector<SourcePackage>& packages() const;
+  /// "NAME=VERSION" is the newest package of that name whose version begins so ("qemu=10.0");
+  /// "/orig" behind it is the tarball without Debian's patches, "@PATCH" the tree after that patch
+  /// of Debian's own series. Reads the package into the repository if it is not there yet. Error:
+  /// none such, or it cannot be read.
+  Result<std::shared_ptr<Tree>> Find(const std::string& base);
+  /// Debian's own series of a package, as a folder of `series` and patches.
+  Result<std::shared_ptr<Tree>> DebianPatches(const std::string& base);
+  /// The content of a blob that any of the packages read so far has, by its (abbreviated) id.
+  std::optional<Text> Blob(const std::string& id) const;
+
+ private:
+  struct Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A tree of a git repository: REVISION as git rev-parse reads it.
+Result<std::shared_ptr<Tree>> OpenGitTree(const std::string& repository,
+                                          const std::string& revision);
+
+}  // namespace restack

@@ -1,0 +1,77 @@
+/// A source tree as a value: what restack reads, wherever it lies.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "restack/result.h"
+#include "restack/text.h"
+
+namespace restack {
+
+struct TreeFile {
+  Text text;
+  unsigned mode = 0100644;  ///< as git has it: 0100644, 0100755 or 0120000 (a symbolic link, its
+                            ///< text the target)
+};
+
+/// Paths are relative, with "/" between folders. Reading does not change a tree.
+class Tree {
+ public:
+  virtual ~Tree() = default;
+  /// Nothing when the tree has no such file. Error: it is there and cannot be read.
+  virtual Result<std::optional<TreeFile>> Read(const std::string& path) const = 0;
+  /// All files, sorted.
+  virtual const std::vector<std::string>& Paths() const = 0;
+  /// For messages: "qemu 10.0.13+ds-0+deb13u1", a folder, ...
+  virtual std::string Name() const = 0;
+  /// Files that define the C function or table of that name (at column 0, as QEMU writes them) or,
+  /// .c files only, the macro; when the tree has an index of them.
+  virtual std::vector<std::string> FilesDefining(const std::string& function) const;
+  bool Has(const std::string& path) const;
+};
+
+/// Files in memory, above another tree or alone. What was deleted hides the file below.
+class MemoryTree : public Tree {
+ public:
+  explicit MemoryTree(std::shared_ptr<const Tree> below = nullptr, std::string name = "memory")
+      : below_(std::move(below)), name_(std::move(name)) {}
+  Result<std::optional<TreeFile>> Read(const std::string& path) const override;
+  const std::vector<std::string>& Paths() const override;
+  std::string Name() const override { return below_ ? below_->Name() : name_; }
+  std::vector<std::string> FilesDefining(const std::string& function) const override;
+
+  void Write(const std::string& path, TreeFile file);
+  void Delete(const std::string& path);
+  /// What is in memory: no value is a deleted file.
+  const std::map<std::string, std::optional<TreeFile>>& changes() const { return changes_; }
+
+ private:
+  std::shared_ptr<const Tree> below_;
+  std::string name_;
+  std::map<std::string, std::optional<TreeFile>> changes_;
+  mutable std::vector<std::string> paths_;
+  mutable bool listed_ = false;
+};
+
+/// A folder, read when asked. `.git`, `.pc` and quilt's other state is not part of it. Error: it is
+/// no folder.
+Result<std::shared_ptr<Tree>> OpenDirectory(const std::string& folder);
+
+/// A tarball of any compression that libarchive knows, read whole into memory at once, with its one
+/// top folder stripped. `keep` chooses the files whose bytes are kept (all without it). Error: it
+/// cannot be read.
+Result<std::shared_ptr<MemoryTree>> ReadTarball(const std::string& file);
+/// Each file of a tarball in turn; a false from `visit` ends it.
+using TarVisitor = bool (*)(void* context, std::string path, unsigned mode, std::string bytes);
+Result<void> VisitTarball(const std::string& file, void* context, TarVisitor visit);
+
+/// git's name of a blob: 40 hexadecimal digits.
+std::string BlobId(std::string_view bytes);
+
+}  // namespace restack

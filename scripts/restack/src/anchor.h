@@ -1,0 +1,19 @@
+// Landing one edit by the scope that it belongs to, when its neighbour lines changed.
+#pragma once
+
+#include "side.h"
+
+namespace restack {
+
+/// The edit of `base`, inside the scope `from`, into the scope `to` of `target`. `moved` says so in
+/// the evidence (another file, or another name of the scope); empty otherwise.
+Landing LandInScope(const Edit& edit, const Side& base, const Scope& from, const Side& target,
+                    const Scope& to, const std::string& moved);
+
+/// The edit between the scopes of a file, or in a file whose language has none.
+Landing LandBetweenScopes(const Edit& edit, const Side& base, const Side& target);
+
+/// The whole file as one scope.
+Scope WholeFile(const Side& side);
+
+}  // namespace restack

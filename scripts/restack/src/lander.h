@@ -1,0 +1,62 @@
+// Landing the hunks of one file of a patch in the target.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "restack/patch.h"
+#include "restack/tree.h"
+#include "side.h"
+
+namespace restack {
+
+/// Files of the target as the hunks of one patch see them.
+using OpenSide = std::function<std::shared_ptr<const Side>(const std::string& path)>;
+/// The file that a function of `from` is in when it has left: the user's map first, then the
+/// target's index.
+using FindFunction =
+    std::function<std::vector<std::string>(const std::string& function, const std::string& from)>;
+
+class Lander {
+ public:
+  Lander(std::shared_ptr<const Side> base, std::shared_ptr<const Side> target, OpenSide open,
+         FindFunction find)
+      : base_(std::move(base)),
+        target_(std::move(target)),
+        open_(std::move(open)),
+        find_(std::move(find)) {
+    if (target_) map_ = MapLines(base_->text.bytes(), base_->text.size(), target_->text.bytes());
+  }
+
+  /// `place` is the first line of the hunk's old side in the base.
+  Landing Land(const Hunk& hunk, size_t place) const;
+
+ private:
+  Landing Place(const Hunk& hunk, size_t place) const;
+  std::string Doubt(const Hunk& hunk, size_t place, const Landing& landing) const;
+  bool Gained(const std::vector<Edit>& edits) const;
+  std::string OtherCondition(const Hunk& hunk, size_t place, const Landing& landing) const;
+  Landing Exact(const Hunk& hunk, size_t place) const;
+  Landing ThreeWay(const Hunk& hunk, size_t place) const;
+  Landing ByEdits(const Hunk& hunk, size_t place) const;
+  std::string Twice(const std::vector<Edit>& edits, const Landing& landing) const;
+  Landing WithoutDoubles(Landing landing) const;
+  Landing LandEdit(const Edit& edit) const;
+  Edit Slid(const Edit& edit) const;
+  const Scope* BaseScope(const Edit& edit) const;
+  const Scope* SameScope(const Scope& scope) const;
+  const Scope* LikeScope(const Scope& scope) const;
+  bool ScopesAgree(size_t base_line, size_t target_line) const;
+  std::string ScopeTitle(size_t target_line) const;
+
+  std::shared_ptr<const Side> base_, target_;
+  OpenSide open_;
+  FindFunction find_;
+  LineMap map_;
+};
+
+/// The runs of changed lines of a hunk.
+std::vector<Edit> EditsOf(const Hunk& hunk, size_t place);
+
+}  // namespace restack

@@ -1,0 +1,44 @@
+#include "restack/lint.h"
+
+#include <filesystem>
+#include <sstream>
+
+#include "restack/apply.h"
+#include "restack/dep3.h"
+
+namespace restack {
+
+std::vector<Finding> Lint(const Series& series, const Tree& base,
+                          const std::vector<std::string>& fields, const std::string& root) {
+  std::vector<Finding> findings;
+  MemoryTree tree(std::shared_ptr<const Tree>(&base, [](const Tree*) {}));
+  if (series.patches.empty()) findings.push_back({"", "the series has no patch"});
+  for (size_t i = 0; i < series.patches.size(); ++i) {
+    const Patch& original = series.patches[i];
+    auto say = [&](const std::string& sentence) { findings.push_back({original.name, sentence}); };
+    Patch patch = series.reverse[i] ? Reversed(original) : original;
+    if (patch.files.empty()) say("it changes no file");
+    for (const FileChange& file : patch.files)
+      if (Result<void> done = ApplyFile(patch, file, series.strip[i], tree); !done)
+        say(done.error().sentence.substr(patch.name.size() + 2));
+    Dep3 head = ParseDep3(original.header);
+    for (const std::string& name : fields)
+      if (const Dep3Field* field = head.Find(name); !field || Trim(field->value).empty())
+        say("its head has no " + name + ": field");
+    const Dep3Field* date = head.Find("Last-Update");
+    if (date && (date->value.size() != 10 || date->value[4] != '-' || date->value[7] != '-'))
+      say("Last-Update is a date as 2026-01-31, not \"" + date->value + "\"");
+    const Dep3Field* tests = head.Find("Tested-By");
+    if (!tests || root.empty()) continue;
+    std::string list = tests->value;
+    for (char& c : list)
+      if (c == ',') c = ' ';
+    std::istringstream words(list);
+    for (std::string file; words >> file;)
+      if (std::error_code error; !std::filesystem::is_regular_file(root + "/" + file, error))
+        say("Tested-By names " + file + ", which is not there");
+  }
+  return findings;
+}
+
+}  // namespace restack

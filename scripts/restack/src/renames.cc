@@ -1,0 +1,175 @@
+#include "renames.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "function_index.h"
+#include "restack/merge.h"
+#include "restack/outline.h"
+
+namespace restack {
+namespace {
+
+/// A file that is less like it is another one.
+constexpr double kLeast = 0.3;
+
+std::string Percent(double share) {
+  return std::to_string(static_cast<int>(share * 100 + 0.5)) + " %";
+}
+
+std::string_view Extension(std::string_view path) {
+  std::string_view name = BaseName(path);
+  size_t dot = name.rfind('.');
+  return dot == std::string_view::npos ? std::string_view() : name.substr(dot);
+}
+
+}  // namespace
+
+Renames::Renames(std::shared_ptr<const Tree> base, std::shared_ptr<const Tree> target,
+                 const Maps& given)
+    : base_(std::move(base)), target_(std::move(target)), given_functions_(given.functions) {
+  for (FileMapping mapping : given.files) {
+    mapping.evidence = "given";
+    files_[mapping.from] = mapping;
+  }
+}
+
+std::string Renames::File(const std::string& path, const Text& text) {
+  if (auto at = files_.find(path); at != files_.end()) return at->second.to;
+  FileMapping mapping = Find(path, text);
+  files_[path] = mapping;
+  return mapping.to;
+}
+
+FileMapping Renames::Find(const std::string& path, const Text& text) {
+  if (target_->Has(path)) return {path, path, "the same path"};
+  // Candidates: the folder that its neighbours went to, then the same name anywhere, then where its
+  // functions are.
+  std::string best;
+  double most = kLeast;
+  auto consider = [&](const std::string& candidate) {
+    Result<std::optional<TreeFile>> file = target_->Read(candidate);
+    if (!file || !*file) return;
+    double like = Similarity(text, (*file)->text);
+    if (like > most) most = like, best = candidate;
+  };
+  std::string name(BaseName(path));
+  std::string folder = Folder(std::string(DirName(path)));
+  if (!folder.empty()) consider(folder + "/" + name);
+  if (best.empty() && name != "meson.build" && name != "trace-events" && name != "Kconfig")
+    for (const std::string& candidate : target_->Paths())
+      if (BaseName(candidate) == name) consider(candidate);
+  if (!best.empty()) return {path, best, Percent(most) + " of its lines are there"};
+
+  // Under another name in the folder of its neighbours.
+  if (!folder.empty())
+    for (const std::string& candidate : target_->Paths())
+      if (DirName(candidate) == folder && Extension(candidate) == Extension(path))
+        consider(candidate);
+  if (!best.empty()) return {path, best, Percent(most) + " of its lines are there"};
+
+  std::map<std::string, size_t> votes;
+  size_t functions = 0;
+  for (const Scope& scope : Outline(path, text)) {
+    if (scope.kind != Scope::Kind::kFunction) continue;
+    ++functions;
+    // main() and the like are in many files: no evidence of any.
+    std::vector<std::string> files = target_->FilesDefining(scope.name);
+    if (files.size() == 1) ++votes[files[0]];
+  }
+  for (const auto& [file, count] : votes) {
+    double share = static_cast<double>(count) / static_cast<double>(functions);
+    if (share > most) most = share, best = file;
+  }
+  if (!best.empty()) return {path, best, Percent(most) + " of its functions are there"};
+
+  // A document that became a folder, or moved below another: a shared stem, and likeness.
+  std::string stem = name.substr(0, name.rfind('.'));
+  for (const std::string& candidate : target_->Paths())
+    if (Extension(candidate) == Extension(path) && candidate.find(stem) != std::string::npos)
+      consider(candidate);
+  if (!best.empty()) return {path, best, Percent(most) + " of its lines are there"};
+  return {path, "", "no file of " + target_->Name() + " is like it"};
+}
+
+/// The folder that most files of `folder` are in, when the target no longer has it; "" if it has.
+std::string Renames::Folder(const std::string& folder) {
+  if (auto at = folders_.find(folder); at != folders_.end()) return at->second;
+  std::string& result = folders_[folder];
+  std::string prefix = folder + "/";
+  const auto& there = target_->Paths();
+  auto at = std::lower_bound(there.begin(), there.end(), prefix);
+  if (folder.empty() || (at != there.end() && StartsWith(*at, prefix))) return result;
+  std::map<std::string_view, std::vector<std::string_view>> by_name;
+  for (const std::string& path : there) by_name[BaseName(path)].push_back(DirName(path));
+  std::map<std::string_view, size_t> votes;
+  const auto& here = base_->Paths();
+  for (auto path = std::lower_bound(here.begin(), here.end(), prefix);
+       path != here.end() && StartsWith(*path, prefix); ++path) {
+    std::string_view name = BaseName(*path);
+    if (name == "meson.build" || name == "trace-events" || name == "trace.h") continue;
+    for (std::string_view to : by_name[name]) ++votes[to];
+  }
+  size_t most = 1;
+  for (const auto& [to, count] : votes)
+    if (count > most) most = count, result = to;
+  return result;
+}
+
+std::string Renames::NewFile(const std::string& path) {
+  if (auto at = files_.find(path); at != files_.end()) return at->second.to;
+  std::string folder = Folder(std::string(DirName(path)));
+  if (folder.empty()) return path;
+  std::string to = folder + "/" + std::string(BaseName(path));
+  files_[path] = {path, to, "a new file; most files of its folder are in " + folder + "/"};
+  return to;
+}
+
+std::vector<std::string> Renames::Function(const std::string& function, const std::string& from) {
+  for (const FunctionMapping& mapping : given_functions_)
+    if (mapping.function == function && (mapping.from.empty() || mapping.from == from))
+      return {mapping.to};
+  std::vector<std::string> files = target_->FilesDefining(function);
+  std::erase_if(files, [&](const std::string& file) { return Extension(file) != Extension(from); });
+  std::string folder(DirName(from));
+  // With several, only those beside where it was; then it is one, or nobody can say which.
+  if (files.size() > 1)
+    std::erase_if(files, [&](const std::string& file) { return DirName(file) != folder; });
+  if (files.size() != 1) return {};
+  FunctionMapping found{function, from, files[0]};
+  if (std::none_of(functions_.begin(), functions_.end(), [&](const FunctionMapping& other) {
+        return other.function == found.function && other.from == found.from;
+      }))
+    functions_.push_back(found);
+  return files;
+}
+
+std::string Renames::FollowHeaders(const std::string& text) {
+  std::string result;
+  for (std::string_view line : SplitLines(text)) {
+    size_t begin = line.find("#include \""), end = line.rfind('"');
+    if (begin != 0 || end <= 10) {
+      result += line;
+      continue;
+    }
+    std::string name(line.substr(10, end - 10)), path = "include/" + name;
+    if (!target_->Has(path) && !files_.count(path) && base_->Has(path))
+      if (Result<std::optional<TreeFile>> file = base_->Read(path); file && *file)
+        File(path, (*file)->text);
+    auto at = files_.find(path);
+    if (at != files_.end() && at->second.to != path && StartsWith(at->second.to, "include/"))
+      result += "#include \"" + at->second.to.substr(8) + std::string(line.substr(end));
+    else
+      result += line;
+  }
+  return result;
+}
+
+std::vector<FileMapping> Renames::files() const {
+  std::vector<FileMapping> result;
+  for (const auto& [path, mapping] : files_)
+    if (mapping.from != mapping.to) result.push_back(mapping);
+  return result;
+}
+
+}  // namespace restack

@@ -1,0 +1,39 @@
+// Where the files that a patch touches are in the target.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "restack/rebase.h"
+
+namespace restack {
+
+class Renames {
+ public:
+  Renames(std::shared_ptr<const Tree> base, std::shared_ptr<const Tree> target, const Maps& given);
+
+  /// The file's path in the target, "" when it is nowhere. `text` is what it is in the base.
+  std::string File(const std::string& path, const Text& text);
+  /// The path for a file that a patch makes: its folder may have moved.
+  std::string NewFile(const std::string& path);
+  /// Files of the target that a function of `from` may be in.
+  std::vector<std::string> Function(const std::string& function, const std::string& from);
+  /// `#include` lines with the names that headers have in the target.
+  std::string FollowHeaders(const std::string& text);
+
+  /// All that was found, given ones included: only what is different.
+  std::vector<FileMapping> files() const;
+  std::vector<FunctionMapping> functions() const { return functions_; }
+
+ private:
+  FileMapping Find(const std::string& path, const Text& text);
+  std::string Folder(const std::string& folder);
+
+  std::shared_ptr<const Tree> base_, target_;
+  std::map<std::string, FileMapping> files_;
+  std::map<std::string, std::string> folders_;
+  std::vector<FunctionMapping> given_functions_, functions_;
+};
+
+}  // namespace restack

@@ -1,0 +1,390 @@
+#include "restack/semantic.h"
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "process.h"
+#include "restack/folder.h"
+#include "restack/merge.h"
+
+namespace restack {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What C compilers only warn about, and what is wrong all the same.
+constexpr const char* kErrors[] = {"-Werror=implicit-function-declaration",
+                                   "-Werror=implicit-int",
+                                   "-Werror=int-conversion",
+                                   "-Werror=incompatible-pointer-types",
+                                   "-Werror=return-type",
+                                   "-Werror=format",
+                                   "-Werror=redundant-decls",
+                                   "-Werror=unused-variable",
+                                   "-Werror=unused-function",
+                                   "-Werror=unused-but-set-variable",
+                                   "-Werror=uninitialized",
+                                   "-Werror=missing-prototypes",
+                                   "-Werror=discarded-qualifiers"};
+
+struct Complaint {
+  std::string file;  ///< in the tree; empty: not known
+  size_t line = 0;
+  std::string sentence;
+};
+
+struct Command {
+  std::vector<std::string> arguments;
+  std::string folder;
+};
+
+/// Words of a compile command: quotes and backslashes as a shell reads them.
+std::vector<std::string> Words(const std::string& command) {
+  std::vector<std::string> words;
+  std::string word;
+  char quote = 0;
+  bool open = false;
+  for (size_t i = 0; i < command.size(); ++i) {
+    char c = command[i];
+    if (quote) {
+      if (c == quote)
+        quote = 0;
+      else if (c == '\\' && quote == '"' && i + 1 < command.size())
+        word += command[++i];
+      else
+        word += c;
+    } else if (c == '\'' || c == '"') {
+      quote = c, open = true;
+    } else if (c == '\\' && i + 1 < command.size()) {
+      word += command[++i], open = true;
+    } else if (c == ' ') {
+      if (open) words.push_back(std::move(word)), word.clear(), open = false;
+    } else {
+      word += c, open = true;
+    }
+  }
+  if (open) words.push_back(word);
+  return words;
+}
+
+class Checker {
+ public:
+  Checker(const BuildTree& build, const Tree& target, RebaseOutcome& outcome,
+          const Progress& progress)
+      : build_(build), target_(target), outcome_(outcome), progress_(progress) {
+    tree_ = fs::weakly_canonical(build.tree).string();
+    folder_ = fs::weakly_canonical(build.build).string();
+    if (!build.path.empty()) environment_.push_back("PATH=" + build.path);
+    environment_.push_back("LC_ALL=C");
+  }
+
+  Result<void> Run() {
+    if (!fs::exists(folder_ + "/build.ninja") || !fs::exists(folder_ + "/compile_commands.json"))
+      return Error{build_.build + ": is no configured build (it has no build.ninja)"};
+    if (auto done = WriteLanded(tree_, target_, *outcome_.landed); !done) return done;
+    if (progress_) progress_("generating: meson, QAPI, trace events, options");
+    Reconfigure();
+    Generate();
+    if (auto done = ReadCommands(); !done) return done;
+    if (progress_) progress_("checking the syntax of the touched files");
+    Compile();
+    Verdicts();
+    return {};
+  }
+
+ private:
+  std::string InTree(const std::string& file) const {
+    fs::path path = fs::path(file).is_absolute() ? fs::path(file) : fs::path(folder_) / file;
+    std::string text = path.lexically_normal().string();
+    return StartsWith(text, tree_ + "/") ? text.substr(tree_.size() + 1) : "";
+  }
+
+  /// "FILE:LINE[:COLUMN]: [ERROR:] sentence" lines.
+  void Read(const std::string& output, const char* mark, std::vector<Complaint>& complaints) const {
+    for (std::string_view view : SplitLines(output)) {
+      std::string line(Trim(view));
+      size_t at = mark ? line.find(mark) : 0;
+      if (at == std::string::npos) continue;
+      size_t colon = line.find(':');
+      if (colon == std::string::npos || colon + 1 >= line.size() ||
+          !std::isdigit(static_cast<unsigned char>(line[colon + 1])))
+        continue;
+      std::string file = line.substr(0, colon);
+      while (!file.empty() && file.rfind(' ') != std::string::npos)
+        file = file.substr(file.rfind(' ') + 1);
+      Complaint complaint{InTree(file), static_cast<size_t>(std::atol(line.c_str() + colon + 1)),
+                          line};
+      size_t sentence = line.find(mark ? mark : ": ", colon);
+      if (sentence != std::string::npos)
+        complaint.sentence = line.substr(sentence + (mark ? 0 : 2));
+      if (!complaint.file.empty()) complaints.push_back(std::move(complaint));
+    }
+  }
+
+  bool Touched(std::string_view name) const {
+    for (const auto& [path, file] : outcome_.landed->changes())
+      if (BaseName(path) == name) return true;
+    return false;
+  }
+
+  void Reconfigure() {
+    ProcessResult result = RunProcess({"ninja", "build.ninja"}, folder_, environment_);
+    configured_ = result.status == 0;
+    if (configured_) return;
+    Read(result.output, "ERROR:", complaints_);
+    if (complaints_.empty()) whole_ = "the build cannot be configured: " + LastLine(result.output);
+  }
+
+  static std::string LastLine(const std::string& output) {
+    std::string last;
+    for (std::string_view line : SplitLines(output))
+      if (line.find("rror") != std::string_view::npos)
+        return std::string(Trim(line));
+      else if (!IsBlank(line))
+        last = Trim(line);
+    return last;
+  }
+
+  void Generate() {
+    if (!configured_) return;
+    ProcessResult targets =
+        RunProcess({"ninja", "-t", "targets", "rule", "CUSTOM_COMMAND"}, folder_, environment_);
+    std::vector<std::string> command = {"ninja", "-k", "0"};
+    for (std::string_view line : SplitLines(targets.output)) {
+      std::string name(Trim(line));
+      for (const char* ending : {".h", ".inc", ".def"})
+        if (EndsWith(name, ending)) command.push_back(name);
+    }
+    ProcessResult result = RunProcess(command, folder_, environment_);
+    generated_ = result.status == 0;
+    if (!generated_) {
+      size_t before = complaints_.size();
+      Read(result.output, nullptr, complaints_);
+      if (complaints_.size() == before) whole_ = "a generator failed: " + LastLine(result.output);
+    }
+  }
+
+  Result<void> ReadCommands() {
+    Result<std::string> bytes = ReadFile(folder_ + "/compile_commands.json");
+    if (!bytes) return bytes.error();
+    nlohmann::json list = nlohmann::json::parse(*bytes, nullptr, false);
+    if (!list.is_array()) return Error{folder_ + "/compile_commands.json: cannot be read"};
+    for (const auto& entry : list) {
+      std::string file = InTree(entry.value("file", ""));
+      if (file.empty() || commands_.count(file)) continue;
+      Command command{Words(entry.value("command", "")), entry.value("directory", folder_)};
+      // Only what the compiler needs to read the file: no output, no dependency file.
+      std::vector<std::string> kept;
+      for (size_t i = 0; i < command.arguments.size(); ++i) {
+        const std::string& word = command.arguments[i];
+        if (word == "-o" || word == "-MF" || word == "-MQ" || word == "-MT")
+          ++i;
+        else if (word != "-c" && word != "-MD" && word != "-MMD" && word != "ccache")
+          kept.push_back(word);
+      }
+      // Compiled to nowhere: with -fsyntax-only GCC does not see what is unused or uninitialized.
+      kept.insert(kept.end(), {"-S", "-o", "/dev/null", "-fdiagnostics-color=never"});
+      kept.insert(kept.end(), std::begin(kErrors), std::end(kErrors));
+      command.arguments = std::move(kept);
+      commands_[file] = std::move(command);
+    }
+    return {};
+  }
+
+  /// Touched files that are compiled, and for each touched header (or input of a generator) one
+  /// file that includes it.
+  std::set<std::string> Units() {
+    std::set<std::string> units;
+    std::map<std::string, std::string>
+        wanted;  // what an #include line ends with -> the touched file
+    for (const auto& [path, file] : outcome_.landed->changes()) {
+      if (!file) continue;
+      if (commands_.count(path)) {
+        units.insert(path);
+        covered_.insert(path);
+      }
+      std::string stem(path.substr(0, path.rfind('.')));
+      if (EndsWith(path, ".h"))
+        wanted[StartsWith(path, "include/") ? path.substr(8) : std::string(BaseName(path))] = path;
+      if (EndsWith(path, ".hx")) wanted[stem + ".def"] = path, wanted[stem + ".h"] = path;
+    }
+    auto look = [&](const std::string& unit) {
+      Result<std::string> bytes = ReadFile(tree_ + "/" + unit);
+      if (!bytes) return;
+      for (auto at = wanted.begin(); at != wanted.end();) {
+        if (bytes->find("#include \"" + at->first + "\"") != std::string::npos) {
+          units.insert(unit);
+          covered_.insert(at->second);
+          at = wanted.erase(at);
+        } else {
+          ++at;
+        }
+      }
+    };
+    std::set<std::string> touched = units;
+    for (const std::string& unit : touched) look(unit);
+    for (const auto& [unit, command] : commands_) {
+      if (wanted.empty()) break;
+      if (!touched.count(unit)) look(unit);
+    }
+    return units;
+  }
+
+  void Compile() {
+    if (!configured_) return;
+    std::set<std::string> set = Units();
+    std::vector<std::string> units(set.begin(), set.end());
+    std::vector<std::vector<Complaint>> found(units.size());
+    std::atomic<size_t> next = 0;
+    auto work = [&] {
+      for (size_t i; (i = next++) < units.size();) found[i] = CompileOne(units[i]);
+    };
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < std::min(2u, std::max(1u, std::thread::hardware_concurrency())); ++i)
+      threads.emplace_back(work);
+    for (std::thread& thread : threads) thread.join();
+    for (size_t i = 0; i < units.size(); ++i) {
+      if (found[i].empty()) continue;
+      // The same complaint about the target's own file is not the series' fault.
+      std::set<std::string> own = OwnComplaints(units[i]);
+      for (Complaint& complaint : found[i]) {
+        if (own.count(complaint.sentence))
+          unfit_[units[i]] = "the target's own file does not compile here: " + complaint.sentence;
+        else
+          complaints_.push_back(std::move(complaint));
+      }
+    }
+  }
+
+  std::vector<Complaint> CompileOne(const std::string& unit) const {
+    const Command& command = commands_.at(unit);
+    ProcessResult result = RunProcess(command.arguments, command.folder, environment_);
+    std::vector<Complaint> complaints;
+    if (result.status == 0) return complaints;
+    Read(result.output, "error:", complaints);
+    if (complaints.empty()) complaints.push_back({unit, 0, LastLine(result.output)});
+    return complaints;
+  }
+
+  std::set<std::string> OwnComplaints(const std::string& unit) const {
+    std::set<std::string> own;
+    Result<std::optional<TreeFile>> file = target_.Read(unit);
+    Result<std::string> landed = ReadFile(tree_ + "/" + unit);
+    if (!file || !*file || !landed) return own;
+    // Its headers stay as they are landed: a complaint that comes from them is found on both.
+    bool same = (*file)->text.bytes() == *landed;
+    if (same || !WriteFile(tree_ + "/" + unit, (*file)->text.bytes())) return own;
+    for (const Complaint& complaint : CompileOne(unit))
+      if (complaint.file == unit || !outcome_.landed->changes().count(complaint.file))
+        own.insert(complaint.sentence);
+    (void)WriteFile(tree_ + "/" + unit, *landed);
+    return own;
+  }
+
+  /// Whose fault: the hunk that added the line, or one that names what the compiler quotes, or the
+  /// nearest above.
+  void Blame(const Complaint& complaint) {
+    std::string_view line;
+    Result<std::optional<TreeFile>> file = outcome_.landed->Read(complaint.file);
+    if (file && *file && complaint.line > 0 && complaint.line <= (*file)->text.size())
+      line = Trim((*file)->text[complaint.line - 1]);
+    std::string quoted;
+    for (auto [open, close] : {std::pair("\xe2\x80\x98", "\xe2\x80\x99"), std::pair("'", "'")}) {
+      size_t begin = complaint.sentence.find(open);
+      if (begin == std::string::npos || !quoted.empty()) continue;
+      begin += std::string(open).size();
+      quoted = complaint.sentence.substr(begin, complaint.sentence.find(close, begin) - begin);
+      quoted = quoted.substr(0, quoted.find_first_of(" ;("));
+    }
+    std::vector<HunkVerdict*> best;
+    int most = 0;
+    for (PatchVerdict& patch : outcome_.verdict.patches) {
+      for (HunkVerdict& hunk : patch.hunks) {
+        if (!hunk.Landed()) continue;
+        int points = hunk.target == complaint.file ? 1 : 0;
+        for (std::string_view added : SplitLines(hunk.after.empty() ? hunk.before : hunk.after)) {
+          if (added[0] != '+') continue;
+          if (points > 0 && points < 8 && !line.empty() && IsSignificant(line) &&
+              Trim(added.substr(1)) == line)
+            points += 8;
+          if (points < 4 + (hunk.target == complaint.file) && quoted.size() > 2 &&
+              added.find(quoted) != std::string_view::npos)
+            points += 4;
+        }
+        if (hunk.target == complaint.file && hunk.line > 0 && complaint.line + 3 >= hunk.line &&
+            complaint.line <= hunk.line + SplitLines(hunk.before).size())
+          points += 2;
+        if (points > most) most = points, best.clear();
+        if (points == most && points > 0 && (best.empty() || points > 2)) best.push_back(&hunk);
+      }
+    }
+    std::string sentence =
+        complaint.file + ":" + std::to_string(complaint.line) + ": " + complaint.sentence;
+    // meson stops at its first error, which may be about this machine: then it is no hunk's.
+    bool meson = BaseName(complaint.file) == "meson.build";
+    if (meson && most < 2) best.clear(), whole_ = "the build cannot be configured: " + sentence;
+    if (best.empty()) {
+      if (!outcome_.verdict.patches.empty())
+        outcome_.verdict.patches.back().notes.push_back("of no hunk: " + sentence);
+      return;
+    }
+    HunkVerdict* hunk = best.front();
+    if (hunk->check == Check::kFailed) return;
+    hunk->check = Check::kFailed;
+    hunk->check_says = sentence;
+  }
+
+  void Verdicts() {
+    for (const Complaint& complaint : complaints_) Blame(complaint);
+    for (PatchVerdict& patch : outcome_.verdict.patches) {
+      for (HunkVerdict& hunk : patch.hunks) {
+        if (!hunk.Landed() || hunk.check == Check::kFailed) continue;
+        std::string why = Unchecked(hunk.target.empty() ? hunk.file : hunk.target);
+        hunk.check = why.empty() ? Check::kPassed : Check::kUnchecked;
+        hunk.check_says = why;
+      }
+    }
+  }
+
+  /// Why a file was not checked; empty: it was.
+  std::string Unchecked(const std::string& path) const {
+    if (!whole_.empty()) return whole_;
+    if (BaseName(path) == "meson.build" || BaseName(path) == "meson_options.txt" ||
+        BaseName(path) == "meson-buildoptions.sh")
+      return configured_ ? "" : "meson failed elsewhere";
+    if (!configured_) return "meson failed";
+    if (auto at = unfit_.find(path); at != unfit_.end()) return at->second;
+    if (EndsWith(path, ".json") || BaseName(path) == "trace-events")
+      return generated_ ? "" : "a generator failed elsewhere";
+    if (covered_.count(path)) return "";
+    if (EndsWith(path, ".c") || EndsWith(path, ".h") || EndsWith(path, ".hx"))
+      return "no file of this build includes it";
+    return "a text: nothing checks it";
+  }
+
+  const BuildTree& build_;
+  const Tree& target_;
+  RebaseOutcome& outcome_;
+  const Progress& progress_;
+  std::string tree_, folder_, whole_;
+  std::vector<std::string> environment_;
+  bool configured_ = false, generated_ = false;
+  std::map<std::string, Command> commands_;
+  std::set<std::string> covered_;
+  std::map<std::string, std::string> unfit_;
+  std::vector<Complaint> complaints_;
+};
+
+}  // namespace
+
+Result<void> CheckLanded(const BuildTree& build, const Tree& target, RebaseOutcome& outcome,
+                         const Progress& progress) {
+  return Checker(build, target, outcome, progress).Run();
+}
+
+}  // namespace restack

@@ -1,0 +1,60 @@
+// A file as the landing code looks at it, and what landing makes of it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "restack/merge.h"
+#include "restack/outline.h"
+#include "restack/text.h"
+#include "restack/verdict.h"
+
+namespace restack {
+
+struct Side {
+  std::string path;
+  Text text;
+  std::vector<Scope> scopes;
+};
+
+/// Lines [begin, end) of a target file become `text`.
+struct Replacement {
+  std::string path;
+  size_t begin, end;
+  std::string text;
+};
+
+/// A run of changed lines of a hunk: lines [begin, end) of the base become `added`.
+struct Edit {
+  size_t begin, end;
+  Lines added;
+};
+
+/// What became of an edit or of a hunk.
+struct Landing {
+  Grade grade = Grade::kConflict;
+  std::vector<Replacement> parts;
+  std::string path, scope, reason;
+  std::vector<Edit> failed;  ///< of a conflict: the edits that are not landed; the others are
+};
+
+inline Landing Failed(std::string reason) {
+  return {Grade::kConflict, {}, {}, {}, std::move(reason), {}};
+}
+
+/// "`line`", cut to what fits a sentence.
+std::string Quote(std::string_view line);
+/// The target's line that is most like `line`, or "": for saying what became of it.
+std::string MostLike(std::string_view line, const Lines& lines, size_t begin, size_t end);
+/// Lines without blank ones and without any white space, with their positions.
+struct Squeezed {
+  std::vector<std::string> text;
+  std::vector<size_t> at;
+};
+Squeezed SqueezeLines(const Lines& lines, size_t begin, size_t end);
+/// Where `needle` is in `hay` as a run; positions in hay.text.
+std::vector<size_t> FindRun(const Squeezed& hay, const Squeezed& needle);
+/// The added lines, moved by as much as `there` is indented otherwise than `here`.
+std::string Reindent(const Lines& added, std::string_view here, std::string_view there);
+
+}  // namespace restack

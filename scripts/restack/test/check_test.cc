@@ -1,0 +1,86 @@
+// The gate: what `restack check` finds in a series, and that it finds nothing in ours.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "harness/process.h"
+#include "restack/folder.h"
+#include "restack/lint.h"
+#include "restack/series.h"
+#include "restack/store.h"
+
+namespace restack {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string Root() { return std::getenv("REPOSITORY"); }
+
+/// Exit code of `restack check` on a folder of our repository; what it prints in `said`.
+int Check(const std::string& series, const std::string& base, std::string* said) {
+  fs::path out = fs::temp_directory_path() / ("restack-check." + std::to_string(getpid()));
+  stx::SpawnOptions options;
+  options.stdout_file = out;
+  stx::Process process({std::getenv("RESTACK"), "--series", Root() + "/" + series, "--packages",
+                        Root() + "/cache/packages", "--cache", Root() + "/cache/restack.git",
+                        "check", "--base", base, "--root", Root()},
+                       options);
+  auto status = process.Wait(stx::Milliseconds(100000));
+  *said = *ReadFile(out.string()) + process.Stderr();
+  fs::remove(out);
+  return status ? status->code : -1;
+}
+
+TEST(Check, OurSeriesIsClean) {
+  std::string said;
+  EXPECT_EQ(Check("patches", Root() + "/qemu-7.2/plain", &said), 0) << said;
+}
+
+TEST(Check, OurSeriesFor10IsClean) {
+  bool there = false;
+  for (const SourcePackage& package : FindPackages(Root() + "/cache/packages"))
+    there = there || (package.name == "qemu" && package.version.starts_with("10.0") &&
+                      !package.debian.empty());
+  if (!there)
+    GTEST_SKIP()
+        << "no source package of QEMU 10.0 in cache/packages: scripts/step/bases fetches it";
+  std::string said;
+  EXPECT_EQ(Check("patches/10.0", "qemu=10.0", &said), 0) << said;
+}
+
+Series Read(const std::string& bytes) {
+  Series series;
+  series.patches.push_back(*ParsePatch(bytes, "a.patch"));
+  series.strip.push_back(1);
+  series.reverse.push_back(false);
+  series.originals.push_back(bytes);
+  return series;
+}
+
+TEST(Check, FindsWhatIsMissing) {
+  MemoryTree base;
+  base.Write("x", {Text("a\nb\nc\nd\n"), 0100644});
+  Series series = Read(
+      "Description: d\nTested-By: no/such_test.cc\nLast-Update: yesterday\n--- a/x\n+++ b/x\n@@ "
+      "-1,4 +1,4 @@\n a\n b\n-q\n+C\n d\n");
+  std::vector<std::string> found;
+  for (const Finding& finding : Lint(series, base, {"Description", "Origin"}, "/nowhere"))
+    found.push_back(finding.sentence);
+  ASSERT_EQ(found.size(), 4u);
+  EXPECT_EQ(found[0], "x: hunk 1 (line 1) is not there");
+  EXPECT_EQ(found[1], "its head has no Origin: field");
+  EXPECT_EQ(found[2], "Last-Update is a date as 2026-01-31, not \"yesterday\"");
+  EXPECT_EQ(found[3], "Tested-By names no/such_test.cc, which is not there");
+}
+
+TEST(Check, HasNothingToSayOfACompletePatch) {
+  MemoryTree base;
+  base.Write("x", {Text("a\nb\nc\nd\n"), 0100644});
+  Series series = Read("Description: d\n--- a/x\n+++ b/x\n@@ -1,4 +1,4 @@\n a\n b\n-c\n+C\n d\n");
+  EXPECT_TRUE(Lint(series, base, {"Description"}, "").empty());
+}
+
+}  // namespace
+}  // namespace restack

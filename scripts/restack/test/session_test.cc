@@ -1,0 +1,172 @@
+// The command on a small series in a temporary folder: conflict, edit, continue, undo, and being
+// killed.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+
+#include "harness/process.h"
+#include "restack/folder.h"
+
+namespace restack {
+namespace {
+
+namespace fs = std::filesystem;
+
+class SessionTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "restack-test.XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    Put("base/f.c", "int f(void)\n{\n    one();\n    two();\n    three();\n}\n");
+    Put("target/f.c", "int f(void)\n{\n    one();\n    zwei();\n    three();\n}\n");
+    Put("patches/series", "a.patch # first\n# a comment\nb.patch\n");
+    Put("patches/a.patch",
+        "Description: a\nApplies-To: base\n--- a/f.c\n+++ b/f.c\n@@ -1,5 +1,5 @@\n int f(void)\n "
+        "{\n-    one();\n+    eins();\n     two();\n     three();\n");
+    Put("patches/b.patch",
+        "Description: b\n--- a/f.c\n+++ b/f.c\n@@ -2,5 +2,5 @@\n {\n     eins();\n-    two();\n+   "
+        " two(2);\n     three();\n }\n");
+    fs::permissions(folder_ / "patches/a.patch", fs::perms::owner_exec, fs::perm_options::add);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  void Put(const std::string& path, const std::string& bytes) {
+    fs::create_directories((folder_ / path).parent_path());
+    ASSERT_TRUE(WriteFile((folder_ / path).string(), bytes));
+  }
+  std::string Get(const std::string& path) { return *ReadFile((folder_ / path).string()); }
+
+  std::vector<std::string> Arguments(std::vector<std::string> arguments) {
+    std::vector<std::string> argv = {
+        std::getenv("RESTACK"),      "--series", (folder_ / "patches").string(),  "--packages",
+        (folder_ / "none").string(), "--cache",  (folder_ / "cache.git").string()};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    return argv;
+  }
+  int Run(std::vector<std::string> arguments) {
+    stx::SpawnOptions options;
+    options.stdout_file = folder_ / "stdout";
+    stx::Process process(Arguments(std::move(arguments)), options);
+    auto status = process.Wait(stx::Milliseconds(20000));
+    said_ = process.Stderr();
+    return status ? status->code : -1;
+  }
+  std::vector<std::string> Rebase() {
+    return {"rebase", "--onto", (folder_ / "target").string(), "--from",
+            (folder_ / "base").string()};
+  }
+  std::map<std::string, std::string> Patches() {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ / "patches"))
+      if (entry.is_regular_file()) files[entry.path().string()] = *ReadFile(entry.path().string());
+    return files;
+  }
+
+  fs::path folder_;
+  std::string said_;
+};
+
+TEST_F(SessionTest, ConflictEditContinueUndo) {
+  auto before = Patches();
+  ASSERT_EQ(Run(Rebase()), 1) << said_;
+  EXPECT_EQ(Patches(), before);
+  EXPECT_EQ(Run({"status"}), 1);
+  EXPECT_EQ(Run({"continue"}), 2);
+  EXPECT_NE(said_.find("work/f.c:"), std::string::npos) << said_;
+  EXPECT_NE(said_.find("a conflict marker is left"), std::string::npos) << said_;
+  EXPECT_EQ(Patches(), before);
+  Put("patches.restack/work/f.c", "int f(void)\n{\n    eins();\n    zwei(2);\n    three();\n}\n");
+  ASSERT_EQ(Run({"continue"}), 0) << said_ << Get("stdout");
+  EXPECT_NE(Get("patches/b.patch").find("+    zwei(2);"), std::string::npos);
+  EXPECT_EQ(Get("patches/series"), "a.patch # first\n# a comment\nb.patch\n");
+  EXPECT_NE(fs::status(folder_ / "patches/a.patch").permissions() & fs::perms::owner_exec,
+            fs::perms::none);
+  ASSERT_EQ(Run({"undo"}), 0) << said_;
+  EXPECT_EQ(Patches(), before);
+  EXPECT_FALSE(fs::exists(folder_ / "patches.restack"));
+}
+
+TEST_F(SessionTest, EditIsRemembered) {
+  std::vector<std::string> rebase = Rebase();
+  rebase.insert(rebase.end(), {"--output", (folder_ / "out").string()});
+  ASSERT_EQ(Run(rebase), 1);
+  Put("out.restack/work/f.c", "int f(void)\n{\n    eins();\n    zwei(2);\n    three();\n}\n");
+  Put("out.restack/work/extra.c", "int extra;\n");  // a file that the patch did not touch
+  ASSERT_EQ(Run({"continue", "--output", (folder_ / "out").string()}), 0) << said_;
+  std::string made = Get("out/b.patch");
+  EXPECT_NE(made.find("+int extra;"), std::string::npos);
+  ASSERT_EQ(Run(rebase), 0) << said_;
+  EXPECT_EQ(Get("out/b.patch"), made);
+  // Opened again and left alone, nothing is lost.
+  rebase.insert(rebase.end(), {"--open", "b.patch"});
+  ASSERT_EQ(Run(rebase), 1) << said_;
+  Put("out.restack/work/f.c", Get("out.restack/work/f.c") + "/* more */\n");
+  ASSERT_EQ(Run({"continue", "--output", (folder_ / "out").string()}), 0) << said_;
+  EXPECT_NE(Get("out/b.patch").find("+int extra;"), std::string::npos);
+  EXPECT_NE(Get("out/b.patch").find("+/* more */"), std::string::npos);
+}
+
+TEST_F(SessionTest, GivenUpLeavesNothing) {
+  auto before = Patches();
+  ASSERT_EQ(Run(Rebase()), 1);
+  ASSERT_EQ(Run({"undo"}), 0);
+  EXPECT_FALSE(fs::exists(folder_ / "patches.restack"));
+  EXPECT_EQ(Patches(), before);
+}
+
+// Killed after a growing time, at many points: the series is the old one or, once the rebase has
+// ended, the new one whole; undo always gives the old one back.
+TEST_F(SessionTest, KilledAnywhereTheSeriesIsWhole) {
+  Put("target/f.c", "int f(void)\n{\n    one();\n    two();\n    three();\n    four();\n}\n");
+  auto before = Patches();
+  ASSERT_EQ(Run(Rebase()), 0) << said_;
+  auto after = Patches();
+  ASSERT_NE(before, after);
+  ASSERT_EQ(Run({"undo"}), 0);
+  int killed = 0;
+  for (int microseconds = 0; microseconds < 60000; microseconds += 700) {
+    auto argv = Arguments(Rebase());
+    stx::Process process(argv, {});
+    usleep(static_cast<useconds_t>(microseconds));
+    killed += process.Running();
+    process.Kill();
+    auto now = Patches();
+    ASSERT_TRUE(now == before || now == after) << microseconds;
+    if (fs::exists(folder_ / "patches.restack/plan.json")) {
+      ASSERT_EQ(Run({"undo"}), 0) << said_;
+    }
+    ASSERT_EQ(Patches(), before) << microseconds;
+    fs::remove_all(folder_ / "patches.restack");
+  }
+  EXPECT_GT(killed, 5);
+}
+
+TEST_F(SessionTest, BadInputIsASentence) {
+  EXPECT_EQ(Run({"rebase", "--onto", "nothing"}), 2);
+  EXPECT_NE(said_.find("nothing: is no folder and no tarball"), std::string::npos) << said_;
+  EXPECT_EQ(Run({"rebase", "--onto", "qemu=1"}), 2);
+  EXPECT_EQ(Run({"status"}), 2);
+  EXPECT_EQ(Run({"undo"}), 2);
+  EXPECT_EQ(Run({"frobnicate"}), 2);
+  Put("patches/b.patch", "--- a/f.c\n+++ b/f.c\n@@ -1,9 +1,9 @@\n a\n");
+  EXPECT_EQ(Run(Rebase()), 2);
+  EXPECT_NE(said_.find("b.patch:3:"), std::string::npos) << said_;
+  EXPECT_FALSE(fs::exists(folder_ / "patches.restack"));
+}
+
+TEST_F(SessionTest, GitAndBackIsLossless) {
+  std::string repository = (folder_ / "repo").string(), base = (folder_ / "base").string();
+  auto before = Patches();
+  ASSERT_EQ(Run({"export", "--base", base, "--git", repository, "--branch", "s"}), 0) << said_;
+  for (const auto& [path, bytes] : before) fs::remove(path);
+  ASSERT_EQ(Run({"import", "--git", repository, "--branch", "s"}), 0) << said_;
+  EXPECT_EQ(Patches(), before);
+}
+
+}  // namespace
+}  // namespace restack
