@@ -1,0 +1,239 @@
+// The package kata-containers, made from a tarball with the layout of upstream's release, and what
+// is refused. $REPOSITORY is where scripts/ and debian/ are.
+#include "kata/release.h"
+
+#include <gtest/gtest.h>
+
+#include <toml++/toml.h>
+
+#include "harness/process.h"
+
+namespace stx {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path Repository() { return EnvOr("REPOSITORY", "."); }
+
+/// stdout of a shell command in `dir`; the test fails when the command does.
+std::string Shell(const fs::path& dir, const std::string& command) {
+  RunResult result = Run({"sh", "-ec", "cd \"$0\"\n" + command, dir.string()}, Milliseconds(60000));
+  EXPECT_TRUE(result.status.Success()) << command << ": " << result.err;
+  return result.out;
+}
+
+/// A folder "release" as kata-static-3.1.3-x86_64.tar.xz unpacks: small files of the same names,
+/// links and modes; and the tarball of it.
+class Release {
+ public:
+  Release() : dir_("kata") {
+    Shell(dir_.path(), R"(
+mkdir -p release/opt/kata/bin release/opt/kata/libexec release/opt/kata/share/kata-containers
+mkdir -p release/opt/kata/share/defaults/kata-containers release/opt/kata/share/kata-qemu/qemu
+cd release/opt/kata
+for name in containerd-shim-kata-v2 kata-runtime kata-monitor kata-collect-data.sh cloud-hypervisor \
+  firecracker jailer qemu-system-x86_64; do
+  printf '#!/bin/sh\necho %s\n' $name >bin/$name
+done
+printf '#!/bin/sh\necho virtiofsd 1.3.0\n' >libexec/virtiofsd
+chmod 0755 bin/* libexec/*
+echo firmware >share/kata-qemu/qemu/bios-256k.bin
+echo '[hypervisor.qemu]' >share/defaults/kata-containers/configuration-qemu.toml
+cd share/kata-containers
+echo kernel >vmlinux-5.19.2-96
+echo compressed >vmlinuz-5.19.2-96
+echo clear >kata-clearlinux-latest.image
+echo alpine >kata-alpine-3.15.initrd
+ln -s vmlinux-5.19.2-96 vmlinux.container
+ln -s vmlinuz-5.19.2-96 vmlinuz.container
+ln -s kata-clearlinux-latest.image kata-containers.img
+ln -s kata-alpine-3.15.initrd kata-containers-initrd.img)");
+  }
+  fs::path In(const std::string& name) const { return dir_ / "release/opt/kata" / name; }
+  fs::path dir() const { return dir_.path(); }
+  fs::path Pack() const {
+    Shell(dir_.path(), "tar -C release -cJf kata-static.tar.xz ./opt");
+    return dir_ / "kata-static.tar.xz";
+  }
+  std::string Sum() const {
+    return Shell(dir_.path(), "sha256sum kata-static.tar.xz").substr(0, 64);
+  }
+
+ private:
+  TempDir dir_;
+};
+
+std::vector<Selection> Selections() {
+  return ReadSelections(Repository() / "debian/kata/release.toml");
+}
+
+RunResult Step(const Release& release, const std::string& sum) {
+  return Run(
+      {(Repository() / "scripts/step/kata").string(),
+       (release.dir() / "kata-static.tar.xz").string(), sum, (release.dir() / "out").string()},
+      Milliseconds(100000));
+}
+
+/// No package, and nothing that a run began.
+void ExpectNothingMade(const Release& release) {
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(release.dir() / "out", none))
+    ADD_FAILURE() << entry.path();
+}
+
+void ExpectRefused(const Release& release, const std::string& why) {
+  try {
+    Extract(release.dir() / "kata-static.tar.xz", Selections(), release.dir() / "root");
+    FAIL() << "not refused";
+  } catch (const std::runtime_error& error) {
+    EXPECT_NE(std::string(error.what()).find("kata-static.tar.xz: " + why), std::string::npos)
+        << error.what();
+  }
+}
+
+TEST(KataPackage, HasEveryPathThatItsConfigurationNames) {
+  Release release;
+  release.Pack();
+  RunResult result = Step(release, release.Sum());
+  ASSERT_TRUE(result.status.Success()) << result.err;
+  EXPECT_NE(result.err.find("NOT the pinned release"), std::string::npos) << result.err;
+  Shell(release.dir(), "dpkg-deb -x out/kata-containers_*.deb root");
+  const fs::path root = release.dir() / "root";
+  auto exists = [&](const std::string& path) {
+    return fs::exists(root / fs::path(path).relative_path());
+  };
+
+  const toml::table config =
+      toml::parse_file((root / "etc/kata-containers/configuration-qemu.toml").string());
+  const auto& qemu = config["hypervisor"]["qemu"];
+  int paths = 0;
+  for (const char* key : {"kernel", "image", "virtio_fs_daemon"}) {
+    EXPECT_TRUE(exists(qemu[key].value_or(std::string("absent")))) << key;
+    ++paths;
+  }
+  ASSERT_TRUE(qemu["valid_virtio_fs_daemon_paths"].as_array());
+  for (const auto& path : *qemu["valid_virtio_fs_daemon_paths"].as_array())
+    EXPECT_TRUE(exists(path.value_or(std::string("absent")))) << ++paths;
+  EXPECT_EQ(qemu["path"].value_or(std::string()), "/usr/bin/qemu-system-x86_64-kata");
+  EXPECT_EQ(paths, 3);
+
+  const toml::table handler =
+      toml::parse_file((root / "usr/share/kata-containers/containerd-kata.toml").string());
+  const auto& runtime =
+      handler["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"]["kata"];
+  EXPECT_EQ(runtime["runtime_type"].value_or(std::string()), "io.containerd.kata.v2");
+  // The runtime type's name is that of the program: containerd-shim-NAME-VERSION.
+  EXPECT_TRUE(exists("/usr/bin/containerd-shim-kata-v2"));
+  EXPECT_TRUE(exists(runtime["options"]["ConfigPath"].value_or(std::string("absent"))));
+  EXPECT_EQ(fs::read_symlink(root / "etc/kata-containers/configuration.toml"),
+            "configuration-qemu.toml");
+
+  EXPECT_EQ(ReadFile(root / "usr/share/kata-containers/vmlinux.container"), "kernel\n");
+  EXPECT_EQ(fs::read_symlink(root / "usr/share/kata-containers/kata-containers.img"),
+            "kata-clearlinux-latest.image");
+  EXPECT_FALSE(exists("/usr/share/kata-containers/kata-alpine-3.15.initrd"));
+  EXPECT_FALSE(exists("/opt"));
+  EXPECT_EQ(fs::status(root / "usr/libexec/kata-containers/virtiofsd").permissions(),
+            fs::perms(0755));
+  EXPECT_EQ(Shell(release.dir(), "dpkg-deb -I out/kata-containers_*.deb conffiles"),
+            "/etc/kata-containers/configuration-qemu.toml\n");
+}
+
+TEST(KataPackage, AnotherTarballThanThePinnedOneIsRefusedWithBothSums) {
+  Release release;
+  release.Pack();
+  RunResult result = Step(release, "pinned");
+  EXPECT_EQ(result.status.code, 1);
+  EXPECT_NE(result.err.find(release.Sum()), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("266c906222c85b67867dea3c9bdb58c6da0b656be3a29f9e0bed227c939f3f26"),
+            std::string::npos)
+      << result.err;
+  ExpectNothingMade(release);
+}
+
+TEST(KataPackage, ATruncatedTarballIsRefusedEvenWithItsOwnSum) {
+  Release release;
+  const std::string bytes = ReadFile(release.Pack());
+  WriteFile(release.dir() / "kata-static.tar.xz", bytes.substr(0, bytes.size() - 40));
+  RunResult result = Step(release, release.Sum());
+  EXPECT_EQ(result.status.code, 1);
+  EXPECT_NE(result.err.find("kata-static.tar.xz: no whole tarball"), std::string::npos)
+      << result.err;
+  ExpectNothingMade(release);
+}
+
+TEST(KataPackage, ASumThatIsNoneIsRefused) {
+  Release release;
+  release.Pack();
+  RunResult result = Step(release, "266c");
+  EXPECT_EQ(result.status.code, 1);
+  EXPECT_NE(result.err.find("266c: a SHA-256 sum has 64 hexadecimal digits"), std::string::npos)
+      << result.err;
+}
+
+TEST(KataRelease, WithoutAFileItIsNamed) {
+  Release release;
+  fs::remove(release.In("libexec/virtiofsd"));
+  release.Pack();
+  ExpectRefused(release, "opt/kata/libexec/virtiofsd: not in the tarball");
+}
+
+TEST(KataRelease, ALinkThatLeadsNowhereIsNamedWithItsTarget) {
+  Release release;
+  fs::remove(release.In("share/kata-containers/vmlinux-5.19.2-96"));
+  release.Pack();
+  ExpectRefused(release,
+                "opt/kata/share/kata-containers/vmlinux.container: leads to "
+                "opt/kata/share/kata-containers/vmlinux-5.19.2-96, which is not in the tarball");
+}
+
+TEST(KataRelease, LinksInACircleEnd) {
+  Release release;
+  const fs::path link = release.In("share/kata-containers/kata-containers.img");
+  fs::remove(link);
+  fs::create_symlink("kata-containers.img", link);
+  release.Pack();
+  ExpectRefused(release,
+                "opt/kata/share/kata-containers/kata-containers.img: a link that leads to itself");
+}
+
+TEST(KataRelease, AFolderIsNoFile) {
+  Release release;
+  fs::remove(release.In("bin/kata-runtime"));
+  fs::create_directory(release.In("bin/kata-runtime"));
+  release.Pack();
+  ExpectRefused(release, "opt/kata/bin/kata-runtime: neither a file nor a link");
+}
+
+TEST(KataRelease, WhatIsNoTarballIsNamed) {
+  Release release;
+  WriteFile(release.dir() / "kata-static.tar.xz", "<html>not found</html>");
+  ExpectRefused(release, "no whole tarball");
+}
+
+TEST(KataManifest, APathThatLeavesThePackageIsRefusedWithItsLine) {
+  TempDir dir;
+  WriteFile(dir / "release.toml", "[release]\n[[file]]\nfrom = \"a\"\nto = \"../../etc/passwd\"\n");
+  try {
+    ReadSelections(dir / "release.toml");
+    FAIL() << "not refused";
+  } catch (const std::runtime_error& error) {
+    EXPECT_NE(std::string(error.what()).find("release.toml:2: [[file]] needs 'to'"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+TEST(KataConfiguration, WhatIsNoTomlIsNamedWithItsLine) {
+  TempDir dir;
+  WriteFile(dir / "c.toml", "[a]\nb = \n");
+  try {
+    ConfiguredPaths(dir / "c.toml");
+    FAIL() << "not refused";
+  } catch (const std::runtime_error& error) {
+    EXPECT_NE(std::string(error.what()).find("c.toml:2: "), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace stx
