@@ -95,6 +95,9 @@ TEST_F(VirtioFsDevice, ADaemonThatIsKilledDoesNotTakeQemuAlong) {
 TEST_F(VirtioFsDevice, ADaemonThatStopsReadingHoldsUpOnlyItsRequests) {
   Start();
   daemon->process().Signal(SIGSTOP);
+  const std::string stat = "/proc/" + std::to_string(daemon->process().pid()) + "/status";
+  for (Deadline deadline(Milliseconds(5000)); !deadline.Passed();)
+    if (ReadFile(stat).find("State:\tT") != std::string::npos) break;
   const uint64_t unique =
       fs->Post(FUSE_GETATTR, FUSE_ROOT_ID, FuseBytes(fuse_getattr_in{}), sizeof(fuse_attr_out));
   fs->Kick();
