@@ -1,5 +1,8 @@
 // The corpus and mutations of it, the same in every run, without libFuzzer: for the normal tests.
+#include <gtest/gtest.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -44,29 +47,24 @@ void Judge(const std::string& text) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: %s CORPUS MUTATIONS\n", argv[0]);
-    return 2;
-  }
+TEST(Replay, TheCorpusAndMutationsOfIt) {
+  const char* folder = std::getenv("CORPUS");
+  const char* mutations = std::getenv("MUTATIONS");
+  ASSERT_TRUE(folder && mutations) << "$CORPUS is a folder, $MUTATIONS a number";
   std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(argv[1])) paths.push_back(entry.path());
+  for (const auto& entry : fs::directory_iterator(folder)) paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
   std::vector<std::string> corpus;
   for (const fs::path& path : paths) {
     std::ifstream in(path, std::ios::binary);
     corpus.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
   }
-  if (corpus.empty()) {
-    std::fprintf(stderr, "%s: no corpus\n", argv[1]);
-    return 2;
-  }
+  ASSERT_FALSE(corpus.empty()) << folder;
+  // A finding ends the program.
   for (const std::string& text : corpus) Judge(text);
   std::mt19937 random(1);
-  long mutations = std::atol(argv[2]);
-  for (long i = 0; i < mutations; ++i) {
+  for (long i = std::atol(mutations); i > 0; --i) {
     const std::string& from = corpus[random() % corpus.size()];
     Judge(Mutated(from, corpus[random() % corpus.size()], random));
   }
-  std::printf("%zu inputs and %ld mutations of them\n", corpus.size(), mutations);
 }
