@@ -183,6 +183,41 @@ TEST_F(Boot, SerialPortServesWhereNobodyTakesTheCall) {
   ExpectPowerOff();
 }
 
+TEST_F(Boot, AgentServesAPortOfARunningSystemHostAfterHost) {
+  fs::path socket = dir_ / "port.sock";
+  Start("microvm",
+        {"-device", "virtio-serial-device", "-chardev",
+         "socket,id=port,server=on,wait=off,path=" + socket.string(), "-device",
+         std::string("virtserialport,chardev=port,name=node")},
+        "");
+  const std::string port =
+      agent_->Request({{"op", "list"}, {"path", "/sys/class/virtio-ports"}}).at("names").at(0);
+  RunResult wrong = agent_->Exec({"/sbin/init", "agent"});
+  EXPECT_EQ(wrong.status.code, 2);
+  EXPECT_NE(wrong.err.find("usage"), std::string::npos);
+  // It keeps the shell's output open, which is nobody's to wait for.
+  EXPECT_TRUE(agent_->Exec({"sh", "-c", "/sbin/init agent /dev/" + port + " &"}).status.Success());
+
+  auto connect = [&] { return GuestAgent(ConnectUnix(socket, Deadline(kBoot))); };
+  {
+    GuestAgent node = connect();
+    EXPECT_EQ(node.Info()["root"]["type"], "rootfs");
+    // An answer that this host will not hear, and a program that outlives its wish for it.
+    EXPECT_THROW(node.Request({{"op", "run"}, {"argv", {"sleep", "1000"}}}, Milliseconds(300)),
+                 std::runtime_error);
+  }
+  GuestAgent node = connect();
+  EXPECT_EQ(node.Request({{"op", "cpus"}}, kBoot)["online"], json::array({0}));
+  EXPECT_EQ(node.Exec({"sh", "-c", "ps | grep -c '[s]leep 1000'"}).out, "0\n");
+
+  RunResult big = node.Exec({"sh", "-c", "head -c 9000000 /dev/zero; echo end >&2"}, kBoot);
+  EXPECT_TRUE(big.status.Success());
+  EXPECT_EQ(big.err, "end\n");
+  EXPECT_EQ(big.out.substr(8 << 20), "\n[guestd: 611392 more bytes are cut]\n");
+  EXPECT_EQ(node.Exec({"sh", "-c", "echo so far; sleep 1000"}, Milliseconds(500)).status.signal, 9);
+  ExpectPowerOff();
+}
+
 TEST_F(Boot, VirtioBlkRootIsTheImageAndCannotBeWritten) {
   fs::path image = CopyOfImage();
   Start("microvm", VirtioBlk(image), kBlkRoot);

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <random>
 
 namespace stx {
 
@@ -23,11 +24,19 @@ UniqueFd ListenVsock(unsigned port) {
   return fd;
 }
 
+GuestAgent::GuestAgent(UniqueFd connection) : fd_(std::move(connection)) {
+  std::random_device random;
+  next_id_ = static_cast<uint64_t>(random()) << 24;
+}
+
 GuestAgent GuestAgent::Accept(int listener, const Deadline& deadline) {
   return GuestAgent(stx::Accept(listener, deadline));
 }
 
-json GuestAgent::Exchange(const std::string& frame, const Deadline& deadline) {
+json GuestAgent::Exchange(json request, const Deadline& deadline) {
+  const uint64_t id = next_id_++;
+  request["id"] = id;
+  const std::string frame = EncodeFrame(request);
   std::string_view left = frame;
   while (!left.empty()) {
     if (!WaitFor(fd_.get(), POLLOUT, deadline))
@@ -39,7 +48,11 @@ json GuestAgent::Exchange(const std::string& frame, const Deadline& deadline) {
   }
   std::array<char, 65536> chunk;
   for (;;) {
-    if (auto reply = decoder_.Take()) return std::move(*reply);
+    if (auto reply = decoder_.Take()) {
+      // On a serial port it may be for a host before us.
+      if (reply->value("id", json(id)) == id) return std::move(*reply);
+      continue;
+    }
     if (!WaitFor(fd_.get(), POLLIN, deadline))
       throw std::runtime_error("the guest did not answer before the deadline");
     ssize_t n = read(fd_.get(), chunk.data(), chunk.size());
@@ -55,7 +68,7 @@ json GuestAgent::Request(const json& request, Milliseconds timeout) {
   if (!fd_) throw std::runtime_error(op + ": the connection to the guest is lost");
   json reply;
   try {
-    reply = Exchange(EncodeFrame(request), Deadline(timeout));
+    reply = Exchange(request, Deadline(timeout));
   } catch (const std::length_error&) {
     throw;  // nothing was sent
   } catch (const std::exception& error) {
@@ -86,7 +99,9 @@ void GuestAgent::Write(const std::string& path, std::string_view bytes) {
 }
 
 RunResult GuestAgent::Exec(const std::vector<std::string>& argv, Milliseconds timeout) {
-  json reply = Request({{"op", "run"}, {"argv", argv}}, timeout);
+  // The guest kills it in time and still says what it printed.
+  const json request{{"op", "run"}, {"argv", argv}, {"timeout_ms", timeout.count()}};
+  json reply = Request(request, timeout + kTimeout);
   RunResult result;
   result.status.code = reply.at("code");
   result.status.signal = reply.at("signal");

@@ -22,12 +22,12 @@ class GuestError : public std::runtime_error {
 /// A listening AF_VSOCK socket for guests of this host; needs the host's vhost_vsock.
 UniqueFd ListenVsock(unsigned port = kGuestPort);
 
-/// A connection that guestd made. One request is in flight; not for several threads.
+/// A connection to guestd. One request is in flight; not for several threads.
 class GuestAgent {
  public:
   static constexpr Milliseconds kTimeout{10000};
 
-  explicit GuestAgent(UniqueFd connection) : fd_(std::move(connection)) {}
+  explicit GuestAgent(UniqueFd connection);
   /// Waits for the guest's call-back on a listening socket (AF_UNIX or AF_VSOCK).
   static GuestAgent Accept(int listener, const Deadline& deadline);
 
@@ -39,16 +39,18 @@ class GuestAgent {
   json Info() { return Request({{"op", "info"}}); }
   std::string Read(const std::string& path);
   void Write(const std::string& path, std::string_view bytes);
-  /// Runs a program of the guest to its end.
+  /// Runs a program of the guest to its end; killed after `timeout` (signal 9, and what it had
+  /// said). Of stdout and stderr 8 MiB each are kept, and a last line says what is cut.
   RunResult Exec(const std::vector<std::string>& argv, Milliseconds timeout = kTimeout);
   /// The reply comes before the guest acts.
   void PowerOff() { Request({{"op", "poweroff"}}); }
 
  private:
-  json Exchange(const std::string& frame, const Deadline& deadline);
+  json Exchange(json request, const Deadline& deadline);
 
   UniqueFd fd_;
   FrameDecoder decoder_;
+  uint64_t next_id_;
 };
 
 }  // namespace stx

@@ -3,8 +3,11 @@
 //
 //   frame    = length body       length: u32, little-endian, bytes of body, at most kMaxFrame
 //   body     = one CBOR item (RFC 8949), a map; file contents are CBOR byte strings
-//   request  = {"op": NAME, ...}
-//   reply    = {"ok": true, ...} or {"error": SENTENCE}
+//   request  = {"op": NAME, "id": ANY, ...}
+//   reply    = {"ok": true, "id": ANY, ...} or {"error": SENTENCE, "id": ANY}
+//
+// A reply carries its request's id: on a serial port one may come that a host before this one did
+// not wait for.
 //
 // The operations and their fields are listed in guestd/ops.cc.
 #pragma once
@@ -20,7 +23,7 @@ namespace stx {
 using json = nlohmann::json;
 
 /// Largest body, in bytes; a longer one ends the connection.
-inline constexpr size_t kMaxFrame = 16u << 20;
+inline constexpr size_t kMaxFrame = 20u << 20;
 /// The guest connects to this port of the host (CID 2), Kata's agent port.
 inline constexpr unsigned kGuestPort = 1024;
 /// Name of the virtio-serial port that guestd serves in a machine without vsock.

@@ -30,7 +30,8 @@ TEST(Protocol, LengthIsLittleEndianAndCountsTheBody) {
 
 TEST(Protocol, OversizedFrameIsRefusedFromItsHeaderAlone) {
   FrameDecoder decoder;
-  decoder.Append(std::string("\x01\0\0\x01", 4));  // 16 MiB + 1, no body follows
+  static_assert(kMaxFrame == 20u << 20);
+  decoder.Append(std::string("\x01\0\x40\x01", 4));  // 20 MiB + 1, no body follows
   EXPECT_THROW(decoder.Take(), std::runtime_error);
 }
 

@@ -1,11 +1,15 @@
 // guestd: /init of the initramfs (stage 1) and /sbin/init of the root image (stage 2). Process 1
 // reaps and restarts; a child answers the host; with guestd.shell another one is a shell.
+// `guestd agent DEVICE` is none of these: it answers the host on a virtio-serial port of a system
+// that runs by itself, a lab's node.
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <string_view>
 
 #include "guest/guestd/boot.h"
@@ -67,4 +71,14 @@ int Main(std::string_view name) {
 }  // namespace
 }  // namespace stx::guestd
 
-int main(int, char** argv) { return stx::guestd::Main(argv[0]); }
+int main(int argc, char** argv) try {
+  // The kernel hands its own command line's words to process 1.
+  if (getpid() == 1) return stx::guestd::Main(argv[0]);
+  if (argc == 3 && std::string_view(argv[1]) == "agent") stx::guestd::ServePort(argv[2]);
+  std::fputs("usage: guestd agent DEVICE, a virtio-serial port; else it is process 1 of a guest\n",
+             stderr);
+  return 2;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "guestd: %s\n", error.what());
+  return 1;
+}

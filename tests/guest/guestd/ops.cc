@@ -9,13 +9,12 @@
 //   blocks    {}                          -> blocks [{name, bytes, read_only, serial, device}]
 //   nets      {}                          -> nets [{name, mac, up, mtu, driver, queues, device}]
 //   pci       {}                          -> pci [{address, vendor, device, class, driver, path}]
-//   read      {path, offset?, length?}    -> data; 8 MiB without length; shorter at the end of the file
-//   write     {path, data, offset?}       -> {}; makes the file; without offset, empties it first
-//   stat      {path}                      -> bytes, mode (with type), inode, dax
-//   list      {path}                      -> names
-//   online    {cpu, on?} or {memory, on?} -> {}; memory is a block's number
-//   run       {argv, timeout_ms?}         -> code, signal, stdout, stderr
-//   poweroff, reboot, panic {}            -> {}; then acts
+//   read      {path, offset?, length?}    -> data; 8 MiB without length; shorter at the end of the
+//   file write     {path, data, offset?}       -> {}; makes the file; without offset, empties it
+//   first stat      {path}                      -> bytes, mode (with type), inode, dax list {path}
+//   -> names online    {cpu, on?} or {memory, on?} -> {}; memory is a block's number run {argv,
+//   timeout_ms?}         -> code, signal, stdout, stderr; a minute without timeout_ms poweroff,
+//   reboot, panic {}            -> {}; then acts
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -40,6 +39,7 @@ namespace stx::guestd {
 namespace {
 
 BootReport boot;
+int connection = -1;
 
 const json& Field(const json& request, const char* name) {
   auto found = request.find(name);
@@ -102,7 +102,9 @@ json RootInfo() {
   if (root.type == "rootfs" || root.type == "tmpfs" || root.type == "ramfs") return info;
   info["dax"] = (StatPath("/sbin/init").stx_attributes & STATX_ATTR_DAX) != 0;
   info["write_error"] = TryWrite("/guestd-probe");
-  info["remount_error"] = TryRemountWritable();
+  // A system whose root is writable is not to lose that.
+  bool read_only = Split(root.options, ',').front() == "ro";
+  info["remount_error"] = read_only ? TryRemountWritable() : "";
   return info;
 }
 
@@ -176,7 +178,7 @@ json Run(const json& request) {
   std::vector<std::string> argv;
   for (const json& word : Field(request, "argv")) argv.push_back(word.get<std::string>());
   if (argv.empty()) throw std::runtime_error("argv is empty");
-  RunOutcome outcome = RunProgram(argv, NumberField(request, "timeout_ms", 60000));
+  RunOutcome outcome = RunProgram(argv, NumberField(request, "timeout_ms", 60000), connection);
   return {{"code", outcome.code},
           {"signal", outcome.signal},
           {"stdout", Bytes(outcome.out)},
@@ -226,6 +228,8 @@ constexpr std::array kOperations{
 }  // namespace
 
 void SetBootReport(const BootReport& report) { boot = report; }
+
+void SetConnection(int fd) { connection = fd; }
 
 Answer AnswerRequest(const json& request) {
   try {

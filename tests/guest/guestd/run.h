@@ -14,8 +14,12 @@ struct RunOutcome {
   std::string out, err;
 };
 
-/// Runs argv (looked up in /bin and /sbin) with no input; throws when it cannot be executed. Output
-/// is cut at 4 MiB each.
-RunOutcome RunProgram(const std::vector<std::string>& argv, uint64_t timeout_ms);
+/// Of stdout and of stderr, bytes that are kept; a line after them says how many are not.
+constexpr size_t kMaxOutput = 8u << 20;
+
+/// Runs argv (looked up in PATH) with no input until it ends; a child that it leaves behind with
+/// its output is not waited for. Killed, with the session that it made, at the timeout and when
+/// `host`, a descriptor (-1: none), is hung up. Throws when it cannot be executed.
+RunOutcome RunProgram(const std::vector<std::string>& argv, uint64_t timeout_ms, int host = -1);
 
 }  // namespace stx::guestd

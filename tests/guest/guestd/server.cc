@@ -1,6 +1,7 @@
 #include "guest/guestd/server.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 // After sys/socket.h, which it needs for sockaddr.
@@ -11,6 +12,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <utility>
 
 #include "guest/guestd/sys.h"
 #include "guest/protocol.h"
@@ -23,6 +25,11 @@ namespace {
 constexpr useconds_t kRetryMicroseconds = 10000;
 /// A reply on its way in a virtqueue would be lost with the machine.
 constexpr useconds_t kBeforeEndMicroseconds = 50000;
+/// A port shows no arrival of a host that could be waited for.
+constexpr useconds_t kReopenMicroseconds = 50000;
+constexpr int64_t kPortMs = 30000;
+/// Of a port, which would otherwise block a writer until the next host comes, who is not asking.
+constexpr int kPortFlags = O_RDWR | O_CLOEXEC | O_NONBLOCK;
 
 Fd ConnectHost() {
   Fd fd(socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -40,42 +47,58 @@ Fd OpenSerialPort() {
   const std::string ports = "/sys/class/virtio-ports/";
   for (const std::string& name : Names(ports))
     if (Attribute(ports + name + "/name") == kGuestSerialName)
-      return Fd(open(("/dev/" + name).c_str(), O_RDWR | O_CLOEXEC));
+      return Fd(open(("/dev/" + name).c_str(), kPortFlags));
   return {};
+}
+
+/// False when the host has hung up.
+bool Await(int fd, short events) {
+  pollfd polled{fd, events, 0};
+  while (poll(&polled, 1, -1) < 0 && errno == EINTR) {
+  }
+  return polled.revents & events;
 }
 
 bool Send(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     ssize_t n = write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN && Await(fd, POLLOUT)) continue;
     if (n <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(n));
   }
   return true;
 }
 
-std::string EncodeReply(const json& reply) {
+std::string EncodeReply(json reply, const json& request) {
+  const json id = request.value("id", json());
+  reply["id"] = id;
   try {
     return EncodeFrame(reply);
   } catch (const std::exception& error) {
-    return EncodeFrame({{"error", std::string("the reply would be ") + error.what()}});
+    return EncodeFrame({{"error", std::string("the reply would be ") + error.what()}, {"id", id}});
   }
 }
 
 /// Returns when the host hangs up; throws when what it sends is no protocol.
 void ServeConnection(int fd) {
+  SetConnection(fd);
   FrameDecoder decoder;
   std::array<char, 65536> chunk;
   for (;;) {
     while (auto request = decoder.Take()) {
       Answer answer = AnswerRequest(*request);
-      if (!Send(fd, EncodeReply(answer.reply))) return;
+      if (!Send(fd, EncodeReply(std::move(answer.reply), *request))) return;
       if (!answer.after) continue;
       usleep(kBeforeEndMicroseconds);
       answer.after();
     }
     ssize_t n = read(fd, chunk.data(), chunk.size());
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) {
+      Await(fd, POLLIN);
+      continue;
+    }
     if (n <= 0) return;
     decoder.Append({chunk.data(), static_cast<size_t>(n)});
   }
@@ -95,6 +118,20 @@ void Serve(const BootReport& report) {
       Log(std::string("the host sent ") + error.what());
     }
     usleep(kRetryMicroseconds);
+  }
+}
+
+void ServePort(const std::string& device) {
+  signal(SIGPIPE, SIG_IGN);
+  const int64_t deadline = UptimeMs() + kPortMs;
+  for (;; usleep(kReopenMicroseconds)) {
+    Fd fd(open(device.c_str(), kPortFlags));
+    if (!fd && UptimeMs() > deadline) Fail(device);
+    try {
+      if (fd) ServeConnection(fd.get());
+    } catch (const std::exception& error) {
+      Log(std::string("the host sent ") + error.what());
+    }
   }
 }
 

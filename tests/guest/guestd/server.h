@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "guest/guestd/boot.h"
 
@@ -25,7 +26,14 @@ Answer AnswerRequest(const nlohmann::json& request);
 /// What `info` says of the boot.
 void SetBootReport(const BootReport& report);
 
+/// The descriptor whose hang-up ends a program that `run` waits for; -1: none.
+void SetConnection(int fd);
+
 /// Connects to the host until it takes the call, answers until it hangs up, and again.
 [[noreturn]] void Serve(const BootReport& report);
+
+/// Serves the virtio-serial port `device` as a process among others: answers until the host hangs
+/// up, opens the port again and so on. Throws when there is no such port, for which it waits 30 s.
+[[noreturn]] void ServePort(const std::string& device);
 
 }  // namespace stx::guestd
