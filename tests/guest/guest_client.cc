@@ -3,26 +3,12 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-// After sys/socket.h, which it needs for sockaddr.
-#include <linux/vm_sockets.h>
 
 #include <array>
 #include <cerrno>
 #include <random>
 
 namespace stx {
-
-UniqueFd ListenVsock(unsigned port) {
-  sockaddr_vm address{};
-  address.svm_family = AF_VSOCK;
-  address.svm_cid = VMADDR_CID_ANY;
-  address.svm_port = port;
-  UniqueFd fd(socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd || bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) < 0 ||
-      listen(fd.get(), 16) < 0)
-    ThrowErrno("cannot listen on vsock port " + std::to_string(port));
-  return fd;
-}
 
 GuestAgent::GuestAgent(UniqueFd connection) : fd_(std::move(connection)) {
   std::random_device random;

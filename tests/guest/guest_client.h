@@ -19,9 +19,6 @@ class GuestError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// A listening AF_VSOCK socket for guests of this host; needs the host's vhost_vsock.
-UniqueFd ListenVsock(unsigned port = kGuestPort);
-
 /// A connection to guestd. One request is in flight; not for several threads.
 class GuestAgent {
  public:

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 // Its inline functions for old rings are not C++.
 #define VIRTIO_RING_NO_LEGACY
+#include <linux/magic.h>
 #include <linux/vhost.h>
 
 #include <random>
@@ -18,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr Milliseconds kBootTimeout{120000};
 constexpr uint32_t kFirstGuestCid = 3;  // 0 to 2 are the hypervisor, loopback and the host
 
 std::string RandomHex() {
@@ -28,10 +29,26 @@ std::string RandomHex() {
   return text;
 }
 
+/// QEMU would make a regular file of that name where no hugetlbfs is.
+void RequireHugePages() {
+  struct statfs status {};
+  if (statfs("/dev/hugepages", &status) != 0 || status.f_type != HUGETLBFS_MAGIC)
+    throw std::runtime_error("hugepages: there is no hugetlbfs at /dev/hugepages");
+}
+
+/// Kata cuts the domain off.
+std::string WithoutDomain(const std::string& address) {
+  if (address.size() < 12) return address;
+  if (!address.starts_with("0000:"))
+    throw std::runtime_error("VFIO device " + address + ": Kata passes only PCI domain 0000");
+  return address.substr(5);
+}
+
 }  // namespace
 
-Pod::Pod(const PodSettings& settings) : accel_(DetectAccel()) {
+Pod::Pod(const PodSettings& settings, const PodTemplateForm& form) : accel_(DetectAccel()) {
   command_.machine = settings.machine;
+  command_.form = form.form;
   command_.kvm = accel_.kvm;
   command_.nested = RunsNested();
   command_.sandbox = settings.sandbox;
@@ -41,13 +58,24 @@ Pod::Pod(const PodSettings& settings) : accel_(DetectAccel()) {
   command_.initrd = settings.guest / "initrd";
   command_.image = settings.guest / "root.img";
   command_.append = settings.append;
+  command_.memory_mib = settings.memory_mib;
+  command_.hugepages = settings.hugepages;
+  command_.template_memory = form.memory;
+  command_.vcpus = settings.vcpus;
+  command_.max_vcpus = settings.max_vcpus;
+  command_.root_ports = settings.root_ports;
+  for (const std::string& address : settings.vfio) command_.vfio.push_back(WithoutDomain(address));
   if (!accel_.kvm) command_.append += " " + TcgClockParameter();
+  if (settings.hugepages) RequireHugePages();
 
-  StartVirtiofsd(settings.virtiofsd);
   QemuOptions options;
   options.binary = settings.qemu;
-  PrepareVsock(&options.fds);
-  PrepareNetwork(&options.fds);
+  if (form.form == PodForm::kSandbox) StartVirtiofsd(settings.virtiofsd);
+  PrepareVsock(form, &options.fds);
+  if (form.form == PodForm::kSandbox)
+    PrepareNetwork(settings, &options.fds);
+  else
+    network_ = "none: a template's is added later";
   options.args = command_.Arguments();
 
   started_ = Clock::now();
@@ -65,60 +93,92 @@ void Pod::StartVirtiofsd(const fs::path& daemon) {
   argv.insert(argv.end(), {daemon.string(), "--socket-path=" + socket.string(), "-o",
                            "source=" + share_.path().string(), "-o", "cache=auto", "-o",
                            "sandbox=chroot", "-f"});
-  virtiofsd_ = Process(argv, {});
+  virtiofsd_.emplace(argv, SpawnOptions{});
   Deadline deadline(Milliseconds(10000));
   while (!fs::exists(socket)) {
-    if (!virtiofsd_.Running() || deadline.Passed())
-      throw std::runtime_error("virtiofsd did not start: " + virtiofsd_.Stderr());
+    if (!virtiofsd_->Running() || deadline.Passed())
+      throw std::runtime_error("virtiofsd did not start: " + virtiofsd_->Stderr());
     poll(nullptr, 0, 2);
   }
 }
 
-void Pod::PrepareVsock(std::vector<int>* fds) {
+void Pod::PrepareVsock(const PodTemplateForm& form, std::vector<int>* fds) {
   std::random_device random;
   vsock_device_.Reset(open("/dev/vhost-vsock", O_RDWR | O_CLOEXEC));
   for (int tries = 0; vsock_device_ && tries < 16; ++tries) {
     // As Kata does: a CID is taken by asking the kernel for it.
     uint64_t cid = kFirstGuestCid + random() % 0x7fffffffu;
     if (ioctl(vsock_device_.get(), VHOST_VSOCK_SET_GUEST_CID, &cid) != 0) continue;
-    const unsigned port = 1u << 20 | random() % (1u << 30);
-    call_back_ = ListenVsock(port);
+    calls_ = form.calls ? form.calls : std::make_shared<VsockCalls>();
     command_.guest_cid = cid;
-    command_.append += " guestd.port=" + std::to_string(port);
+    command_.append += " guestd.port=" + std::to_string(calls_->port());
     command_.vsock_fd = 4 + static_cast<int>(fds->size());
     fds->push_back(vsock_device_.get());
     return;
   }
   vsock_device_.Reset();
+  if (form.form != PodForm::kSandbox) {
+    command_.serial_agent = true;  // vhost-user-vsock cannot be migrated
+    return;
+  }
   fs::path uds = dir_ / "vsock";
   vsock_ = std::make_unique<VsockBackend>(VsockBackendOptions{
       .socket = dir_ / "vsock.sock", .guest_cid = command_.guest_cid, .uds = uds});
   call_back_ = ListenUnix(uds.string() + "_" + std::to_string(kGuestPort));
 }
 
-void Pod::PrepareNetwork(std::vector<int>* fds) {
+void Pod::PrepareNetwork(const PodSettings& settings, std::vector<int>* fds) {
+  if (!settings.network) {
+    network_ = "none: not asked for";
+    return;
+  }
   std::string why_not;
-  tap_ = Tap::Make("tap0_kata", 1, &why_not);
+  tap_ = Tap::Make("tap0_kata", static_cast<int>(settings.vcpus), &why_not, settings.mtu);
   if (!tap_) {
     network_ = "none: " + why_not;
     return;
   }
   command_.mac = "02:00:ca:fe:00:01";
   network_ = "tap";
-  vhost_net_.Reset(open("/dev/vhost-net", O_RDWR | O_CLOEXEC));
-  if (vhost_net_) {
+  // Kata's order: all vhost descriptors of a NIC, then its taps.
+  auto inherit = [&](const UniqueFd& fd, std::vector<int>* numbers) {
+    numbers->push_back(4 + static_cast<int>(fds->size()));
+    fds->push_back(fd.get());
+  };
+  for (size_t i = 0; i < tap_->fds().size(); ++i) {
+    UniqueFd vhost(open("/dev/vhost-net", O_RDWR | O_CLOEXEC));
+    if (!vhost) break;
     network_ = "tap with vhost-net";
-    command_.vhost_net_fd = 4 + static_cast<int>(fds->size());
-    fds->push_back(vhost_net_.get());
+    inherit(vhost_net_.emplace_back(std::move(vhost)), &command_.vhost_net);
   }
-  command_.tap_fd = 4 + static_cast<int>(fds->size());
-  fds->push_back(tap_->fds()[0].get());
+  for (const UniqueFd& tap : tap_->fds()) inherit(tap, &command_.tap_fds);
+}
+
+std::string Pod::VsockKind() const {
+  if (command_.serial_agent) return "virtio-serial";
+  return vsock_ ? "vhost-user-vsock" : "vhost-vsock";
+}
+
+std::optional<GuestAgent> Pod::AwaitCall(const Deadline& deadline) {
+  if (command_.serial_agent) {
+    GuestAgent agent(ConnectUnix(command_.dir / "agent.sock", deadline));
+    agent.Request({{"op", "cpus"}}, kBootTimeout);
+    return agent;
+  }
+  const Deadline soon(Milliseconds(100));
+  if (calls_) {
+    auto call = calls_->Take(command_.guest_cid, soon);
+    if (call) return GuestAgent(std::move(*call));
+  } else if (WaitFor(call_back_.get(), POLLIN, soon)) {
+    return GuestAgent::Accept(call_back_.get(), deadline);
+  }
+  return std::nullopt;
 }
 
 GuestAgent& Pod::agent() {
   if (agent_) return *agent_;
   Deadline deadline(kBootTimeout);
-  while (!WaitFor(call_back_.get(), POLLIN, Deadline(Milliseconds(100)))) {
+  while (!(agent_ = AwaitCall(deadline))) {
     if (!qemu_->process().Running())
       throw std::runtime_error("QEMU ended before the guest was up\n" + qemu_->Report());
     if (deadline.Passed())
@@ -126,7 +186,6 @@ GuestAgent& Pod::agent() {
                                std::to_string(kBootTimeout.count() / 1000) + " s\n" +
                                qemu_->Report());
   }
-  agent_ = GuestAgent::Accept(call_back_.get(), deadline);
   to_guest_ = std::chrono::duration_cast<Milliseconds>(Clock::now() - started_);
   return *agent_;
 }

@@ -1,14 +1,17 @@
 // A pod-shaped guest, booted the way Kata's shim boots one: virtiofsd, vsock, tap, QEMU with
-// inherited descriptors; ready when guestd calls back over vsock.
+// inherited descriptors; ready when guestd calls back over vsock. What the shim does to it then is
+// PodShim's; VM templates and their clones are PodTemplate's.
 #pragma once
 
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "guest/guest_client.h"
 #include "guest/pod_command.h"
+#include "guest/vsock_calls.h"
 #include "harness/accel.h"
 #include "harness/process.h"
 #include "harness/qemu.h"
@@ -17,53 +20,83 @@
 
 namespace stx {
 
+/// Kata's configuration of a pod, by the names of its configuration.toml where it has one.
 struct PodSettings {
-  PodMachine machine = PodMachine::kQ35;
-  bool sandbox = false;
-  bool vmlinux = false;  ///< the ELF kernel through pvh.bin instead of the bzImage
-  std::string append;    ///< more kernel parameters
+  PodMachine machine = PodMachine::kQ35;  ///< machine_type
+  bool sandbox = false;                   ///< seccompsandbox
+  bool vmlinux = false;                   ///< the ELF kernel through pvh.bin instead of the bzImage
+  std::string append;                     ///< kernel_params
+  unsigned memory_mib = 2048;             ///< default_memory
+  bool hugepages = false;                 ///< enable_hugepages
+  unsigned vcpus = 1;                     ///< default_vcpus; a NIC has as many queues
+  unsigned max_vcpus = 0;                 ///< default_maxvcpus; 0: the host's CPUs
+  unsigned root_ports = 0;                ///< pcie_root_port
+  std::vector<std::string> vfio;  ///< PCI functions of the host, "0000:02:10.0", there at the start
+  bool network = true;            ///< a tap in a network namespace of its own
+  int mtu = 1500;                 ///< of the tap; the guest is not told (Kata's agent sets it)
   std::filesystem::path qemu;
   std::filesystem::path guest;      ///< build/guest: vmlinuz, vmlinux, initrd, root.img
   std::filesystem::path virtiofsd;  ///< the C daemon of the 7.2 tree
 };
 
+/// For PodTemplate alone: what a template and its clones share.
+struct PodTemplateForm {
+  PodForm form = PodForm::kSandbox;
+  std::filesystem::path memory;       ///< the file that is their RAM
+  std::shared_ptr<VsockCalls> calls;  ///< with /dev/vhost-vsock
+};
+
 /// Everything it started ends with it.
 class Pod {
  public:
+  static constexpr Milliseconds kBootTimeout{120000};
+
   /// Returns when QEMU's monitor answers; the guest boots on. Throws with QEMU's own words when it
   /// does not start.
-  explicit Pod(const PodSettings& settings);
+  explicit Pod(const PodSettings& settings, const PodTemplateForm& form = {});
 
   /// Waits for guestd's call-back; throws when none came in time or QEMU ended.
   GuestAgent& agent();
+  /// The guest calls again, and the next agent() takes it: at the save of a template.
+  void HangUp() { agent_.reset(); }
   Qmp& qmp() { return qemu_->qmp(); }
   Qemu& qemu() { return *qemu_; }
   /// The folder that the guest sees as /share.
   std::filesystem::path share() const { return share_ / "."; }
-  std::filesystem::path console() const { return dir_ / "console.sock"; }
+  std::filesystem::path console() const { return command_.dir / "console.sock"; }
+  /// The command line but QMP, and QEMU's folder: sockets and pidfile.
+  const PodCommand& command() const { return command_; }
 
   const Accel& accel() const { return accel_; }
-  std::string VsockKind() const { return vsock_ ? "vhost-user-vsock" : "vhost-vsock"; }
+  /// "vhost-vsock", "vhost-user-vsock", or for a template without either "virtio-serial".
+  std::string VsockKind() const;
   /// "tap with vhost-net", "tap", or "none: REASON".
   const std::string& network() const { return network_; }
   const std::string& mac() const { return command_.mac; }
+  /// The pod's side of its network, where the host speaks to it; unset with network() "none".
+  const std::optional<Tap>& tap() const { return tap_; }
+  /// From the start of QEMU.
   Milliseconds to_qmp() const { return to_qmp_; }
   Milliseconds to_guest() const { return to_guest_; }
+  /// nullptr for a pod without virtio-fs.
+  Process* virtiofsd() { return virtiofsd_ ? &*virtiofsd_ : nullptr; }
 
  private:
   void StartVirtiofsd(const std::filesystem::path& daemon);
-  void PrepareVsock(std::vector<int>* fds);
-  void PrepareNetwork(std::vector<int>* fds);
+  void PrepareVsock(const PodTemplateForm& form, std::vector<int>* fds);
+  void PrepareNetwork(const PodSettings& settings, std::vector<int>* fds);
+  std::optional<GuestAgent> AwaitCall(const Deadline& deadline);
 
   TempDir dir_{"stx-pod"};
   TempDir share_{"stx-share"};
   Accel accel_;
   PodCommand command_;
-  Process virtiofsd_;
+  std::optional<Process> virtiofsd_;
   std::unique_ptr<VsockBackend> vsock_;
   UniqueFd vsock_device_, call_back_;
+  std::shared_ptr<VsockCalls> calls_;
   std::optional<Tap> tap_;
-  UniqueFd vhost_net_;
+  std::vector<UniqueFd> vhost_net_;
   std::string network_;
   Clock::time_point started_;
   std::unique_ptr<Qemu> qemu_;

@@ -5,37 +5,15 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
-#include <random>
 
 #include "guest/pod.h"
+#include "guest/pod_checks.h"
 #include "guest/terminal.h"
 
 namespace stx {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The first line of --version; throws a sentence when `path` is no x86_64 system QEMU.
-std::string QemuVersion(const fs::path& path) {
-  std::error_code error;
-  if (!fs::exists(path, error))
-    throw std::runtime_error("--qemu " + path.string() + ": no such file");
-  auto foreign = [&](const std::string& why) {
-    return std::runtime_error("--qemu " + path.string() +
-                              ": not a QEMU for x86_64 machines: " + why);
-  };
-  try {
-    RunResult version = Run({path.string(), "--version"}, Milliseconds(10000));
-    std::string first = version.out.substr(0, version.out.find('\n'));
-    if (!version.status.Success() || !first.starts_with("QEMU emulator version "))
-      throw foreign("--version says '" + first + "' (" + version.status.ToString() + ")");
-    RunResult machines = Run({path.string(), "-machine", "help"}, Milliseconds(10000));
-    if (machines.out.find("\nq35 ") == std::string::npos) throw foreign("it has no machine q35");
-    return first;
-  } catch (const std::system_error& failed) {
-    throw foreign(failed.what());
-  }
-}
 
 std::string HostRelease() {
   utsname name{};
@@ -59,33 +37,6 @@ class Summary {
  private:
   bool all_ok_ = true;
 };
-
-/// Bytes in both directions through the share; "" or what went wrong.
-std::string ShareFailure(Pod& pod) {
-  std::random_device random;
-  std::string bytes(1 << 20, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random());
-  WriteFile(pod.share() / "from-host", bytes);
-  if (pod.agent().Read("/share/from-host") != bytes) return "the guest reads other bytes";
-  pod.agent().Write("/share/from-guest", bytes);
-  if (ReadFile(pod.share() / "from-guest") != bytes) return "the host reads other bytes";
-  return "";
-}
-
-/// The guest's root must be this image, on the device asked for, ext4, and refuse writes.
-std::string RootFailure(const json& info, const std::string& device, const std::string& id) {
-  const json& root = info["root"];
-  if (info["guest_id"] != id) return "the guest's /guest-id is " + info["guest_id"].dump();
-  if (root["source"] != device || root["type"] != "ext4") return "the root is " + root.dump();
-  if (root["write_error"] == "" || root["remount_error"] == "") return "the root can be written";
-  return "";
-}
-
-bool HasNic(const json& nets, const std::string& mac) {
-  for (const json& net : nets["nets"])
-    if (net["mac"] == mac) return true;
-  return false;
-}
 
 int Main(int argc, char** argv) {
   CLI::App app{"Boots a pod-shaped guest on QEMU and says what worked."};
@@ -111,8 +62,7 @@ int Main(int argc, char** argv) {
   const bool nvdimm = settings.machine == PodMachine::kQ35;
 
   std::string version = QemuVersion(settings.qemu);
-  std::string id = ReadFile(settings.guest / ".made");
-  id.erase(id.find_last_not_of('\n') + 1);
+  std::string id = GuestId(settings.guest);
   Pod pod(settings);
   json info = pod.agent().Info();
 

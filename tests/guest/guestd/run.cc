@@ -86,14 +86,14 @@ RunOutcome RunProgram(const std::vector<std::string>& argv, uint64_t timeout_ms,
   pollfd polled[] = {{out.read.get(), POLLIN, 0},
                      {err.read.get(), POLLIN, 0},
                      {program.get(), POLLIN, 0},
-                     {host, POLLRDHUP, 0}};
+                     {host, POLLIN | POLLRDHUP, 0}};
   const int64_t deadline = UptimeMs() + static_cast<int64_t>(timeout_ms);
   bool ended = false;
   for (int64_t left; !ended && (left = deadline - UptimeMs()) > 0;) {
     if (poll(polled, std::size(polled), static_cast<int>(std::min<int64_t>(left, 60000))) <= 0)
       continue;
     ended = polled[2].revents;
-    if (polled[3].revents & (POLLRDHUP | POLLHUP)) break;
+    if (polled[3].revents) break;
     for (size_t i : {0u, 1u})
       if (polled[i].fd >= 0 && (polled[i].revents || ended) && !outputs[i].Drain(polled[i].fd))
         polled[i].fd = -1;

@@ -18,8 +18,9 @@ struct RunOutcome {
 constexpr size_t kMaxOutput = 8u << 20;
 
 /// Runs argv (looked up in PATH) with no input until it ends; a child that it leaves behind with
-/// its output is not waited for. Killed, with the session that it made, at the timeout and when
-/// `host`, a descriptor (-1: none), is hung up. Throws when it cannot be executed.
+/// its output is not waited for. Killed, with the session that it made, at the timeout, and when
+/// `host`, a descriptor (-1: none), is hung up or has the next request, which means on a serial
+/// port that the host is another one. Throws when it cannot be executed.
 RunOutcome RunProgram(const std::vector<std::string>& argv, uint64_t timeout_ms, int host = -1);
 
 }  // namespace stx::guestd

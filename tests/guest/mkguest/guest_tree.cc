@@ -17,11 +17,11 @@ namespace {
 
 /// What a person at guestd.shell types; the rest is there as "busybox NAME".
 constexpr const char* kApplets[] = {
-    "sh",   "cat",  "chmod", "cp",     "dd",        "df",     "dmesg",    "echo",
-    "env",  "free", "grep",  "head",   "hexdump",   "id",     "ifconfig", "ip",
-    "kill", "ls",   "lspci", "md5sum", "mkdir",     "more",   "mount",    "mv",
-    "ping", "ps",   "rm",    "sed",    "sha256sum", "sleep",  "sync",     "tail",
-    "time", "top",  "true",  "umount", "uname",     "uptime", "vi",       "wc"};
+    "sh",    "cat",    "chmod", "cp",        "dd",    "df",       "dmesg", "echo", "env",
+    "free",  "grep",   "head",  "hexdump",   "id",    "ifconfig", "ip",    "kill", "ls",
+    "lspci", "md5sum", "mkdir", "more",      "mount", "mv",       "nc",    "ping", "ping6",
+    "ps",    "rm",     "sed",   "sha256sum", "sleep", "sync",     "tail",  "time", "top",
+    "true",  "umount", "uname", "uptime",    "vi",    "wc"};
 
 bool IsStatic(const std::string& elf) {
   if (elf.size() < sizeof(Elf64_Ehdr) || elf.compare(0, SELFMAG, ELFMAG) != 0)

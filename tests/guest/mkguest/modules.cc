@@ -34,7 +34,7 @@ const std::vector<std::string> kGuestModules{
     "virtio_mem",
     "af_packet",
 };
-const std::vector<std::string> kOptionalGuestModules{"9pnet_virtio", "9p"};
+const std::vector<std::string> kOptionalGuestModules{"9pnet_virtio", "9p", "e1000e", "igbvf"};
 
 namespace {
 

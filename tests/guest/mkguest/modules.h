@@ -13,7 +13,7 @@ namespace stx {
 /// What a guest of contract 1.1 and 1.2 drives; a kernel must have them all, as modules or built
 /// in.
 extern const std::vector<std::string> kGuestModules;
-/// Taken where the kernel has them: Debian's cloud kernel has no 9p.
+/// Taken where the kernel has them: Debian's cloud kernel has no 9p and no NICs to pass through.
 extern const std::vector<std::string> kOptionalGuestModules;
 
 /// Values of `key` in the .modinfo section of a module; throws when `elf` is no x86-64 module.

@@ -1,0 +1,140 @@
+#include "guest/pod_agent.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <optional>
+#include <stdexcept>
+
+namespace stx {
+namespace {
+
+/// The part of sysfs paths that a PCI path "02/01" stands for, whatever number the bus behind the
+/// bridge has: true when `path` goes through it.
+bool GoesThrough(const std::string& path, const std::string& pci_path) {
+  const std::string bridge = "/0000:00:" + pci_path.substr(0, 2) + ".0/";
+  const size_t at = path.find(bridge);
+  if (at == std::string::npos) return false;
+  // "0000:01:01.0"
+  const std::string function = path.substr(at + bridge.size(), 12);
+  return function.size() == 12 && function.substr(7) == ":" + pci_path.substr(3) + ".0";
+}
+
+template <typename F>
+json Find(GuestAgent& agent, const std::string& list, F&& is) {
+  const json entries = agent.Request({{"op", list}}).at(list);
+  const auto found = std::ranges::find_if(entries, is);
+  return found == entries.end() ? json() : *found;
+}
+
+template <typename F>
+json Await(GuestAgent& agent, const std::string& what, const std::string& list, F&& is) {
+  json found;
+  WaitGuest(what, [&] { return !(found = Find(agent, list, is)).is_null(); });
+  return found;
+}
+
+RunResult MustRun(GuestAgent& agent, const std::vector<std::string>& argv,
+                  Milliseconds timeout = GuestAgent::kTimeout) {
+  RunResult result = agent.Exec(argv, timeout);
+  if (result.status.Success()) return result;
+  std::string text;
+  for (const std::string& word : argv) text += word + " ";
+  throw std::runtime_error("in the guest, " + text + "ended with " + result.status.ToString() +
+                           ": " + result.out + result.err);
+}
+
+}  // namespace
+
+void WaitGuest(const std::string& what, const std::function<bool()>& there) {
+  for (const Deadline deadline(kGuestWait); !there(); poll(nullptr, 0, 20))
+    if (deadline.Passed())
+      throw std::runtime_error(what + " did not come in the guest within " +
+                               std::to_string(kGuestWait.count() / 1000) + " s");
+}
+
+size_t OnlineCpus(GuestAgent& agent) { return agent.Request({{"op", "cpus"}})["online"].size(); }
+
+uint64_t TotalMemoryKb(GuestAgent& agent) { return agent.Request({{"op", "memory"}})["total_kb"]; }
+
+void OnlineCpus(GuestAgent& agent, size_t cpus) {
+  WaitGuest(std::to_string(cpus) + " online CPUs", [&] {
+    const json state = agent.Request({{"op", "cpus"}});
+    const auto online = state["online"].get<std::vector<int>>();
+    for (int cpu : state["present"].get<std::vector<int>>())
+      if (std::ranges::find(online, cpu) == online.end())
+        agent.Request({{"op", "online"}, {"cpu", cpu}});
+    return OnlineCpus(agent) == cpus;
+  });
+}
+
+void OnlineMemory(GuestAgent& agent, uint64_t total_kb) {
+  WaitGuest(std::to_string(total_kb) + " kB of memory", [&] {
+    const json memory = agent.Request({{"op", "memory"}});
+    for (const json& block : memory["blocks"])
+      if (block["state"] == "offline")
+        agent.Request({{"op", "online"}, {"memory", block["block"]}});
+    return TotalMemoryKb(agent) >= total_kb;
+  });
+}
+
+void OnlineMemoryAlways(GuestAgent& agent) {
+  agent.Write("/sys/devices/system/memory/auto_online_blocks", "online");
+}
+
+std::string BlockAt(GuestAgent& agent, const std::string& where) {
+  const size_t colon = where.find(':');
+  if (colon == std::string::npos)
+    return Await(agent, "a disk at PCI path " + where, "blocks",
+                 [&](const json& block) { return GoesThrough(block["device"], where); })["name"];
+  const std::string target = where.substr(0, colon), lun = where.substr(colon + 1);
+  for (const json& host :
+       agent.Request({{"op", "list"}, {"path", "/sys/class/scsi_host"}})["names"])
+    agent.Write("/sys/class/scsi_host/" + host.get<std::string>() + "/scan",
+                "0 " + target + " " + lun);
+  return Await(agent, "a disk at SCSI address " + where, "blocks", [&](const json& block) {
+    return block["device"].get<std::string>().ends_with(":0:" + target + ":" + lun);
+  })["name"];
+}
+
+void WaitBlockGone(GuestAgent& agent, const std::string& name) {
+  WaitGuest("the end of " + name, [&] {
+    return Find(agent, "blocks", [&](const json& block) { return block["name"] == name; })
+        .is_null();
+  });
+}
+
+std::string NicWithMac(GuestAgent& agent, const std::string& mac) {
+  return Await(agent, "a NIC " + mac, "nets",
+               [&](const json& net) { return net["mac"] == mac; })["name"];
+}
+
+void WaitNicGone(GuestAgent& agent, const std::string& mac) {
+  WaitGuest("the end of NIC " + mac, [&] {
+    return Find(agent, "nets", [&](const json& net) { return net["mac"] == mac; }).is_null();
+  });
+}
+
+json PciAt(GuestAgent& agent, const std::string& path) {
+  return Await(agent, "a PCI function at path " + path, "pci",
+               [&](const json& pci) { return GoesThrough(pci["path"], path); });
+}
+
+void ConfigureNic6(GuestAgent& agent, const std::string& nic, const std::string& address, int mtu) {
+  MustRun(agent, {"ip", "link", "set", nic, "mtu", std::to_string(mtu), "up"});
+  MustRun(agent, {"ip", "-6", "addr", "add", address + "/64", "dev", nic});
+}
+
+void Ping6(GuestAgent& agent, const std::string& address, int count, int bytes) {
+  // A new address may not send before duplicate detection has ended, a second or two.
+  std::string said;
+  WaitGuest("an answer from " + address, [&] {
+    return agent.Exec({"ping6", "-c", "1", "-W", "1", address}).status.Success();
+  });
+  MustRun(agent,
+          {"ping6", "-c", std::to_string(count), "-i", "0.2", "-W", "2", "-s",
+           std::to_string(bytes), address},
+          Milliseconds(60000));
+}
+
+}  // namespace stx
