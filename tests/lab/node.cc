@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-#include "harness/device_types.h"
+#include "guest/host_tsc.h"
 #include "harness/process.h"
 
 namespace stx {
@@ -87,6 +87,11 @@ std::vector<std::string> Node::Arguments() const {
       "net.ifnames=0 panic=-1 reboot=t no_timer_check systemd.show_status=false "
       "systemd.hostname=" +
       settings_.name;
+  // Every look at another clock than the TSC would be an exit from TCG under QEMU's big lock, for
+  // which two vCPUs of a busy node fight until neither gets on; and so is every turn of KVM's
+  // polling when its guest halts.
+  if (!accel_.kvm)
+    append += " tsc=reliable kvm.halt_poll_ns=0 nmi_watchdog=0 " + TcgClockParameter();
   if (settings_.devices) append += " intel_iommu=on iommu=pt";
   if (settings_.huge_1g)
     append += " hugepagesz=1G hugepages=" + std::to_string(settings_.huge_1g) +
@@ -106,6 +111,16 @@ void Node::WaitUp() {
                              LastLines(ReadFile(console_log()), 2000) + "\n" + qemu_->Report());
   }
   to_up_ = std::chrono::duration_cast<Milliseconds>(Clock::now() - started_);
+  // Not left to udev, which takes its time.
+  Shell("modprobe -q kvm_amd || modprobe -q kvm_intel; test -e /dev/kvm");
+  // TCG before 8.1 may keep a translation of code that another vCPU is changing, and the kernel
+  // changes its scheduler whenever KVM's first virtual machine comes and its last one goes: both
+  // CPUs then loop on a breakpoint that is long gone. One that stays as long as the node, with a
+  // vCPU that is never run, leaves that code alone.
+  if (!accel_.kvm)
+    Shell(
+        "qemu-system-x86_64 -name keep -machine pc,accel=kvm -m 16 -S -nodefaults -display "
+        "none -daemonize");
   if (settings_.lan)
     Shell(
         "nic=$(basename $(dirname $(grep -l ^52:54:00:77 /sys/class/net/*/address)));"
@@ -143,7 +158,7 @@ std::vector<fs::path> Node::Diagnose() {
   keep("processes", [&] { return Shell("ps axwwo pid,ppid,psr,stat,etime,rss,args"); });
   keep("libvirt",
        [&] { return Shell("tail -n 200 /var/log/libvirt/qemu/*.log 2>/dev/null || true"); });
-  keep("qemu", [&] { return qemu_->Report(); });
+  keep("qemu", [&] { return qemu_->qmp().Hmp("info registers -a") + qemu_->Report(); });
   return written;
 }
 

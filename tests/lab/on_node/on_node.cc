@@ -14,6 +14,8 @@ void Fact(const std::string& text) {
 
 PodSettings NodePod() {
   PodSettings pod;
+  pod.vmlinux = true;
+  pod.memory_mib = 256;  // the least that Kata takes: a node is small
   pod.qemu = QemuBinary();
   pod.guest = EnvOr("GUEST", "");
   pod.virtiofsd = EnvOr("VIRTIOFSD", "");

@@ -1,0 +1,160 @@
+// Scenarios 2 and 3: kubelet's CPU manager gives a pod exclusive CPUs (static policy), or it does
+// not (none).
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "guest/pod_agent.h"
+#include "guest/pod_shim.h"
+#include "harness/loop_device.h"
+#include "harness/threads.h"
+#include "lab/on_node/on_node.h"
+
+namespace stx {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kCgroups = "/sys/fs/cgroup";
+
+/// The CPU that the thread last ran on, and its CPU time in clock ticks (proc(5), /proc/PID/stat,
+/// fields 39, 14, 15).
+struct Ran {
+  int cpu;
+  long ticks;
+};
+Ran LastRan(pid_t pid, pid_t tid) {
+  const std::string stat =
+      ReadFile("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/stat");
+  std::istringstream fields(stat.substr(stat.rfind(')') + 2));  // from field 3
+  std::vector<std::string> values{std::istream_iterator<std::string>(fields), {}};
+  return {std::stoi(values.at(39 - 3)),
+          std::stol(values.at(14 - 3)) + std::stol(values.at(15 - 3))};
+}
+
+void WriteTo(const fs::path& file, const std::string& value) {
+  std::ofstream out(file);
+  if (!(out << value << std::flush))
+    throw std::runtime_error(file.string() + " does not take " + value);
+}
+
+/// A pod's control group as the runtime lays it out: its vCPU threads on CPUs of their own, all
+/// else on others.
+class PinnedGroup {
+ public:
+  PinnedGroup(pid_t pid, const std::vector<pid_t>& vcpus, const std::string& exclusive,
+              const std::string& shared)
+      : group_(kCgroups / ("lab-" + std::to_string(pid))) {
+    WriteTo(kCgroups / "cgroup.subtree_control", "+cpuset");
+    fs::create_directory(group_);
+    WriteTo(group_ / "cgroup.procs", std::to_string(pid));
+    for (const auto& [name, cpus] :
+         {std::pair{"vcpus", exclusive}, std::pair{"overhead", shared}}) {
+      fs::create_directory(group_ / name);
+      WriteTo(group_ / name / "cgroup.type", "threaded");
+    }
+    WriteTo(group_ / "cgroup.subtree_control", "+cpuset");
+    WriteTo(group_ / "vcpus/cpuset.cpus", exclusive);
+    WriteTo(group_ / "overhead/cpuset.cpus", shared);
+    for (const ThreadInfo& thread : Threads(pid)) {
+      const bool vcpu = std::find(vcpus.begin(), vcpus.end(), thread.tid) != vcpus.end();
+      WriteTo(group_ / (vcpu ? "vcpus" : "overhead") / "cgroup.threads",
+              std::to_string(thread.tid));
+    }
+  }
+  /// The processes in it must have ended.
+  ~PinnedGroup() {
+    for (int i = 0; i < 50 && fs::exists(group_); ++i) {
+      for (const fs::path& folder : {group_ / "vcpus", group_ / "overhead", group_})
+        rmdir(folder.c_str());
+      std::this_thread::sleep_for(Milliseconds(20));
+    }
+  }
+
+ private:
+  fs::path group_;
+};
+
+TEST(StaticCpus, VcpusRunOnTheirExclusiveCpuAndNothingElseOfThePodDoes) {
+  TempDir dir;
+  WriteFile(dir / "disk", std::string(16 << 20, 'd'));
+  std::string why_not;
+  auto disk = LoopDevice::Make(dir / "disk", &why_not);
+  ASSERT_TRUE(disk) << why_not;
+  std::optional<PinnedGroup> group;
+  Pod pod(NodePod());
+  PodShim shim(pod);
+  GuestAgent& guest = pod.agent();
+  const pid_t pid = pod.qemu().process().pid();
+  const std::vector<pid_t> vcpus = shim.VcpuThreads();
+  const std::string last = std::to_string(sysconf(_SC_NPROCESSORS_ONLN) - 1);
+  group.emplace(pid, vcpus, last, "0");
+
+  // Work for the vCPU, and for worker threads beside it that do not exist yet.
+  const std::string name =
+      BlockAt(guest, shim.BlockAdd("lab", disk->path(), BlockDriver::kScsi, false, "threads"));
+  guest.Exec({"sh", "-c",
+              "(for i in 1 2 3 4 5 6 7 8; do dd if=/dev/" + name +
+                  " of=/dev/null bs=64k iflag=direct; done; md5sum /dev/zero) </dev/null "
+                  ">/dev/null 2>&1 &"});
+  std::map<pid_t, std::set<int>> ran;
+  std::set<pid_t> others;
+  long ticks_before = LastRan(pid, vcpus[0]).ticks, ticks = 0;
+  for (const Deadline deadline(Milliseconds(6000)); !deadline.Passed();
+       std::this_thread::sleep_for(Milliseconds(5)))
+    for (const ThreadInfo& thread : Threads(pid)) {
+      const bool vcpu = thread.tid == vcpus[0];
+      if (!vcpu) others.insert(thread.tid);
+      EXPECT_EQ(thread.cpus, vcpu ? last : "0") << thread.name;
+      try {
+        ran[thread.tid].insert(LastRan(pid, thread.tid).cpu);
+      } catch (const std::exception&) {
+        // It has ended.
+      }
+    }
+  ticks = LastRan(pid, vcpus[0]).ticks - ticks_before;
+  EXPECT_GT(ticks, sysconf(_SC_CLK_TCK) * 2) << "the vCPU was not at work";
+  EXPECT_EQ(ran[vcpus[0]], std::set<int>{std::stoi(last)});
+  for (const pid_t tid : others) EXPECT_EQ(ran[tid], std::set<int>{0}) << tid;
+  EXPECT_GT(others.size(), 2u);
+  Fact("the vCPU ran on CPU " + last + " alone for " + std::to_string(ticks * 10) + " ms; " +
+       std::to_string(others.size()) + " other threads of the pod on CPU 0");
+  shim.Stop();
+}
+
+TEST(FloatingCpus, AVcpuIsAddedUsedAndRemoved) {
+  PodSettings settings = NodePod();
+  settings.max_vcpus = 2;
+  Pod pod(settings);
+  PodShim shim(pod);
+  GuestAgent& guest = pod.agent();
+  const pid_t pid = pod.qemu().process().pid();
+  EXPECT_EQ(OnlineCpus(guest), 1u);
+  shim.CpuAdd();
+  OnlineCpus(guest, 2);
+  const std::vector<pid_t> vcpus = shim.VcpuThreads();
+  ASSERT_EQ(vcpus.size(), 2u);
+  const std::string all = "0-" + std::to_string(sysconf(_SC_NPROCESSORS_ONLN) - 1);
+  for (const ThreadInfo& thread : Threads(pid)) EXPECT_EQ(thread.cpus, all) << thread.name;
+
+  guest.Exec({"sh", "-c",
+              "for i in 1 2; do timeout 4 md5sum /dev/zero </dev/null >/dev/null 2>&1 & done"});
+  const long before[] = {LastRan(pid, vcpus[0]).ticks, LastRan(pid, vcpus[1]).ticks};
+  std::this_thread::sleep_for(Milliseconds(4000));
+  for (int i : {0, 1})
+    EXPECT_GT(LastRan(pid, vcpus[static_cast<size_t>(i)]).ticks - before[i], sysconf(_SC_CLK_TCK))
+        << "vCPU " << i;
+  shim.CpuRemove();
+  EXPECT_EQ(OnlineCpus(guest), 1u);
+  EXPECT_EQ(shim.VcpuThreads().size(), 1u);
+  Fact("1, 2 and again 1 vCPU; both worked, on any of CPUs " + all);
+}
+
+}  // namespace
+}  // namespace stx

@@ -1,0 +1,71 @@
+// Pods one after another and at once: none fails, and the node is afterwards as it was before.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "guest/pod_checks.h"
+#include "guest/pod_shim.h"
+#include "lab/on_node/on_node.h"
+
+namespace stx {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What a pod could leave behind: processes, files of memory and sockets, huge pages, complaints of
+/// the kernel.
+struct Traces {
+  std::string processes = Shell("ps axo comm | grep -E '^(qemu|virtiofsd)' | sort || true");
+  std::string files = Shell("ls -A /dev/shm /tmp /run/vc 2>/dev/null || true");
+  std::string huge_pages = Shell("grep ^HugePages_ /proc/meminfo");
+  std::string kernel = Shell(
+      "dmesg --level=emerg,alert,crit,err,warn | grep -v -e 'Unhandled WRMSR' -e "
+      "'kvm_set_msr_common' || true");
+  bool operator==(const Traces&) const = default;
+};
+
+void ExpectAsBefore(const Traces& before) {
+  const Traces now;
+  EXPECT_EQ(now.processes, before.processes);
+  EXPECT_EQ(now.files, before.files);
+  EXPECT_EQ(now.huge_pages, before.huge_pages);
+  EXPECT_EQ(now.kernel, before.kernel);
+}
+
+TEST(Endurance, FiftyPodsOneAfterAnother) {
+  const Traces before;
+  std::vector<Milliseconds> up;
+  for (int i = 0; i < 50; ++i) {
+    Pod pod(NodePod());
+    ASSERT_EQ(ShareFailure(pod), "") << "pod " << i;
+    up.push_back(pod.to_guest());
+    PodShim(pod).Stop();
+  }
+  ExpectAsBefore(before);
+  std::sort(up.begin(), up.end());
+  Fact("50 pods, guest up after " + Text(up.front()) + " to " + Text(up.back()) + ", median " +
+       Text(up[25]));
+}
+
+TEST(Endurance, TenPodsAtOnce) {
+  const Traces before;
+  {
+    std::vector<std::unique_ptr<Pod>> pods;
+    for (int i = 0; i < 10; ++i) pods.push_back(std::make_unique<Pod>(NodePod()));
+    std::set<std::string> boots;
+    for (const auto& pod : pods) {
+      EXPECT_EQ(ShareFailure(*pod), "");
+      boots.insert(pod->agent().Read("/proc/sys/kernel/random/boot_id"));
+    }
+    EXPECT_EQ(boots.size(), pods.size());
+    Fact("10 pods at once, the last guest up after " + Text(pods.back()->to_guest()));
+    for (const auto& pod : pods) PodShim(*pod).Stop();
+  }
+  ExpectAsBefore(before);
+}
+
+}  // namespace
+}  // namespace stx

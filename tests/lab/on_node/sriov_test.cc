@@ -1,0 +1,100 @@
+// Scenario 4: a virtual function of the node's NVMe controller is a pod's own disk.
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "guest/pod_agent.h"
+#include "guest/pod_checks.h"
+#include "guest/pod_shim.h"
+#include "lab/on_node/on_node.h"
+
+namespace stx {
+namespace {
+
+constexpr size_t kMarker = 1 << 20;
+
+/// The first virtual function of nvme0, online and bound to vfio-pci. Made once: it stays as the
+/// node lives.
+const std::string& VirtualFunction() {
+  static const std::string address = Shell(R"sh(
+modprobe -a nvme vfio-pci
+for i in $(seq 50); do [ -e /dev/nvme0 ] && break; sleep 0.1; done
+pf=$(readlink -f /sys/class/nvme/nvme0/device)
+if [ "$(cat $pf/sriov_numvfs)" = 0 ]; then
+  echo 0 >$pf/sriov_drivers_autoprobe
+  echo 1 >$pf/sriov_numvfs
+  # What QEMU's docs/system/devices/nvme.rst says of SR-IOV: resources are given to the function, which then goes online.
+  vf=$(readlink -f $pf/virtfn0)
+  nvme virt-mgmt /dev/nvme0 -c 1 -r 0 -a 8 -n 2 >/dev/null
+  nvme virt-mgmt /dev/nvme0 -c 1 -r 1 -a 8 -n 1 >/dev/null
+  echo 1 >$vf/reset
+  nvme virt-mgmt /dev/nvme0 -c 1 -r 0 -a 9 -n 0 >/dev/null
+  echo vfio-pci >$vf/driver_override
+  echo $(basename $vf) >/sys/bus/pci/drivers_probe
+fi
+basename $(readlink -f $pf/virtfn0) | tr -d '\n'
+)sh");
+  return address;
+}
+
+class Sriov : public testing::Test {
+ protected:
+  void SetUp() override {
+    address = VirtualFunction();
+    // Function and controller show one namespace.
+    Shell("head -c " + std::to_string(kMarker) + " /dev/urandom >" + (dir / "marker").string() +
+          "; dd if=" + (dir / "marker").string() +
+          " of=/dev/nvme0n1 bs=64k oflag=direct conv=fsync 2>/dev/null");
+    marker = ReadFile(dir / "marker");
+  }
+  /// The guest reads what the node wrote, and the node what the guest writes.
+  void UseFromGuest(GuestAgent& guest) {
+    WaitGuest("the NVMe of the virtual function", [&] {
+      return guest.Exec({"test", "-b", "/dev/nvme0n1"}).status.Success();
+    });
+    guest.Exec({"dd", "if=/dev/nvme0n1", "of=/tmp/read", "bs=64k", "count=16", "iflag=direct"});
+    EXPECT_TRUE(guest.Read("/tmp/read") == marker) << "the guest reads other bytes";
+    const RunResult written = guest.Exec({"sh", "-c",
+                                          "dd if=/dev/urandom of=/tmp/own bs=64k count=16 && dd "
+                                          "if=/tmp/own of=/dev/nvme0n1 bs=64k seek=16 "
+                                          "oflag=direct conv=fsync"});
+    ASSERT_TRUE(written.status.Success()) << written.err;
+    Shell("dd if=/dev/nvme0n1 of=" + (dir / "own").string() +
+          " bs=64k skip=16 count=16 iflag=direct 2>/dev/null");
+    EXPECT_TRUE(guest.Read("/tmp/own") == ReadFile(dir / "own")) << "the node reads other bytes";
+  }
+
+  TempDir dir;
+  std::string address, marker;
+};
+
+TEST_F(Sriov, AFunctionThereAtTheStart) {
+  PodSettings settings = NodePod();
+  settings.root_ports = 1;
+  settings.vfio = {address};
+  Pod pod(settings);
+  UseFromGuest(pod.agent());
+  Fact(address + " cold: 1 MiB read and 1 MiB written by the pod");
+}
+
+TEST_F(Sriov, AFunctionPluggedUsedRemovedAndUsedAgainBesideVhostUser) {
+  PodSettings settings = NodePod();
+  settings.root_ports = 1;
+  Pod pod(settings);
+  PodShim shim(pod);
+  GuestAgent& guest = pod.agent();
+  for (const std::optional<unsigned> port :
+       {std::optional<unsigned>(), std::optional<unsigned>(0)}) {
+    const std::string path = shim.VfioAdd(address, port);
+    UseFromGuest(guest);
+    EXPECT_EQ(ShareFailure(pod), "") << "virtio-fs after the function came";
+    shim.VfioRemove(address);
+    WaitBlockGone(guest, "nvme0n1");
+    EXPECT_EQ(ShareFailure(pod), "") << "virtio-fs after the function went";
+    Fact(address + " hot, " + (port ? "on a root port" : "on the bridge") + " at " + path +
+         ": used, removed");
+  }
+}
+
+}  // namespace
+}  // namespace stx
