@@ -302,7 +302,8 @@ class PodRun {
     const auto id = [&](const char* file) {
       return std::stoul(ReadFile(fs::path("/sys/bus/pci/devices") / address / file), nullptr, 16);
     };
-    for (const json& pci : guest().Request({{"op", "pci"}})["pci"])
+    const json functions = guest().Request({{"op", "pci"}}).at("pci");
+    for (const json& pci : functions)
       if (pci["vendor"] == id("vendor") && pci["device"] == id("device"))
         return Passed(pci, address);
     throw std::runtime_error("the guest has no such function");
