@@ -1,0 +1,159 @@
+#include "lab/lab.h"
+
+#include <cstdio>
+#include <sstream>
+#include <stdexcept>
+
+#include "harness/process.h"
+#include "runner/gtest_run.h"
+
+namespace stx {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Milliseconds kScenario{1500000}, kPack{120000};
+constexpr const char* kFact = "fact: ";
+
+/// What every node finds below /lab, and where it comes from below build/.
+struct PayloadFile {
+  const char* name;
+  const char* from;
+};
+constexpr PayloadFile kPayload[] = {
+    {"guestd", "tests/tests/guest/guestd"}, {"scenarios", "tests/tests/lab/scenarios"},
+    {"guest/vmlinuz", "guest/vmlinuz"},     {"guest/vmlinux", "guest/vmlinux"},
+    {"guest/initrd", "guest/initrd"},       {"guest/root.img", "guest/root.img"},
+    {"guest/.made", "guest/.made"},
+};
+constexpr PayloadFile kBuilds[] = {
+    {"qemu-system-x86_64", "host/qemu-system-x86_64"},
+    {"qemu-system-x86_64-kata", "kata/qemu-system-x86_64"},
+};
+
+}  // namespace
+
+Lab::Lab(const LabOptions& options) : options_(options), logs_(options.build / "lab/logs") {
+  fs::remove_all(logs_);
+  MakePayload();
+}
+
+void Lab::MakePayload() {
+  const fs::path tree = dir_ / "payload";
+  auto add = [&](const PayloadFile& file) {
+    fs::create_directories((tree / file.name).parent_path());
+    fs::copy_file(options_.build / file.from, tree / file.name);
+  };
+  for (const PayloadFile& file : kPayload) add(file);
+  if (options_.qemu == NodeQemu::kBuild) {
+    for (const PayloadFile& file : kBuilds) add(file);
+    // QEMU loads only modules of its own build.
+    fs::create_directories(tree / "modules");
+    for (const auto& entry : fs::directory_iterator(options_.build / "host"))
+      if (entry.path().extension() == ".so")
+        fs::copy_file(entry.path(), tree / "modules" / entry.path().filename());
+  }
+  const RunResult made = stx::Run({"mkfs.ext4", "-q", "-F", "-L", "lab", "-O", "^has_journal", "-d",
+                                   tree.string(), (dir_ / "payload.img").string(), "512M"},
+                                  kPack);
+  if (!made.status.Success()) throw std::runtime_error("mkfs.ext4: " + made.err);
+  fs::remove_all(tree);
+}
+
+NodeSettings Lab::Settings() const {
+  const fs::path lab = options_.build / "lab";
+  NodeSettings settings;
+  settings.qemu = options_.build / "host/qemu-system-x86_64";
+  settings.image =
+      lab / (options_.qemu == NodeQemu::kPackages ? "node-packages.img" : "node-debian.img");
+  settings.kernel = lab / "vmlinuz";
+  settings.initrd = lab / "initrd";
+  settings.payload = dir_ / "payload.img";
+  return settings;
+}
+
+void Lab::Boot(bool pair) {
+  NodeSettings settings = Settings();
+  std::vector<Node*> nodes;
+  auto start = [&](std::unique_ptr<Node>& node, const std::string& name) {
+    settings.name = name;
+    node = std::make_unique<Node>(settings, logs_);
+    nodes.push_back(node.get());
+  };
+  if (pair) {
+    settings.memory_mib = 2048;
+    settings.lan = LanEnd{dir_ / "lan", true, "10.77.0.1/24"};
+    start(first_, "node-a");
+    settings.lan = LanEnd{dir_ / "lan", false, "10.77.0.2/24"};
+    start(second_, "node-b");
+  } else {
+    settings.memory_mib = 6144;
+    settings.huge_1g = 1;
+    settings.devices = true;
+    start(alone_, "node");
+  }
+  for (Node* node : nodes) {
+    node->WaitUp();
+    if (options_.qemu == NodeQemu::kBuild)
+      node->Shell(
+          "mount --bind /lab/qemu-system-x86_64 /usr/bin/qemu-system-x86_64;"
+          "mount --bind /lab/modules /usr/lib/x86_64-linux-gnu/qemu");
+    std::printf("== %s is up after %.1f s (%s: %s): %s", node->name().c_str(),
+                static_cast<double>(node->to_up().count()) / 1000, node->accel().name(),
+                node->accel().reason.c_str(),
+                node->Shell("qemu-system-x86_64 --version | head -n 1").c_str());
+    std::fflush(stdout);
+  }
+}
+
+Node& Lab::NodeFor(const Scenario& scenario) {
+  std::unique_ptr<Node>& node = scenario.pair ? first_ : alone_;
+  if (!node) {
+    // Two cores carry one system at a time.
+    (scenario.pair ? alone_ : second_).reset();
+    if (!scenario.pair) first_.reset();
+    Boot(scenario.pair);
+  }
+  return *node;
+}
+
+ScenarioOutcome Lab::Run(const Scenario& scenario) {
+  Node& node = NodeFor(scenario);
+  const auto start = Clock::now();
+  ScenarioOutcome outcome;
+  std::string error;
+  RunResult run;
+  try {
+    run = node.Exec({"/usr/bin/env", "GUEST=/lab/guest", "VIRTIOFSD=/usr/lib/qemu/virtiofsd",
+                     "QEMU=/usr/bin/qemu-system-x86_64", "/lab/scenarios", "--gtest_color=no",
+                     "--gtest_filter=" + scenario.cases},
+                    kScenario);
+  } catch (const std::exception& failed) {
+    error = std::string(failed.what()) + "\n";
+  }
+  outcome.took = std::chrono::duration_cast<Milliseconds>(Clock::now() - start);
+  const std::vector<CaseResult> cases = ParseGtest(run.out);
+  outcome.passed = error.empty() && run.status.Success() && !cases.empty();
+  for (const CaseResult& one : cases) {
+    std::string rest;
+    std::istringstream lines(one.text);
+    for (std::string line; std::getline(lines, line);)
+      if (line.starts_with(kFact))
+        outcome.facts.push_back(line.substr(std::char_traits<char>::length(kFact)));
+      else
+        rest += line + "\n";
+    if (one.verdict == Verdict::kSkipped) outcome.skipped.push_back(one.name + ": " + rest);
+    if (one.verdict == Verdict::kFailed) outcome.text += one.name + "\n" + rest;
+  }
+  if (!outcome.passed) {
+    if (cases.empty()) error += "no case was run: " + run.status.ToString() + "\n" + run.err;
+    outcome.text += error;
+    for (Node* one : {&node, scenario.pair ? second_.get() : nullptr}) {
+      if (!one) continue;
+      for (const fs::path& file : one->Diagnose()) outcome.text += "see " + file.string() + "\n";
+    }
+  }
+  return outcome;
+}
+
+}  // namespace stx

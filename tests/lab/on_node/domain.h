@@ -1,0 +1,71 @@
+// A libvirt guest of the shape that nova writes, with guestd inside; alive on one of two nodes. One
+// at a time.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "guest/guest_client.h"
+#include "harness/process.h"
+#include "lab/on_node/on_node.h"
+
+namespace stx {
+
+struct DomainSettings {
+  std::string name = "instance-1";
+  std::string machine = "q35";
+  unsigned memory_mib = 256;
+  unsigned vcpus = 1;
+  std::string memory_backing;          ///< elements of <memoryBacking>: "<locked/>", "<hugepages/>"
+  std::string cpu_tune;                ///< of <cputune>
+  std::string devices;                 ///< more of <devices>
+  std::vector<std::string> arguments;  ///< of QEMU, which libvirt passes on
+  /// What nova adds to every guest, beside disks: VNC, watchdog, guest agent, balloon, a NIC on a
+  /// bridge; else only what guestd needs.
+  bool nova = false;
+};
+
+/// The domain's XML: libvirt's documentation, "Domain XML format".
+std::string DomainXml(const DomainSettings& settings);
+
+class Domain {
+ public:
+  /// Defines and starts it on this node and waits for guestd. Throws with libvirt's sentence.
+  explicit Domain(const DomainSettings& settings);
+  /// Destroys and undefines it wherever it is.
+  ~Domain();
+
+  const std::string& name() const { return settings_.name; }
+  /// Where it is now: "qemu:///system" of this node, or the other node's.
+  const std::string& uri() const { return uri_; }
+  bool here() const { return uri_ == kHere; }
+  /// virsh with the node that the domain is on; throws with what it said when it fails.
+  std::string Virsh(const std::string& arguments, Milliseconds timeout = Milliseconds(60000)) const;
+  nlohmann::json Qmp(const std::string& command, const nlohmann::json& arguments = nullptr) const;
+  std::string State() const;
+  /// Of its QEMU, when it is here.
+  pid_t Pid() const;
+
+  /// Talks to guestd where the domain is now; connects anew after a move.
+  GuestAgent& Agent();
+  /// To be called after a migration: the domain is on the other node now.
+  void Moved();
+  /// The same domain runs in another QEMU now: after restore, or a start.
+  void Restarted() { agent_.reset(); }
+
+  static constexpr const char* kHere = "qemu:///system";
+  static constexpr const char* kThere = "qemu+tcp://node-b/system";
+  /// What the source's libvirt calls the target.
+  const char* OtherUri() const { return here() ? kThere : "qemu+tcp://node-a/system"; }
+  const char* OtherAddress() const { return here() ? "tcp://10.77.0.2" : "tcp://10.77.0.1"; }
+
+ private:
+  DomainSettings settings_;
+  std::string uri_ = kHere;
+  Process relay_;
+  std::optional<GuestAgent> agent_;
+};
+
+}  // namespace stx
