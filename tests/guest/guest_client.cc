@@ -19,6 +19,20 @@ GuestAgent GuestAgent::Accept(int listener, const Deadline& deadline) {
   return GuestAgent(stx::Accept(listener, deadline));
 }
 
+GuestAgent GuestAgent::Connect(const std::filesystem::path& socket, const Deadline& deadline) {
+  constexpr Milliseconds kTry{1000};
+  for (;;) {
+    GuestAgent agent(ConnectUnix(socket, deadline));
+    try {
+      agent.Request({{"op", "cpus"}}, kTry);
+      return agent;
+    } catch (const std::exception&) {
+      // What comes while guestd closes the port after the last host is lost.
+      if (deadline.Passed()) throw;
+    }
+  }
+}
+
 json GuestAgent::Exchange(json request, const Deadline& deadline) {
   const uint64_t id = next_id_++;
   request["id"] = id;

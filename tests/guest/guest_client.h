@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -27,6 +28,10 @@ class GuestAgent {
   explicit GuestAgent(UniqueFd connection);
   /// Waits for the guest's call-back on a listening socket (AF_UNIX or AF_VSOCK).
   static GuestAgent Accept(int listener, const Deadline& deadline);
+
+  /// Connects to the socket of a virtio-serial port that guestd serves; returns when it has
+  /// answered. Throws when it has not before the deadline.
+  static GuestAgent Connect(const std::filesystem::path& socket, const Deadline& deadline);
 
   /// Sends {"op": ...} and returns the reply. Throws GuestError with the guest's sentence; throws
   /// std::runtime_error when the connection ends or the deadline passes, and then it is closed.

@@ -160,11 +160,7 @@ std::string Pod::VsockKind() const {
 }
 
 std::optional<GuestAgent> Pod::AwaitCall(const Deadline& deadline) {
-  if (command_.serial_agent) {
-    GuestAgent agent(ConnectUnix(command_.dir / "agent.sock", deadline));
-    agent.Request({{"op", "cpus"}}, kBootTimeout);
-    return agent;
-  }
+  if (command_.serial_agent) return GuestAgent::Connect(command_.dir / "agent.sock", deadline);
   const Deadline soon(Milliseconds(100));
   if (calls_) {
     auto call = calls_->Take(command_.guest_cid, soon);

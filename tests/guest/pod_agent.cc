@@ -88,8 +88,8 @@ std::string BlockAt(GuestAgent& agent, const std::string& where) {
     return Await(agent, "a disk at PCI path " + where, "blocks",
                  [&](const json& block) { return GoesThrough(block["device"], where); })["name"];
   const std::string target = where.substr(0, colon), lun = where.substr(colon + 1);
-  for (const json& host :
-       agent.Request({{"op", "list"}, {"path", "/sys/class/scsi_host"}})["names"])
+  const json hosts = agent.Request({{"op", "list"}, {"path", "/sys/class/scsi_host"}}).at("names");
+  for (const json& host : hosts)
     agent.Write("/sys/class/scsi_host/" + host.get<std::string>() + "/scan",
                 "0 " + target + " " + lun);
   return Await(agent, "a disk at SCSI address " + where, "blocks", [&](const json& block) {

@@ -10,7 +10,7 @@
 
 namespace stx {
 
-inline constexpr Milliseconds kGuestWait{20000};
+inline constexpr Milliseconds kGuestWait{60000};
 
 /// Polls `there` until it is true; throws "WHAT did not come".
 void WaitGuest(const std::string& what, const std::function<bool()>& there);

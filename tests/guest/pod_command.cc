@@ -37,13 +37,16 @@ std::string KernelParameters(bool q35, bool image, unsigned cpus) {
 
 }  // namespace
 
+unsigned PodCommand::MaxCpus() const {
+  if (max_vcpus) return max_vcpus;
+  const auto host = static_cast<unsigned>(sysconf(_SC_NPROCESSORS_ONLN));
+  return std::max(vcpus, std::min(host, kMaxCpus));
+}
+
 std::vector<std::string> PodCommand::Arguments() const {
   const bool q35 = machine == PodMachine::kQ35;
   const bool has_image = form == PodForm::kSandbox;
-  const unsigned cpus =
-      max_vcpus ? max_vcpus
-                : std::max(vcpus, std::min(static_cast<unsigned>(sysconf(_SC_NPROCESSORS_ONLN)),
-                                           kMaxCpus));
+  const unsigned cpus = MaxCpus();
   const uint64_t host_mib = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                                 static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) >>
                             20;

@@ -42,6 +42,8 @@ struct PodCommand {
   std::vector<int> vhost_net;  ///< as many, or none: tap without vhost
   std::string mac;
 
+  /// maxcpus: the sockets of the machine.
+  unsigned MaxCpus() const;
   /// Everything after the binary but QMP itself, which the harness adds.
   std::vector<std::string> Arguments() const;
 };

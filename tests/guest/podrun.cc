@@ -1,11 +1,8 @@
 // podrun: plays Kata's shim against a QEMU and says what came of each step.
-#include <sys/utsname.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <memory>
 
 #include "guest/pod_checks.h"
 #include "guest/podrun_steps.h"

@@ -1,22 +1,14 @@
 #include "guest/podrun_steps.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
-#include <random>
 #include <stdexcept>
 
 #include "guest/pod_agent.h"
 #include "guest/pod_checks.h"
 #include "guest/pod_shim.h"
 #include "guest/pod_template.h"
-#include "harness/loop_device.h"
-#include "harness/memory_map.h"
 
 namespace stx {
 
@@ -55,48 +47,12 @@ std::string Steps::Total() const {
          std::to_string(not_here_) + " not here";
 }
 
-namespace {
-
-constexpr unsigned kDimmMib = 128;
-constexpr size_t kBlockBytes = 1 << 20;
-
 void Expect(bool right, const std::string& otherwise) {
   if (!right) throw std::runtime_error(otherwise);
 }
 
 std::string Count(size_t n, const std::string& what) { return std::to_string(n) + " " + what; }
 
-std::string RandomBytes(size_t count) {
-  std::random_device random;
-  std::string bytes(count, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random());
-  return bytes;
-}
-
-/// The first bytes of the host's device, past the page cache of whoever wrote them.
-std::string ReadDevice(const fs::path& path, size_t bytes) {
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) ThrowErrno(path.string());
-  std::string text(bytes, '\0');
-  Expect(pread(fd.get(), text.data(), bytes, 0) == static_cast<ssize_t>(bytes),
-         path.string() + " cannot be read");
-  return text;
-}
-
-void WriteDevice(const fs::path& path, const std::string& bytes) {
-  UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd) ThrowErrno(path.string());
-  WriteAll(fd.get(), bytes);
-  if (fsync(fd.get()) != 0) ThrowErrno(path.string());
-}
-
-uint64_t FreeHugePages() {
-  const std::string info = ReadFile("/proc/meminfo");
-  const size_t at = info.find("HugePages_Free:");
-  return at == std::string::npos ? 0 : std::stoull(info.substr(at + 15));
-}
-
-/// IPv6 over a tap that the guest's NIC `mac` is on; what was seen.
 std::string SpeakOver(GuestAgent& guest, const Tap& tap, const std::string& mac, int mtu,
                       int subnet) {
   const std::string net = std::to_string(subnet);
@@ -110,270 +66,7 @@ std::string SpeakOver(GuestAgent& guest, const Tap& tap, const std::string& mac,
   return nic + ", IPv6 at MTU " + std::to_string(mtu);
 }
 
-class PodRun {
- public:
-  PodRun(const PodSettings& settings, const PodrunOptions& options, Steps* steps)
-      : settings_(settings), options_(options), steps_(*steps) {}
-
-  void All() {
-    const uint64_t huge_before = FreeHugePages();
-    if (!steps_.Do("create", [&] { return Create(); })) return;
-    const fs::path dir = pod_->command().dir, share = pod_->share().parent_path();
-    if (steps_.Do("guest up", [&] { return GuestUp(); })) Use();
-    steps_.Do("stop", [&] { return Stop(); });
-    pod_.reset();
-    steps_.Do("nothing left behind", [&] {
-      Expect(!fs::exists(dir) && !fs::exists(share), "folders of the pod are still there");
-      if (settings_.hugepages)
-        Expect(FreeHugePages() >= huge_before, "hugepages are not given back");
-      return "";
-    });
-  }
-
- private:
-  bool q35() const { return settings_.machine == PodMachine::kQ35; }
-  GuestAgent& guest() { return pod_->agent(); }
-  PodShim& shim() { return *shim_; }
-
-  std::string Create() {
-    pod_ = std::make_unique<Pod>(settings_);
-    shim_.emplace(*pod_);
-    if (options_.virtio_mem_mib) shim().VirtioMemSetUp(options_.virtio_mem_mib);
-    return "QMP after " + std::to_string(pod_->to_qmp().count()) + " ms";
-  }
-
-  std::string GuestUp() {
-    const json info = guest().Info();
-    const std::string failure =
-        RootFailure(info, q35() ? "/dev/pmem0p1" : "/dev/vda1", GuestId(settings_.guest));
-    Expect(failure.empty(), failure);
-    return "kernel " + info["release"].get<std::string>() + ", over " + pod_->VsockKind();
-  }
-
-  void Use() {
-    steps_.Do("virtio-fs", [&] {
-      const std::string failure = ShareFailure(*pod_);
-      Expect(failure.empty(), failure);
-      return "1 MiB each way";
-    });
-    steps_.Do("query-status", [&] { return Running(); });
-    steps_.Do("vCPU threads", [&] { return Threads(settings_.vcpus); });
-    if (settings_.hugepages) steps_.Do("hugepages", [&] { return HugePages(); });
-    if (pod_->tap())
-      steps_.Do("network", [&] {
-        return pod_->network() + ", " +
-               SpeakOver(guest(), *pod_->tap(), pod_->mac(), settings_.mtu, 1);
-      });
-    else
-      steps_.NotHere("network", pod_->network());
-    for (const std::string& address : settings_.vfio)
-      steps_.Do("vfio " + address, [&] { return ColdVfio(address); });
-    if (q35()) {
-      HotPlug();
-    } else {
-      steps_.NotHere("hot-plug", "microvm has none");
-    }
-    steps_.Do("pause", [&] {
-      shim().Pause();
-      const std::string status = shim().QueryStatus();
-      Expect(status == "paused", "the status is " + status);
-      return status;
-    });
-    steps_.Do("resume", [&] {
-      shim().Resume();
-      guest().Info();
-      return Running();
-    });
-    if (q35()) Remove();
-  }
-
-  void HotPlug() {
-    steps_.Do("cpu-add", [&] {
-      const size_t before = OnlineCpus(guest());
-      const std::string id = shim().CpuAdd();
-      OnlineCpus(guest(), before + 1);
-      Threads(before + 1);
-      return id + ", " + Count(before + 1, "online");
-    });
-    steps_.Do("memory-add", [&] {
-      const uint64_t before = TotalMemoryKb(guest());
-      const int slot = shim().MemoryAdd(kDimmMib);
-      // The kernel's page structures are taken off.
-      OnlineMemory(guest(), before + kDimmMib * 1024 * 15 / 16);
-      return "slot " + std::to_string(slot) + ", " +
-             Count((TotalMemoryKb(guest()) - before) / 1024, "MiB more");
-    });
-    if (options_.virtio_mem_mib) steps_.Do("virtio-mem", [&] { return GrowAndShrink(); });
-    std::string why_not;
-    block_ = options_.block;
-    if (block_.empty()) {
-      WriteFile(dir_ / "disk", "");
-      fs::resize_file(dir_ / "disk", 16 << 20);
-      if (auto loop = LoopDevice::Make(dir_ / "disk", &why_not))
-        block_ = loop_.emplace(std::move(*loop)).path();
-    }
-    for (const auto& [name, driver] :
-         {std::pair("scsi", BlockDriver::kScsi), std::pair("blk", BlockDriver::kVirtioBlk)}) {
-      if (block_.empty())
-        steps_.NotHere("block-add virtio-" + std::string(name), why_not);
-      else if (steps_.Do("block-add virtio-" + std::string(name),
-                         [&] { return UseBlock(name, driver); }))
-        blocks_.push_back(name);
-    }
-    tap_ = Tap::Make("tap1_kata", static_cast<int>(settings_.vcpus), &why_not, settings_.mtu);
-    if (!tap_)
-      steps_.NotHere("net-add", why_not);
-    else
-      nic_added_ = steps_.Do("net-add", [&] {
-        const std::string path = shim().NicAdd(*tap_, kMac);
-        return "at " + path + ", " + SpeakOver(guest(), *tap_, kMac, settings_.mtu, 2);
-      });
-    for (const std::string& address : options_.vfio)
-      for (int round : {1, 2}) HotVfio(address, round);
-  }
-
-  void Remove() {
-    if (nic_added_)
-      steps_.Do("net-remove", [&] {
-        shim().NicRemove(tap_->name());
-        WaitNicGone(guest(), kMac);
-        return "";
-      });
-    for (const std::string& name : blocks_)
-      steps_.Do("block-remove virtio-" + name, [&] {
-        shim().BlockRemove(name);
-        WaitBlockGone(guest(), block_names_.at(name));
-        return block_names_.at(name) + " is gone";
-      });
-    if (pod_->accel().kvm)
-      steps_.Do("cpu-remove", [&] {
-        const size_t before = OnlineCpus(guest());
-        shim().CpuRemove();
-        WaitGuest(Count(before - 1, "CPUs"), [&] { return OnlineCpus(guest()) == before - 1; });
-        Threads(before - 1);
-        return Count(before - 1, "online");
-      });
-    else
-      steps_.NotHere("cpu-remove", "without KVM QEMU 7.2 never reports a vCPU's end");
-  }
-
-  std::string Running() {
-    const std::string status = shim().QueryStatus();
-    Expect(status == "running", "the status is " + status);
-    return status;
-  }
-
-  std::string Threads(size_t expected) {
-    const std::vector<pid_t> threads = shim().VcpuThreads();
-    Expect(threads.size() == expected,
-           Count(threads.size(), "vCPUs instead of ") + std::to_string(expected));
-    const fs::path tasks = "/proc/" + std::to_string(pod_->qemu().process().pid()) + "/task";
-    std::string text;
-    for (pid_t thread : threads) {
-      const std::string id = std::to_string(thread);
-      Expect(fs::exists(tasks / id), "QEMU has no thread " + id);
-      text += (text.empty() ? "" : " ") + id;
-    }
-    return text;
-  }
-
-  std::string HugePages() {
-    uint64_t bytes = 0;
-    for (const Mapping& mapping : ReadMappings(pod_->qemu().process().pid()))
-      bytes += mapping.hugetlb;
-    Expect(bytes >= uint64_t{settings_.memory_mib} << 20,
-           Count(bytes >> 20, "MiB of huge pages are mapped"));
-    return Count(bytes >> 20, "MiB");
-  }
-
-  /// The guest's function must be the host's.
-  std::string Passed(const json& pci, const std::string& address) {
-    const auto number = [&](const char* file) {
-      return std::stoul(ReadFile(fs::path("/sys/bus/pci/devices") / address / file), nullptr, 16);
-    };
-    Expect(pci["vendor"] == number("vendor"), "the guest has another device: " + pci.dump());
-    // A VF's own device id register is not to be relied on; vfio tells the guest the true one.
-    Expect(pci["device"] == number("device"), "the guest has another device: " + pci.dump());
-    const std::string driver = pci["driver"];
-    return pci["address"].get<std::string>() + ", driver " + (driver.empty() ? "none" : driver);
-  }
-
-  std::string ColdVfio(const std::string& address) {
-    const auto id = [&](const char* file) {
-      return std::stoul(ReadFile(fs::path("/sys/bus/pci/devices") / address / file), nullptr, 16);
-    };
-    for (const json& pci : guest().Request({{"op", "pci"}})["pci"])
-      if (pci["vendor"] == id("vendor") && pci["device"] == id("device"))
-        return Passed(pci, address);
-    throw std::runtime_error("the guest has no such function");
-  }
-
-  void HotVfio(const std::string& address, int round) {
-    const auto on = [&](const std::string& where, std::optional<unsigned> port) {
-      const std::string name = " " + address + " on " + where + ", round " + std::to_string(round);
-      if (!steps_.Do("vfio-add" + name, [&] {
-            return Passed(PciAt(guest(), shim().VfioAdd(address, port)), address);
-          }))
-        return;
-      steps_.Do("vfio-remove" + name, [&] {
-        shim().VfioRemove(address);
-        return "";
-      });
-    };
-    on("the bridge", std::nullopt);
-    if (settings_.root_ports) on("a root port", settings_.root_ports - 1);
-  }
-
-  std::string GrowAndShrink() {
-    OnlineMemoryAlways(guest());
-    const uint64_t before = TotalMemoryKb(guest());
-    constexpr uint64_t kBytes = 128 << 20;
-    shim().VirtioMemResize(kBytes);
-    WaitGuest("virtio-mem's 128 MiB", [&] { return shim().VirtioMemSize() == kBytes; });
-    WaitGuest("that memory", [&] { return TotalMemoryKb(guest()) > before; });
-    shim().VirtioMemResize(0);
-    WaitGuest("the end of virtio-mem's memory", [&] { return shim().VirtioMemSize() == 0; });
-    return "128 MiB plugged and unplugged";
-  }
-
-  std::string UseBlock(const std::string& id, BlockDriver driver) {
-    const std::string from_host = RandomBytes(kBlockBytes), from_guest = RandomBytes(kBlockBytes);
-    WriteDevice(block_, from_host);
-    const std::string where = shim().BlockAdd(id, block_, driver, false, options_.aio);
-    const std::string name = block_names_[id] = BlockAt(guest(), where);
-    const std::string device = "/dev/" + name;
-    const json read{{"op", "read"}, {"path", device}, {"length", kBlockBytes}};
-    Expect(BytesOf(guest().Request(read)["data"]) == from_host, "the guest reads other bytes");
-    guest().Request(
-        {{"op", "write"}, {"path", device}, {"data", Bytes(from_guest)}, {"offset", 0u}});
-    Expect(ReadDevice(block_, kBlockBytes) == from_guest, "the host reads other bytes");
-    return where + " is " + name + ", 1 MiB each way";
-  }
-
-  std::string Stop() {
-    const std::string stderr_before = pod_->qemu().process().Stderr();
-    shim().Stop();
-    const auto lines = SplitStderr(stderr_before);
-    // Kata logs every line that is no warning as an error.
-    Expect(lines.errors.empty(), "QEMU said: " + (lines.errors.empty() ? "" : lines.errors[0]));
-    return "SIGKILL";
-  }
-
-  static constexpr const char* kMac = "02:00:ca:fe:00:02";
-
-  const PodSettings& settings_;
-  const PodrunOptions& options_;
-  Steps& steps_;
-  TempDir dir_{"podrun"};
-  std::unique_ptr<Pod> pod_;
-  std::optional<PodShim> shim_;
-  std::optional<LoopDevice> loop_;
-  fs::path block_;
-  std::vector<std::string> blocks_;
-  std::map<std::string, std::string> block_names_;  // the guest's, by id
-  std::optional<Tap> tap_;
-  bool nic_added_ = false;
-};
+namespace {
 
 /// Ends the pods as Kata does; they must leave nothing.
 void StopAll(std::vector<std::unique_ptr<Pod>>* pods, Steps* steps) {
@@ -394,10 +87,6 @@ void StopAll(std::vector<std::unique_ptr<Pod>>* pods, Steps* steps) {
 }
 
 }  // namespace
-
-void RunPod(const PodSettings& settings, const PodrunOptions& options, Steps* steps) {
-  PodRun(settings, options, steps).All();
-}
 
 void RunTemplate(const PodSettings& settings, unsigned clones, Steps* steps) {
   std::optional<PodTemplate> origin;
@@ -422,7 +111,6 @@ void RunTemplate(const PodSettings& settings, unsigned clones, Steps* steps) {
     return "each has its own memory";
   });
   std::string why_not;
-  // The last has the least behind it.
   auto tap = Tap::Make("tap1_kata", 1, &why_not);
   if (!tap)
     steps->NotHere("net-add to a clone", why_not);

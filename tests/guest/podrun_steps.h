@@ -27,6 +27,15 @@ class Steps {
   int ok_ = 0, failed_ = 0, not_here_ = 0;
 };
 
+/// Throws `otherwise` unless `right`.
+void Expect(bool right, const std::string& otherwise);
+/// "3 WHAT".
+std::string Count(size_t n, const std::string& what);
+/// Speaks IPv6 over `tap`, on which the guest has the NIC `mac`, in a subnet of that number, with
+/// frames as large as `mtu`; what was seen.
+std::string SpeakOver(GuestAgent& guest, const Tap& tap, const std::string& mac, int mtu,
+                      int subnet);
+
 struct PodrunOptions {
   std::filesystem::path block;  ///< empty: a loop device
   std::string aio = "io_uring";

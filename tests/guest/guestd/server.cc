@@ -109,7 +109,7 @@ void ServeConnection(int fd) {
 void Serve(const BootReport& report) {
   signal(SIGPIPE, SIG_IGN);
   SetBootReport(report);
-  for (;;) {
+  for (;; usleep(kRetryMicroseconds)) {
     Fd fd = ConnectHost();
     if (!fd) fd = OpenSerialPort();
     try {
@@ -117,7 +117,6 @@ void Serve(const BootReport& report) {
     } catch (const std::exception& error) {
       Log(std::string("the host sent ") + error.what());
     }
-    usleep(kRetryMicroseconds);
   }
 }
 
