@@ -58,6 +58,7 @@ Pod::Pod(const PodSettings& settings, const PodTemplateForm& form) : accel_(Dete
   command_.initrd = settings.guest / "initrd";
   command_.image = settings.guest / "root.img";
   command_.append = settings.append;
+  command_.console_log = settings.console_log;
   command_.memory_mib = settings.memory_mib;
   command_.hugepages = settings.hugepages;
   command_.template_memory = form.memory;

@@ -76,8 +76,9 @@ std::vector<std::string> PodCommand::Arguments() const {
                         ",multifunction=off,pref64-reserve=2097152B,mem-reserve=4194304B"});
   add({"-device", "virtio-serial" + virtio + modern + ",id=serial0"});
   add({"-device", "virtconsole,chardev=charconsole0,id=console0"});
-  add({"-chardev",
-       "socket,id=charconsole0,path=" + (dir / "console.sock").string() + ",server=on,wait=off"});
+  add({"-chardev", "socket,id=charconsole0,path=" + (dir / "console.sock").string() +
+                       ",server=on,wait=off" +
+                       (console_log.empty() ? "" : ",logfile=" + console_log.string())});
   if (has_image && q35) {
     add({"-device", "nvdimm,id=nv0,memdev=mem0,unarmed=on"});
     add({"-object", "memory-backend-file,id=mem0,mem-path=" + image.string() +

@@ -26,6 +26,7 @@ struct PodCommand {
   std::string id;
   std::filesystem::path dir;  ///< console.sock, vhost-fs.sock, vsock.sock and pid are here
   std::filesystem::path kernel, initrd, image;
+  std::filesystem::path console_log;  ///< Not Kata's: also keeps what the guest prints
   std::string append;  ///< more kernel parameters; like Kata's kernel_params they come last
   unsigned memory_mib = 2048;
   bool hugepages = false;                 ///< RAM in /dev/hugepages; prealloc

@@ -91,7 +91,8 @@ std::vector<std::string> Node::Arguments() const {
   // which two vCPUs of a busy node fight until neither gets on; and so is every turn of KVM's
   // polling when its guest halts.
   if (!accel_.kvm)
-    append += " tsc=reliable kvm.halt_poll_ns=0 nmi_watchdog=0 " + TcgClockParameter();
+    append +=
+        " tsc=reliable init_on_alloc=0 kvm.halt_poll_ns=0 nmi_watchdog=0 " + TcgClockParameter();
   if (settings_.devices) append += " intel_iommu=on iommu=pt";
   if (settings_.huge_1g)
     append += " hugepagesz=1G hugepages=" + std::to_string(settings_.huge_1g) +
@@ -103,7 +104,7 @@ std::vector<std::string> Node::Arguments() const {
 void Node::WaitUp() {
   try {
     const Deadline deadline(kBoot);
-    agent_.emplace(ConnectUnix(dir_ / "agent.sock", deadline));
+    agent_.emplace(GuestAgent::Connect(dir_ / "agent.sock", deadline));
     agent_->Request({{"op", "stat"}, {"path", "/"}}, kBoot);
   } catch (const std::exception& error) {
     agent_.reset();
@@ -156,6 +157,7 @@ std::vector<fs::path> Node::Diagnose() {
        [&] { return Shell("journalctl -b --no-pager -o short-monotonic | tail -n 2000"); });
   keep("dmesg", [&] { return Shell("dmesg"); });
   keep("processes", [&] { return Shell("ps axwwo pid,ppid,psr,stat,etime,rss,args"); });
+  keep("pods", [&] { return Shell("cat /var/log/pod-console 2>/dev/null || true"); });
   keep("libvirt",
        [&] { return Shell("tail -n 200 /var/log/libvirt/qemu/*.log 2>/dev/null || true"); });
   keep("qemu", [&] { return qemu_->qmp().Hmp("info registers -a") + qemu_->Report(); });

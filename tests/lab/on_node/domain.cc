@@ -110,7 +110,7 @@ pid_t Domain::Pid() const { return std::stoi(ReadFile("/run/libvirt/qemu/" + nam
 GuestAgent& Domain::Agent() {
   if (agent_) return *agent_;
   if (here()) {
-    agent_.emplace(ConnectUnix(kAgentSocket, Deadline(kBoot)));
+    agent_.emplace(GuestAgent::Connect(kAgentSocket, Deadline(kBoot)));
   } else {
     // The other node's relay, which connects to that node's socket.
     int ends[2];

@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 /// the kernel.
 struct Traces {
   std::string processes = Shell("ps axo comm | grep -E '^(qemu|virtiofsd)' | sort || true");
-  std::string files = Shell("ls -A /dev/shm /tmp /run/vc 2>/dev/null || true");
+  // Not the folder of the Run() that looks.
+  std::string files = Shell("ls -A /dev/shm /tmp /run/vc 2>/dev/null | grep -v ^stx-qemu- || true");
   std::string huge_pages = Shell("grep ^HugePages_ /proc/meminfo");
   std::string kernel = Shell(
       "dmesg --level=emerg,alert,crit,err,warn | grep -v -e 'Unhandled WRMSR' -e "

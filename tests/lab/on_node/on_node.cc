@@ -15,6 +15,7 @@ void Fact(const std::string& text) {
 PodSettings NodePod() {
   PodSettings pod;
   pod.vmlinux = true;
+  pod.console_log = "/var/log/pod-console";
   pod.memory_mib = 256;  // the least that Kata takes: a node is small
   pod.qemu = QemuBinary();
   pod.guest = EnvOr("GUEST", "");
