@@ -59,6 +59,7 @@ Pod::Pod(const PodSettings& settings, const PodTemplateForm& form) : accel_(Dete
   command_.image = settings.guest / "root.img";
   command_.append = settings.append;
   command_.console_log = settings.console_log;
+  command_.vhost_user_nic = settings.vhost_user_nic;
   command_.memory_mib = settings.memory_mib;
   command_.hugepages = settings.hugepages;
   command_.template_memory = form.memory;

@@ -34,7 +34,8 @@ struct PodSettings {
   std::vector<std::string> vfio;  ///< PCI functions of the host, "0000:02:10.0", there at the start
   bool network = true;            ///< a tap in a network namespace of its own
   int mtu = 1500;                 ///< of the tap; the guest is not told (Kata's agent sets it)
-  std::filesystem::path console_log;  ///< where the guest's console goes as well
+  std::filesystem::path vhost_user_nic;  ///< a second NIC: the socket of its back-end
+  std::filesystem::path console_log;     ///< where the guest's console goes as well
   std::filesystem::path qemu;
   std::filesystem::path guest;      ///< build/guest: vmlinuz, vmlinux, initrd, root.img
   std::filesystem::path virtiofsd;  ///< the C daemon of the 7.2 tree

@@ -117,6 +117,11 @@ std::vector<std::string> PodCommand::Arguments() const {
   for (size_t i = 0; i < vfio.size(); ++i)
     add({"-device",
          "vfio-pci,host=" + vfio[i] + (i < root_ports ? ",bus=rp" + std::to_string(i) : "")});
+  if (!vhost_user_nic.empty()) {
+    add({"-chardev", "socket,id=char-nic,path=" + vhost_user_nic.string()});
+    add({"-netdev", "type=vhost-user,id=net-nic,chardev=char-nic,vhostforce"});
+    add({"-device", "virtio-net" + virtio + ",netdev=net-nic,mac=" + kVhostUserNicMac});
+  }
   add({"-rtc", "base=utc,driftfix=slew,clock=host"});
   if (kvm) add({"-global", "kvm-pit.lost_tick_policy=discard"});
   add({"-vga", "none", "-no-user-config", "-nodefaults", "-nographic", "--no-reboot"});

@@ -9,6 +9,8 @@
 
 namespace stx {
 
+inline constexpr const char* kVhostUserNicMac = "02:00:ca:fe:00:02";
+
 enum class PodMachine { kQ35, kMicrovm };
 
 /// A sandbox has a root image and virtio-fs; VM templates (contract 1.2) are an initrd with neither
@@ -42,6 +44,9 @@ struct PodCommand {
   std::vector<int> tap_fds;    ///< one a queue; none: no network
   std::vector<int> vhost_net;  ///< as many, or none: tap without vhost
   std::string mac;
+  /// A second NIC whose back-end listens on this socket, a virtual switch's (vhost-user NIC
+  /// of 1.2).
+  std::filesystem::path vhost_user_nic;
 
   /// maxcpus: the sockets of the machine.
   unsigned MaxCpus() const;

@@ -21,6 +21,14 @@ const std::vector<Scenario>& AllScenarios() {
       {.name = "ipv6",
        .shows = "a pod is reached over IPv6, both ways, MTU 1500 and 9000",
        .cases = "*Ipv6.*"},
+      {.name = "vsock",
+       .shows = "the kernel's vsock carries a pod's bytes, both ways",
+       .cases = "KernelVsock.*",
+       .quick = true},
+      {.name = "ring-addresses",
+       .shows = "a virtual switch hears a pod's rings again when its memory grows",
+       .cases = "RingAddresses.*",
+       .patches = "9"},
       {.name = "libvirt",
        .shows = "nova's guest, q35 and i440fx, through its life; what libvirt says of ours and of "
                 "Debian's",
@@ -33,8 +41,8 @@ const std::vector<Scenario>& AllScenarios() {
        .shows = "50 pods one after another and 10 at once leave nothing behind",
        .cases = "Endurance.*"},
       {.name = "migrate",
-       .shows = "a working guest moves ten times each way, none lost",
-       .cases = "*.TenTimesEachWay",
+       .shows = "a working guest moves fifteen times each way, none lost",
+       .cases = "*.FifteenTimesEachWay",
        .pair = true},
       {.name = "multifd",
        .shows = "it moves over several connections",
@@ -62,10 +70,6 @@ const std::vector<Scenario>& AllScenarios() {
        .cases = "*.ThrottledToTheCeiling*",
        .pair = true,
        .patches = "10"},
-      {.name = "thirty-moves",
-       .shows = "thirty moves under load",
-       .cases = "*.ThirtyTimesBackAndForth",
-       .pair = true},
   };
   return scenarios;
 }

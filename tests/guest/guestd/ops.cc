@@ -18,10 +18,13 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
+// After sys/socket.h, whose sockaddr it needs.
+#include <linux/vm_sockets.h>
 
 #include <array>
 #include <cerrno>
@@ -185,6 +188,40 @@ json Run(const json& request) {
           {"stderr", Bytes(outcome.err)}};
 }
 
+/// Gives back what comes until the other side has shut down its sending.
+void Echo(int connection) {
+  std::array<char, 65536> chunk;
+  for (ssize_t n; (n = read(connection, chunk.data(), chunk.size())) > 0;)
+    for (ssize_t done = 0; done < n;) {
+      const ssize_t written = write(connection, chunk.data() + done, static_cast<size_t>(n - done));
+      if (written <= 0) return;
+      done += written;
+    }
+}
+
+json VsockEcho(const json& request) {
+  sockaddr_vm address{};
+  address.svm_family = AF_VSOCK;
+  address.svm_cid = VMADDR_CID_ANY;
+  address.svm_port = static_cast<unsigned>(NumberField(request, "port", 0));
+  Fd listener(socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!listener ||
+      bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 ||
+      listen(listener.get(), 256) != 0)
+    Fail("vsock port " + std::to_string(address.svm_port));
+  if (fork() != 0) return json::object();
+  for (;;) {
+    const int connection = accept(listener.get(), nullptr, nullptr);
+    while (waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    if (connection >= 0 && fork() == 0) {
+      Echo(connection);
+      _exit(0);
+    }
+    close(connection);
+  }
+}
+
 json Nothing(const json&) { return json::object(); }
 
 constexpr int kSyncMs = 2000;
@@ -220,6 +257,7 @@ constexpr std::array kOperations{
     Operation{"list", List},
     Operation{"online", Online},
     Operation{"run", Run},
+    Operation{"vsock-echo", VsockEcho},
     Operation{"poweroff", Nothing, End<RB_POWER_OFF>},
     Operation{"reboot", Nothing, End<RB_AUTOBOOT>},
     Operation{"panic", Nothing, Panic},

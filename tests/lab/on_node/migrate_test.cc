@@ -111,7 +111,7 @@ class MigrateUnderLoad : public Migrate {
   }
 };
 
-TEST_F(MigrateUnderLoad, TenTimesEachWay) { BackAndForth(10, kConverge, true); }
+TEST_F(MigrateUnderLoad, FifteenTimesEachWay) { BackAndForth(15, kConverge, true); }
 
 TEST_F(MigrateUnderLoad, OverSeveralConnections) {
   BackAndForth(1, kConverge + " --parallel --parallel-connections 2", false);
@@ -167,8 +167,6 @@ TEST_F(MigrateUnderLoad, CutInTheMiddleItGoesOnWhereItWas) {
   Fact("cut, it went on at node-a; moved afterwards all the same");
 }
 
-TEST_F(MigrateUnderLoad, ThirtyTimesBackAndForth) { BackAndForth(15, kConverge, false); }
-
 /// What WRO 2 is for: the threads that send run on the platform's CPU, in real time, while
 /// libvirt's sandbox denies QEMU to place them itself. The operator places the context that makes
 /// them (docs/patches).
@@ -200,14 +198,19 @@ TEST_F(Migrate, SendingThreadsArePlaced) {
 TEST_F(Migrate, ThrottledToTheCeilingAndNotAbove) {
   Domain domain({});
   MemoryLoad load(domain.Agent(), kLoadMib);
-  int most = 0;
+  // A nested guest dirties little in the time that a round takes: any of it counts.
+  domain.Qmp("migrate-set-parameters", {{"throttle-trigger-threshold", 1}});
+  int most = 0, round = 0, rounds_at_most = 0;
   EXPECT_THROW(
       Go(domain,
          "--auto-converge --auto-converge-initial 88 --auto-converge-increment 10 --bandwidth 1",
          [&](const json& status) {
-           most = std::max(most, status.value("cpu-throttle-percentage", 0));
-           if (status["ram"].value("dirty-sync-count", 0) >= 7)
-             domain.Virsh("domjobabort " + domain.name());
+           const int now = status["ram"].value("dirty-sync-count", 0);
+           const int throttle = status.value("cpu-throttle-percentage", 0);
+           rounds_at_most = throttle > most ? 0 : rounds_at_most + (now != round);
+           most = std::max(most, throttle);
+           round = now;
+           if (rounds_at_most >= (most > 88 ? 3 : 20)) domain.Virsh("domjobabort " + domain.name());
          }),
       std::exception);
   EXPECT_EQ(most, kCeiling);
