@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -28,9 +29,9 @@ systemctl start containerd
 for i in $(seq 100); do ctr version >/dev/null 2>&1 && break; sleep 0.2; done
 if [ -z "$(ctr image ls -q)" ]; then
   work=/var/lib/lab
-  mkdir -p $work/rootfs/bin $work/rootfs/dev $work/rootfs/proc $work/rootfs/sys $work/rootfs/tmp $work/rootfs/run $work/rootfs/etc
+  for folder in bin dev etc proc run sys tmp; do mkdir -p $work/rootfs/$folder; done
   cp /lab/busybox $work/rootfs/bin/
-  for name in $(/lab/busybox --list); do [ $name = busybox ] || ln -s busybox $work/rootfs/bin/$name; done
+  chroot $work/rootfs /bin/busybox --install -s /bin
   tar -C $work/rootfs -cf $work/layer.tar .
   sum=$(sha256sum <$work/layer.tar | cut -d' ' -f1)
   printf '{"architecture":"amd64","os":"linux","config":{"Cmd":["sh"],"Env":["PATH=/bin"]},' >$work/config.json
@@ -82,8 +83,10 @@ KataContainer::KataContainer(const std::string& id, const std::vector<std::strin
     WriteFile(dir / "config.json", json.dump());
     add({"--config", (dir / "config.json").string(), id});
   }
-  const RunResult started = Run(command, kStart);
+  RunResult started = Run(command, kStart);
   if (started.status.Success()) return;
+  // An abstract socket's name begins with a NUL, which would end the sentence.
+  std::replace(started.err.begin(), started.err.end(), '\0', '@');
   std::string said = std::string(kRuntime) + " does not start a container: " + started.err;
   try {
     End();

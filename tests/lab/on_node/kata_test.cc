@@ -52,6 +52,7 @@ TEST_F(Kata, ContainerHasItsOwnKernel) {
   EXPECT_NE(config.find("ConfigPath = \"/etc/kata-containers/configuration-qemu.toml\""),
             std::string::npos)
       << config;
+  EXPECT_EQ(Shell("ctr plugins ls id==cri | tail -n 1 | awk '{ print $2, $4 }'"), "cri ok\n");
   KataContainer container("lab-basic");
   const std::string release = Trimmed(container.Shell("uname -r"));
   utsname node{};
