@@ -24,7 +24,7 @@ constexpr PayloadFile kPayload[] = {
     {"guestd", "tests/tests/guest/guestd"}, {"scenarios", "tests/tests/lab/scenarios"},
     {"guest/vmlinuz", "guest/vmlinuz"},     {"guest/vmlinux", "guest/vmlinux"},
     {"guest/initrd", "guest/initrd"},       {"guest/root.img", "guest/root.img"},
-    {"guest/.made", "guest/.made"},
+    {"guest/.made", "guest/.made"},         {"busybox", "../cache/guest/busybox/bin/busybox"},
 };
 constexpr PayloadFile kBuilds[] = {
     {"qemu-system-x86_64", "host/qemu-system-x86_64"},
@@ -65,7 +65,8 @@ NodeSettings Lab::Settings() const {
   NodeSettings settings;
   settings.qemu = options_.build / "host/qemu-system-x86_64";
   settings.image =
-      lab / (options_.qemu == NodeQemu::kPackages ? "node-packages.img" : "node-debian.img");
+      lab / (std::string("node-") + (options_.qemu == NodeQemu::kPackages ? "packages" : "debian") +
+             (options_.kata ? "-kata" : "") + ".img");
   settings.kernel = lab / "vmlinuz";
   settings.initrd = lab / "initrd";
   settings.payload = dir_ / "payload.img";
@@ -97,7 +98,9 @@ void Lab::Boot(bool pair) {
     if (options_.qemu == NodeQemu::kBuild)
       node->Shell(
           "mount --bind /lab/qemu-system-x86_64 /usr/bin/qemu-system-x86_64;"
-          "mount --bind /lab/modules /usr/lib/x86_64-linux-gnu/qemu");
+          "mount --bind /lab/modules /usr/lib/x86_64-linux-gnu/qemu;"
+          "touch /usr/bin/qemu-system-x86_64-kata;"
+          "mount --bind /lab/qemu-system-x86_64-kata /usr/bin/qemu-system-x86_64-kata");
     std::printf("== %s is up after %.1f s (%s: %s): %s", node->name().c_str(),
                 static_cast<double>(node->to_up().count()) / 1000, node->accel().name(),
                 node->accel().reason.c_str(),

@@ -22,6 +22,7 @@ enum class NodeQemu {
 struct LabOptions {
   std::filesystem::path build;
   NodeQemu qemu = NodeQemu::kPackages;
+  bool kata = false;  ///< the nodes have a Kata release, too
 };
 
 struct ScenarioOutcome {

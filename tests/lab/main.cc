@@ -20,8 +20,8 @@ std::string Seconds(Milliseconds time) {
 
 int List() {
   for (const Scenario& scenario : AllScenarios())
-    std::printf("%-18s %s%s%s\n", scenario.name.c_str(), scenario.shows.c_str(),
-                scenario.pair ? " (two nodes)" : "",
+    std::printf("%-18s %s%s%s%s\n", scenario.name.c_str(), scenario.shows.c_str(),
+                scenario.pair ? " (two nodes)" : "", scenario.kata ? " (with --kata)" : "",
                 scenario.patches.empty() ? "" : (" [WRO " + scenario.patches + "]").c_str());
   return 0;
 }
@@ -47,6 +47,7 @@ int Main(int argc, char** argv) {
       "Runs StarlingX's test scenarios on compute nodes in virtual machines of their own."};
   LabOptions options;
   std::vector<std::string> names;
+  std::string release, sum;
   std::map<std::string, NodeQemu> qemus{{"packages", NodeQemu::kPackages},
                                         {"build", NodeQemu::kBuild},
                                         {"debian", NodeQemu::kDebian}};
@@ -60,20 +61,34 @@ int Main(int argc, char** argv) {
       ->default_str("packages");
   app.add_flag("--shell", shell,
                "A terminal on the node of the scenario instead of a run; Ctrl-] ends it");
+  CLI::Option* kata = app.add_option("--kata", release,
+                                     "Upstream's tarball of Kata Containers: installs it on the "
+                                     "nodes and runs the kata scenarios");
+  app.add_option("--sha256", sum, "The tarball's sum, when it is not the pinned release")
+      ->needs(kata);
   app.add_option("--build", options.build, "Where scripts/lab built everything")
       ->required()
       ->group("");
   CLI11_PARSE(app, argc, argv);
   if (list) return List();
 
+  options.kata = !release.empty();
+  if (options.kata && options.qemu == NodeQemu::kDebian)
+    throw std::runtime_error(
+        "--kata goes with our QEMU (--qemu packages or build): its configuration names it");
+
   std::vector<Scenario> chosen;
   for (const Scenario& scenario : AllScenarios())
-    if (names.empty() || std::find(names.begin(), names.end(), scenario.name) != names.end())
+    if ((names.empty() && scenario.kata == options.kata) ||
+        std::find(names.begin(), names.end(), scenario.name) != names.end())
       chosen.push_back(scenario);
   for (const std::string& name : names)
     if (std::none_of(chosen.begin(), chosen.end(),
                      [&](const Scenario& s) { return s.name == name; }))
       throw std::runtime_error("there is no scenario " + name + " (--list names them)");
+  for (const Scenario& scenario : chosen)
+    if (scenario.kata && !options.kata)
+      throw std::runtime_error(scenario.name + " needs a Kata release: --kata TARBALL");
 
   Lab lab(options);
   if (shell) {

@@ -15,6 +15,7 @@ struct Scenario {
   std::string patches =
       {};              ///< the WRO patches without which it must fail: "9", "2 10"; empty: none
   bool quick = false;  ///< one of those that scripts/check runs
+  bool kata = false;   ///< needs a Kata release on the node
 };
 
 /// In the order in which they are run.

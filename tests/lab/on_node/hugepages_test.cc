@@ -2,49 +2,13 @@
 #include <gtest/gtest.h>
 
 #include "harness/memory_map.h"
+#include "lab/on_node/huge_pages.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
-
-/// Mounts pages of `size` ("2M", "1G") where Kata looks for them, as many as asked for; ends both.
-class PagesAtHand {
- public:
-  PagesAtHand(const std::string& size, int count) : pool_(Pool(size)) {
-    Shell(
-        "umount -q /dev/hugepages || true; mkdir -p /dev/hugepages; mount -t hugetlbfs -o "
-        "pagesize=" +
-        size + " none /dev/hugepages");
-    before_ = Shell("cat " + pool_);
-    Shell("echo " + std::to_string(count) + " >" + pool_);
-  }
-  ~PagesAtHand() {
-    try {
-      Shell("umount /dev/hugepages; echo " + before_ + " >" + pool_);
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << error.what();
-    }
-  }
-  int reserved() { return std::stoi(Shell("cat " + pool_)); }
-
- private:
-  static std::string Pool(const std::string& size) {
-    return std::string("/sys/kernel/mm/hugepages/hugepages-") +
-           (size == "2M" ? "2048" : "1048576") + "kB/nr_hugepages";
-  }
-  std::string pool_, before_;
-};
-
-/// Bytes of huge pages of that size that the process has.
-uint64_t HugeBytes(pid_t pid, uint64_t page_kb) {
-  const std::string sum =
-      Shell("awk '/^KernelPageSize:/ { size = $2 } /^(Shared|Private)_Hugetlb:/ && size == " +
-            std::to_string(page_kb) + " { sum += $2 } END { print sum + 0 }' /proc/" +
-            std::to_string(pid) + "/smaps");
-  return std::stoull(sum) << 10;
-}
 
 void PodOn(const std::string& size, uint64_t page_kb, int pages, unsigned memory_mib) {
   PagesAtHand at_hand(size, pages);

@@ -18,6 +18,10 @@ PodSettings NodePod();
 /// fails.
 std::string Shell(const std::string& script, Milliseconds timeout = Milliseconds(60000));
 
+/// The first virtual function of nvme0, online and bound to vfio-pci. Made once: it stays as the
+/// node lives.
+const std::string& VirtualFunction();
+
 /// "12 ms", "1.2 s".
 std::string Text(Milliseconds time);
 

@@ -13,30 +13,6 @@ namespace {
 
 constexpr size_t kMarker = 1 << 20;
 
-/// The first virtual function of nvme0, online and bound to vfio-pci. Made once: it stays as the
-/// node lives.
-const std::string& VirtualFunction() {
-  static const std::string address = Shell(R"sh(
-modprobe -a nvme vfio-pci
-for i in $(seq 50); do [ -e /dev/nvme0 ] && break; sleep 0.1; done
-pf=$(readlink -f /sys/class/nvme/nvme0/device)
-if [ "$(cat $pf/sriov_numvfs)" = 0 ]; then
-  echo 0 >$pf/sriov_drivers_autoprobe
-  echo 1 >$pf/sriov_numvfs
-  # What QEMU's docs/system/devices/nvme.rst says of SR-IOV: resources are given to the function, which then goes online.
-  vf=$(readlink -f $pf/virtfn0)
-  nvme virt-mgmt /dev/nvme0 -c 1 -r 0 -a 8 -n 2 >/dev/null
-  nvme virt-mgmt /dev/nvme0 -c 1 -r 1 -a 8 -n 1 >/dev/null
-  echo 1 >$vf/reset
-  nvme virt-mgmt /dev/nvme0 -c 1 -r 0 -a 9 -n 0 >/dev/null
-  echo vfio-pci >$vf/driver_override
-  echo $(basename $vf) >/sys/bus/pci/drivers_probe
-fi
-basename $(readlink -f $pf/virtfn0) | tr -d '\n'
-)sh");
-  return address;
-}
-
 class Sriov : public testing::Test {
  protected:
   void SetUp() override {
@@ -50,7 +26,9 @@ class Sriov : public testing::Test {
   /// The guest reads what the node wrote, and the node what the guest writes.
   void UseFromGuest(GuestAgent& guest) {
     WaitGuest("the NVMe of the virtual function", [&] {
-      return guest.Exec({"test", "-b", "/dev/nvme0n1"}).status.Success();
+      for (const json& block : guest.Request({{"op", "blocks"}})["blocks"])
+        if (block["name"] == "nvme0n1") return true;
+      return false;
     });
     guest.Exec({"dd", "if=/dev/nvme0n1", "of=/tmp/read", "bs=64k", "count=16", "iflag=direct"});
     EXPECT_TRUE(guest.Read("/tmp/read") == marker) << "the guest reads other bytes";
