@@ -16,7 +16,7 @@ namespace stx {
 struct DomainSettings {
   std::string name = "instance-1";
   std::string machine = "q35";
-  unsigned memory_mib = 256;
+  unsigned memory_mib = 192;
   unsigned vcpus = 1;
   std::string memory_backing;          ///< elements of <memoryBacking>: "<locked/>", "<hugepages/>"
   std::string cpu_tune;                ///< of <cputune>

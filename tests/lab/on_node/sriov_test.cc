@@ -25,11 +25,16 @@ class Sriov : public testing::Test {
   }
   /// The guest reads what the node wrote, and the node what the guest writes.
   void UseFromGuest(GuestAgent& guest) {
-    WaitGuest("the NVMe of the virtual function", [&] {
-      for (const json& block : guest.Request({{"op", "blocks"}})["blocks"])
-        if (block["name"] == "nvme0n1") return true;
-      return false;
-    });
+    try {
+      WaitGuest("the NVMe of the virtual function", [&] {
+        for (const json& block : guest.Request({{"op", "blocks"}})["blocks"])
+          if (block["name"] == "nvme0n1") return true;
+        return false;
+      });
+    } catch (const std::exception& error) {
+      throw std::runtime_error(std::string(error.what()) + "; the guest's kernel says:\n" +
+                               guest.Exec({"sh", "-c", "dmesg | grep -i -e nvme -e pci"}).out);
+    }
     guest.Exec({"dd", "if=/dev/nvme0n1", "of=/tmp/read", "bs=64k", "count=16", "iflag=direct"});
     EXPECT_TRUE(guest.Read("/tmp/read") == marker) << "the guest reads other bytes";
     const RunResult written = guest.Exec({"sh", "-c",
