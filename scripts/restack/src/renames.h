@@ -4,6 +4,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "restack/rebase.h"
 
@@ -33,6 +35,7 @@ class Renames {
   std::shared_ptr<const Tree> base_, target_;
   std::map<std::string, FileMapping> files_;
   std::map<std::string, std::string> folders_;
+  std::map<std::string_view, std::vector<std::string_view>> by_name_;  ///< the target's folders
   std::vector<FunctionMapping> given_functions_, functions_;
 };
 
