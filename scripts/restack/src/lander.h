@@ -36,6 +36,7 @@ class Lander {
   Landing Place(const Hunk& hunk, size_t place) const;
   std::string Doubt(const Hunk& hunk, size_t place, const Landing& landing) const;
   bool Gained(const std::vector<Edit>& edits) const;
+  std::string GoneVariable(const Hunk& hunk, const Side& target) const;
   std::string OtherCondition(const Hunk& hunk, size_t place, const Landing& landing) const;
   Landing Exact(const Hunk& hunk, size_t place) const;
   Landing ThreeWay(const Hunk& hunk, size_t place) const;
