@@ -88,6 +88,19 @@ bool InScope::Present(Landing& landing) const {
       FindRun(there, removed).size() > 0 && FindRun(added, removed).empty())
     return false;
   size_t line = there.at[runs.front()];
+  if (runs.size() < FindRun(here, added).size() + edit_.alike) {
+    landing =
+        Failed("the target has " + Quote(edit_.added.front()) + " in " + to_.Title() + " at line " +
+               std::to_string(line + 1) + ", but the patch puts the same there " +
+               std::to_string(edit_.alike) + " times: which is it?");
+    return true;
+  }
+  if (!Beside(there, added, runs)) {
+    landing = Failed("the target has " + Quote(edit_.added.front()) + " at line " +
+                     std::to_string(line + 1) + " of " + path_ +
+                     ", but beside other lines: it may be there for another reason");
+    return true;
+  }
   landing = {
       Grade::kUpstream,
       {},
@@ -96,6 +109,29 @@ bool InScope::Present(Landing& landing) const {
       "the target has these lines in " + to_.Title() + ", from line " + std::to_string(line + 1),
       {}};
   return true;
+}
+
+/// In a file of a language without scopes, a short run is evidence only beside a neighbour of the
+/// edit: the same line may be anywhere in it.
+bool InScope::Beside(const Squeezed& there, const Squeezed& added,
+                     const std::vector<size_t>& runs) const {
+  constexpr size_t kTelling = 60, kNear = 3;
+  size_t size = 0;
+  for (const std::string& line : added.text) size += line.size();
+  bool whole = from_.kind == Kind::kSection && from_.lead == 0 && from_.end == base_.size();
+  if (!whole || size >= kTelling || EndsWith(path_, ".c") || EndsWith(path_, ".h")) return true;
+  std::vector<std::string> neighbours;
+  for (size_t line : {Above(edit_.begin), Below(edit_.end)})
+    if (line != kNowhere && IsSignificant(base_[line])) neighbours.push_back(Squeeze(base_[line]));
+  if (neighbours.empty()) return true;
+  for (size_t run : runs) {
+    size_t begin = run > kNear ? run - kNear : 0,
+           end = std::min(there.text.size(), run + added.text.size() + kNear);
+    for (size_t i = begin; i < end; ++i)
+      if (std::find(neighbours.begin(), neighbours.end(), there.text[i]) != neighbours.end())
+        return true;
+  }
+  return false;
 }
 
 size_t InScope::Above(size_t line) const {

@@ -31,6 +31,7 @@ class Between {
     bool insertion = edit_.begin == edit_.end;
     if (whole.grade == Grade::kUpstream || whole.grade == Grade::kMerged || !insertion)
       return Renamed(whole);
+    if (edit_.alike > 1) return whole;
     for (const auto& [kind, name] : Defined(target_.path, edit_.added))
       if (kind != Kind::kIncludes && !FindScopes(target_.scopes, kind, name).empty())
         return Failed(target_.path + " has a " +

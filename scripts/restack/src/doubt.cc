@@ -171,10 +171,11 @@ std::string Lander::GoneVariable(const Hunk& hunk, const Side& target) const {
                         there = Variables(target.text.lines());
   std::shared_ptr<const Side> top = open_("meson.build");  // what it sets, all others see
   if (top) there.merge(Variables(top->text.lines()));
+  std::string gone;
   for (const std::string& name : Variables(added))
-    if (here.count(name) && !there.count(name))
-      return "it uses `" + name + "`, which " + target.path + " of the target has no more";
-  return {};
+    if (here.count(name) && !there.count(name)) gone += (gone.empty() ? "`" : ", `") + name + "`";
+  if (gone.empty()) return {};
+  return "it uses " + gone + ", which " + target.path + " of the target has no more";
 }
 
 /// Right place, wrong meaning: the target may do what the hunk does already, in its own way. A line

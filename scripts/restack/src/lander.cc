@@ -180,6 +180,7 @@ Landing Lander::ThreeWay(const Hunk& hunk, size_t place) const {
 Landing Lander::LandEdit(const Edit& given) const {
   Edit edit = Slid(given);
   const Scope* scope = BaseScope(edit);
+  edit.alike = Alike(edit, scope);
   if (!scope) {
     if (!target_)
       return Failed(base_->path + " is not in the target, and nothing there is like it");

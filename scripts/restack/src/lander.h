@@ -20,10 +20,12 @@ using FindFunction =
 
 class Lander {
  public:
-  Lander(std::shared_ptr<const Side> base, std::shared_ptr<const Side> target, OpenSide open,
-         FindFunction find)
+  /// `edits`: all of the patch in this file.
+  Lander(std::shared_ptr<const Side> base, std::shared_ptr<const Side> target,
+         std::vector<Edit> edits, OpenSide open, FindFunction find)
       : base_(std::move(base)),
         target_(std::move(target)),
+        edits_(std::move(edits)),
         open_(std::move(open)),
         find_(std::move(find)) {
     if (target_) map_ = MapLines(base_->text.bytes(), base_->text.size(), target_->text.bytes());
@@ -45,6 +47,7 @@ class Lander {
   Landing WithoutDoubles(Landing landing) const;
   Landing LandEdit(const Edit& edit) const;
   Edit Slid(const Edit& edit) const;
+  size_t Alike(const Edit& edit, const Scope* scope) const;
   const Scope* BaseScope(const Edit& edit) const;
   const Scope* SameScope(const Scope& scope) const;
   const Scope* LikeScope(const Scope& scope) const;
@@ -52,6 +55,7 @@ class Lander {
   std::string ScopeTitle(size_t target_line) const;
 
   std::shared_ptr<const Side> base_, target_;
+  std::vector<Edit> edits_;
   OpenSide open_;
   FindFunction find_;
   LineMap map_;

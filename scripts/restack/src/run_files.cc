@@ -77,8 +77,11 @@ Result<std::string> SeriesRun::LandFile(const Patch& patch, const FileChange& fi
 
   auto base = std::make_shared<Side>(Side{from, before->text, Outline(from, before->text)});
   std::shared_ptr<const Side> target = to.empty() ? nullptr : Open(to, landed);
+  std::vector<Edit> edits;
+  for (size_t i = 0; i < file.hunks.size(); ++i)
+    for (Edit& edit : EditsOf(file.hunks[i], (*places)[i])) edits.push_back(std::move(edit));
   Lander lander(
-      base, target, [&](const std::string& path) { return Open(path, landed); },
+      base, target, std::move(edits), [&](const std::string& path) { return Open(path, landed); },
       [&](const std::string& function, const std::string& path) {
         return renames_.Function(function, path);
       });

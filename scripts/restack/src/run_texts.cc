@@ -31,7 +31,7 @@ Result<void> SeriesRun::Write(Landed& landed, PatchFiles& files, PatchVerdict& v
       for (HunkVerdict& hunk : verdict.hunks)
         if (hunk.target == path && hunk.line == part.begin + 1 && hunk.after.empty()) {
           hunk.line = static_cast<size_t>(static_cast<long>(part.begin) + 1 + shift);
-          hunk.after = "+";  // its line is final; what it became follows
+          hunk.after.push_back('+');  // its line is final; what it became follows
         }
       text += Join(lines, at, part.begin) + part.text;
       at = part.end;

@@ -67,6 +67,15 @@ const Scope* Lander::LikeScope(const Scope& scope) const {
   return best;
 }
 
+/// How many edits add the same lines in the scope: as often must the target have them.
+size_t Lander::Alike(const Edit& edit, const Scope* scope) const {
+  auto text = [](const Edit& of) { return SqueezeLines(of.added, 0, of.added.size()).text; };
+  size_t alike = 0;
+  for (const Edit& other : edits_)
+    alike += text(other) == text(edit) && BaseScope(Slid(other)) == scope;
+  return std::max<size_t>(alike, 1);
+}
+
 /// A difference may be cut at another line that gives the same result: "}, new {" is "new { }". The
 /// one that lies between scopes is what was meant.
 Edit Lander::Slid(const Edit& edit) const {

@@ -4,11 +4,12 @@
 #include <atomic>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
 
+#include "compile_commands.h"
 #include "process.h"
+#include "read_lines.h"
 #include "restack/folder.h"
 #include "restack/merge.h"
 
@@ -17,60 +18,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What C compilers only warn about, and what is wrong all the same.
-constexpr const char* kErrors[] = {"-Werror=implicit-function-declaration",
-                                   "-Werror=implicit-int",
-                                   "-Werror=int-conversion",
-                                   "-Werror=incompatible-pointer-types",
-                                   "-Werror=return-type",
-                                   "-Werror=format",
-                                   "-Werror=redundant-decls",
-                                   "-Werror=unused-variable",
-                                   "-Werror=unused-function",
-                                   "-Werror=unused-but-set-variable",
-                                   "-Werror=uninitialized",
-                                   "-Werror=missing-prototypes",
-                                   "-Werror=discarded-qualifiers"};
-
 struct Complaint {
   std::string file;  ///< in the tree; empty: not known
   size_t line = 0;
   std::string sentence;
 };
-
-struct Command {
-  std::vector<std::string> arguments;
-  std::string folder;
-};
-
-/// Words of a compile command: quotes and backslashes as a shell reads them.
-std::vector<std::string> Words(const std::string& command) {
-  std::vector<std::string> words;
-  std::string word;
-  char quote = 0;
-  bool open = false;
-  for (size_t i = 0; i < command.size(); ++i) {
-    char c = command[i];
-    if (quote) {
-      if (c == quote)
-        quote = 0;
-      else if (c == '\\' && quote == '"' && i + 1 < command.size())
-        word += command[++i];
-      else
-        word += c;
-    } else if (c == '\'' || c == '"') {
-      quote = c, open = true;
-    } else if (c == '\\' && i + 1 < command.size()) {
-      word += command[++i], open = true;
-    } else if (c == ' ') {
-      if (open) words.push_back(std::move(word)), word.clear(), open = false;
-    } else {
-      word += c, open = true;
-    }
-  }
-  if (open) words.push_back(word);
-  return words;
-}
 
 class Checker {
  public:
@@ -90,7 +42,10 @@ class Checker {
     if (progress_) progress_("generating: meson, QAPI, trace events, options");
     Reconfigure();
     Generate();
-    if (auto done = ReadCommands(); !done) return done;
+    Result<CompileCommands> commands =
+        ReadCompileCommands(folder_, [&](const std::string& file) { return InTree(file); });
+    if (!commands) return commands.error();
+    commands_ = std::move(*commands);
     if (progress_) progress_("checking the syntax of the touched files");
     Compile();
     Verdicts();
@@ -169,33 +124,6 @@ class Checker {
     }
   }
 
-  Result<void> ReadCommands() {
-    Result<std::string> bytes = ReadFile(folder_ + "/compile_commands.json");
-    if (!bytes) return bytes.error();
-    nlohmann::json list = nlohmann::json::parse(*bytes, nullptr, false);
-    if (!list.is_array()) return Error{folder_ + "/compile_commands.json: cannot be read"};
-    for (const auto& entry : list) {
-      std::string file = InTree(entry.value("file", ""));
-      if (file.empty() || commands_.count(file)) continue;
-      Command command{Words(entry.value("command", "")), entry.value("directory", folder_)};
-      // Only what the compiler needs to read the file: no output, no dependency file.
-      std::vector<std::string> kept;
-      for (size_t i = 0; i < command.arguments.size(); ++i) {
-        const std::string& word = command.arguments[i];
-        if (word == "-o" || word == "-MF" || word == "-MQ" || word == "-MT")
-          ++i;
-        else if (word != "-c" && word != "-MD" && word != "-MMD" && word != "ccache")
-          kept.push_back(word);
-      }
-      // Compiled to nowhere: with -fsyntax-only GCC does not see what is unused or uninitialized.
-      kept.insert(kept.end(), {"-S", "-o", "/dev/null", "-fdiagnostics-color=never"});
-      kept.insert(kept.end(), std::begin(kErrors), std::end(kErrors));
-      command.arguments = std::move(kept);
-      commands_[file] = std::move(command);
-    }
-    return {};
-  }
-
   /// Touched files that are compiled, and for each touched header (or input of a generator) one
   /// file that includes it.
   std::set<std::string> Units() {
@@ -240,15 +168,20 @@ class Checker {
     std::set<std::string> set = Units();
     std::vector<std::string> units(set.begin(), set.end());
     std::vector<std::vector<Complaint>> found(units.size());
+    std::vector<ReadLines> read(units.size());
     std::atomic<size_t> next = 0;
     auto work = [&] {
-      for (size_t i; (i = next++) < units.size();) found[i] = CompileOne(units[i]);
+      for (size_t i; (i = next++) < units.size();) {
+        found[i] = CompileOne(units[i]);
+        read[i] = Preprocess(units[i]);
+      }
     };
     std::vector<std::thread> threads;
     for (unsigned i = 0; i < std::min(2u, std::max(1u, std::thread::hardware_concurrency())); ++i)
       threads.emplace_back(work);
     for (std::thread& thread : threads) thread.join();
     for (size_t i = 0; i < units.size(); ++i) {
+      read_.Add(read[i]);
       if (found[i].empty()) continue;
       // The same complaint about the target's own file is not the series' fault.
       std::set<std::string> own = OwnComplaints(units[i]);
@@ -262,13 +195,30 @@ class Checker {
   }
 
   std::vector<Complaint> CompileOne(const std::string& unit) const {
-    const Command& command = commands_.at(unit);
+    const CompileCommand& command = commands_.at(unit);
     ProcessResult result = RunProcess(command.arguments, command.folder, environment_);
     std::vector<Complaint> complaints;
     if (result.status == 0) return complaints;
     Read(result.output, "error:", complaints);
     if (complaints.empty()) complaints.push_back({unit, 0, LastLine(result.output)});
     return complaints;
+  }
+
+  /// Which lines of the touched files this build's conditions leave in.
+  ReadLines Preprocess(const std::string& unit) const {
+    CompileCommand command = commands_.at(unit);
+    auto& words = command.arguments;
+    for (size_t i = 0; i + 2 < words.size(); ++i)
+      if (words[i] == "-S")
+        words.erase(words.begin() + static_cast<long>(i + 1),
+                    words.begin() + static_cast<long>(i + 3)),
+            words[i] = "-E";
+    ReadLines read;
+    read.Add(RunProcess(words, command.folder, environment_).output, [&](const std::string& file) {
+      std::string path = InTree(file);
+      return outcome_.landed->changes().count(path) ? path : std::string();
+    });
+    return read;
   }
 
   std::set<std::string> OwnComplaints(const std::string& unit) const {
@@ -345,10 +295,24 @@ class Checker {
       for (HunkVerdict& hunk : patch.hunks) {
         if (!hunk.Landed() || hunk.check == Check::kFailed) continue;
         std::string why = Unchecked(hunk.target.empty() ? hunk.file : hunk.target);
+        if (why.empty()) why = LeftOut(hunk);
         hunk.check = why.empty() ? Check::kPassed : Check::kUnchecked;
         hunk.check_says = why;
       }
     }
+  }
+
+  /// Why the compiler saw nothing of a line that the hunk adds; empty: it saw all.
+  std::string LeftOut(const HunkVerdict& hunk) const {
+    const std::string& path = hunk.target.empty() ? hunk.file : hunk.target;
+    Result<std::optional<TreeFile>> file = outcome_.landed->Read(path);
+    if (!file || !*file) return {};
+    for (std::string_view line : SplitLines(hunk.after.empty() ? hunk.before : hunk.after)) {
+      if (!StartsWith(line, "+")) continue;
+      std::string directive = read_.LeftOut(path, (*file)->text.lines(), line.substr(1));
+      if (!directive.empty()) return "this build leaves out what is below " + directive;
+    }
+    return {};
   }
 
   /// Why a file was not checked; empty: it was.
@@ -374,8 +338,9 @@ class Checker {
   std::string tree_, folder_, whole_;
   std::vector<std::string> environment_;
   bool configured_ = false, generated_ = false;
-  std::map<std::string, Command> commands_;
+  CompileCommands commands_;
   std::set<std::string> covered_;
+  ReadLines read_;
   std::map<std::string, std::string> unfit_;
   std::vector<Complaint> complaints_;
 };
