@@ -38,11 +38,41 @@ std::set<std::string> Variables(const Lines& lines) {
 
 }  // namespace
 
-/// The target has got a run of lines that the hunk inserts, in the same function: a merge or an
-/// exact place would only double it.
+/// A new function that the target has got in another file: the hunk's own file may be gone, and one
+/// like it is no place for it. Upstream when all of the edit is there; a conflict when it is there
+/// in other words; no reason when it is not.
+Landing Lander::InAnotherFile(const Edit& edit) const {
+  constexpr double kSame = 0.5;
+  if (edit.begin != edit.end) return Failed("");
+  Text added(Join(edit.added));
+  for (const Scope& made : Outline(base_->path, added)) {
+    if (made.kind != Scope::Kind::kFunction) continue;
+    std::string path = gained_(made.name, base_->path);
+    if (path.empty() || (target_ && path == target_->path)) continue;
+    std::shared_ptr<const Side> other = open_(path);
+    if (!other) continue;
+    std::string there = made.Title() + " in " + path;
+    if (!FindRun(SqueezeLines(other->text.lines(), 0, other->text.size()),
+                 SqueezeLines(added.lines(), 0, added.size()))
+             .empty())
+      return {Grade::kUpstream, {}, path, made.Title(), "the target has " + there, {}};
+    if (Similarity(Text(Join(added.lines(), made.body, made.end)), other->text) >= kSame)
+      return Failed("the target has " + there + ", in other words");
+  }
+  return Failed("");
+}
+
+/// The target has got a run of lines that the hunk inserts, in the same function, or a definition
+/// of what it defines: a merge or an exact place would only double it.
 bool Lander::Gained(const std::vector<Edit>& edits) const {
   constexpr size_t kTelling = 20;
   for (const Edit& edit : edits) {
+    if (!InAnotherFile(edit).reason.empty()) return true;
+    for (const Scope& made : Outline(base_->path, Text(Join(edit.added))))
+      if ((made.kind == Scope::Kind::kFunction || made.kind == Scope::Kind::kAggregate) &&
+          !made.name.empty() && FindScopes(base_->scopes, made.kind, made.name).empty() &&
+          !FindScopes(target_->scopes, made.kind, made.name).empty())
+        return true;
     const Scope* from =
         edit.begin == edit.end && edit.begin > 0 ? ScopeAt(base_->scopes, edit.begin - 1) : nullptr;
     if (!from || from->kind != Scope::Kind::kFunction) continue;

@@ -181,6 +181,7 @@ Landing Lander::LandEdit(const Edit& given) const {
   Edit edit = Slid(given);
   const Scope* scope = BaseScope(edit);
   edit.alike = Alike(edit, scope);
+  if (Landing there = InAnotherFile(edit); !there.reason.empty()) return there;
   if (!scope) {
     if (!target_)
       return Failed(base_->path + " is not in the target, and nothing there is like it");

@@ -145,6 +145,12 @@ std::vector<std::string> Renames::Function(const std::string& function, const st
   return files;
 }
 
+std::string Renames::Gained(const std::string& function, const std::string& from) const {
+  std::vector<std::string> files = target_->FilesDefining(function);
+  std::erase_if(files, [&](const std::string& file) { return Extension(file) != Extension(from); });
+  return files.size() == 1 && base_->FilesDefining(function).empty() ? files[0] : "";
+}
+
 std::string Renames::FollowHeaders(const std::string& text) {
   std::string result;
   for (std::string_view line : SplitLines(text)) {

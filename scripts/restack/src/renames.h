@@ -21,6 +21,8 @@ class Renames {
   std::string NewFile(const std::string& path);
   /// Files of the target that a function of `from` may be in.
   std::vector<std::string> Function(const std::string& function, const std::string& from);
+  /// The one file of the target that defines a function that the base has not; "" otherwise.
+  std::string Gained(const std::string& function, const std::string& from) const;
   /// `#include` lines with the names that headers have in the target.
   std::string FollowHeaders(const std::string& text);
 

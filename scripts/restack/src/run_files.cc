@@ -84,6 +84,9 @@ Result<std::string> SeriesRun::LandFile(const Patch& patch, const FileChange& fi
       base, target, std::move(edits), [&](const std::string& path) { return Open(path, landed); },
       [&](const std::string& function, const std::string& path) {
         return renames_.Function(function, path);
+      },
+      [&](const std::string& function, const std::string& path) {
+        return renames_.Gained(function, path);
       });
   if (file.hunks.empty() || file.kind == Kind::kRename)
     Metadata(file, strip, to, *before, files, verdict);
