@@ -84,4 +84,21 @@ std::string ReadLines::LeftOut(const std::string& path, const Lines& file,
   return directive;
 }
 
+std::string BelowMesonIf(const Lines& file, std::string_view line) {
+  std::string_view wanted = Trim(line);
+  if (!IsSignificant(wanted) || wanted[0] == '#' || wanted == "endif") return {};
+  std::vector<std::string_view> open;
+  std::string found;
+  for (std::string_view each : file) {
+    std::string_view text = Trim(each);
+    if (StartsWith(text, "endif") && !open.empty()) open.pop_back();
+    if (text == wanted) {
+      if (open.empty()) return {};
+      found = open.back();
+    }
+    if (StartsWith(text, "if ")) open.push_back(text);
+  }
+  return found;
+}
+
 }  // namespace restack

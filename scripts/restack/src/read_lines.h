@@ -26,4 +26,8 @@ class ReadLines {
   std::map<std::string, std::set<size_t>> read_;  ///< by path, from 0
 };
 
+/// The `if` of a meson.build that each place with that text is below; "" when one is below none.
+/// meson reads only branches that are taken, and does not say which.
+std::string BelowMesonIf(const Lines& file, std::string_view line);
+
 }  // namespace restack

@@ -309,6 +309,10 @@ class Checker {
     if (!file || !*file) return {};
     for (std::string_view line : SplitLines(hunk.after.empty() ? hunk.before : hunk.after)) {
       if (!StartsWith(line, "+")) continue;
+      std::string below = BaseName(path) == "meson.build"
+                              ? BelowMesonIf((*file)->text.lines(), line.substr(1))
+                              : "";
+      if (!below.empty()) return "meson may not have read what is below `" + below + "`";
       std::string directive = read_.LeftOut(path, (*file)->text.lines(), line.substr(1));
       if (!directive.empty()) return "this build leaves out what is below " + directive;
     }
