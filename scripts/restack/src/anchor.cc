@@ -64,6 +64,16 @@ bool InScope::Present(Landing& landing) const {
            here = SqueezeLines(base_, from_.lead, from_.end);
   bool significant = std::any_of(edit_.added.begin(), edit_.added.end(), IsSignificant);
   if (added.text.empty() && !removed.text.empty()) {
+    if (Gone()) {
+      landing = {Grade::kUpstream,
+                 {},
+                 path_,
+                 to_.Title(),
+                 "what it removes is nowhere in " + path_ +
+                     " of the target, and nothing like it in " + to_.Title(),
+                 {}};
+      return true;
+    }
     // What only removes is done when the lines around it meet in the target.
     size_t before = Above(edit_.begin), after = Below(edit_.end);
     if (before == kNowhere || after == kNowhere || map_[before] == kNowhere ||
@@ -109,6 +119,22 @@ bool InScope::Present(Landing& landing) const {
       "the target has these lines in " + to_.Title() + ", from line " + std::to_string(line + 1),
       {}};
   return true;
+}
+
+/// The lines that the edit removes from a function: gone from the whole file, and not reworded
+/// where they were.
+bool InScope::Gone() const {
+  if (from_.kind != Kind::kFunction) return false;
+  bool significant = false;
+  for (size_t i = edit_.begin; i < edit_.end; ++i) {
+    if (!IsSignificant(base_[i])) continue;
+    significant = true;
+    std::string removed = Squeeze(base_[i]);
+    for (std::string_view line : target_)
+      if (Squeeze(line) == removed) return false;
+    if (!MostLike(base_[i], target_, to_.lead, to_.end).empty()) return false;
+  }
+  return significant;
 }
 
 /// In a file of a language without scopes, a short run is evidence only beside a neighbour of the

@@ -34,6 +34,7 @@ class InScope {
             {}};
   }
   bool Present(Landing& landing) const;
+  bool Gone() const;
   bool Beside(const Squeezed& there, const Squeezed& added, const std::vector<size_t>& runs) const;
   /// The nearest line that is not blank.
   size_t Above(size_t line) const;
