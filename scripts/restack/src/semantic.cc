@@ -236,6 +236,23 @@ class Checker {
     return own;
   }
 
+  /// Headers and what generators read: an error about them may show in any file.
+  static bool ReadByOthers(std::string_view path) {
+    for (const char* ending : {".h", ".inc", ".json", ".hx", "trace-events", "meson.build"})
+      if (EndsWith(path, ending)) return true;
+    return false;
+  }
+
+  static bool HasWord(std::string_view line, std::string_view word) {
+    auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+    for (size_t at = line.find(word); at != std::string_view::npos; at = line.find(word, at + 1)) {
+      size_t end = at + word.size();
+      if ((at == 0 || !is_word(line[at - 1])) && (end == line.size() || !is_word(line[end])))
+        return true;
+    }
+    return false;
+  }
+
   /// Whose fault: the hunk that added the line, or one that names what the compiler quotes, or the
   /// nearest above.
   void Blame(const Complaint& complaint) {
@@ -252,21 +269,24 @@ class Checker {
       quoted = quoted.substr(0, quoted.find_first_of(" ;("));
     }
     std::vector<HunkVerdict*> best;
+    HunkVerdict* header = nullptr;  // the first hunk that other files may suffer from
     int most = 0;
     for (PatchVerdict& patch : outcome_.verdict.patches) {
       for (HunkVerdict& hunk : patch.hunks) {
-        if (!hunk.Landed()) continue;
-        int points = hunk.target == complaint.file ? 1 : 0;
+        bool same = hunk.target == complaint.file, others = ReadByOthers(hunk.target);
+        // The landed part of a conflict: without the rest it seldom compiles.
+        bool part = same && hunk.grade == Grade::kConflict && hunk.line > 0;
+        if (!part && (!hunk.Landed() || (!same && !others))) continue;
+        if (!part && others && !header) header = &hunk;
+        int points = part ? 5 : same ? 1 : 0;
         for (std::string_view added : SplitLines(hunk.after.empty() ? hunk.before : hunk.after)) {
           if (added[0] != '+') continue;
           if (points > 0 && points < 8 && !line.empty() && IsSignificant(line) &&
               Trim(added.substr(1)) == line)
             points += 8;
-          if (points < 4 + (hunk.target == complaint.file) && quoted.size() > 2 &&
-              added.find(quoted) != std::string_view::npos)
-            points += 4;
+          if (points < 4 + same && quoted.size() > 2 && HasWord(added, quoted)) points += 4;
         }
-        if (hunk.target == complaint.file && hunk.line > 0 && complaint.line + 3 >= hunk.line &&
+        if (same && hunk.line > 0 && complaint.line + 3 >= hunk.line &&
             complaint.line <= hunk.line + SplitLines(hunk.before).size())
           points += 2;
         if (points > most) most = points, best.clear();
@@ -278,13 +298,16 @@ class Checker {
     // meson stops at its first error, which may be about this machine: then it is no hunk's.
     bool meson = BaseName(complaint.file) == "meson.build";
     if (meson && most < 2) best.clear(), whole_ = "the build cannot be configured: " + sentence;
+    // A complaint of this build that the target's own files do not have is never left without a
+    // hunk.
+    if (best.empty() && header && !meson) best.push_back(header);
     if (best.empty()) {
       if (!outcome_.verdict.patches.empty())
         outcome_.verdict.patches.back().notes.push_back("of no hunk: " + sentence);
       return;
     }
     HunkVerdict* hunk = best.front();
-    if (hunk->check == Check::kFailed) return;
+    if (hunk->check == Check::kFailed || hunk->grade == Grade::kConflict) return;
     hunk->check = Check::kFailed;
     hunk->check_says = sentence;
   }
