@@ -49,7 +49,7 @@ class Checker {
     if (progress_) progress_("checking the syntax of the touched files");
     Compile();
     Verdicts();
-    return {};
+    return meson_ ? Result<void>() : WriteLanded(tree_, target_, *outcome_.landed);
   }
 
  private:
@@ -64,7 +64,7 @@ class Checker {
     for (std::string_view view : SplitLines(output)) {
       std::string line(Trim(view));
       size_t at = mark ? line.find(mark) : 0;
-      if (at == std::string::npos) continue;
+      if (at == std::string::npos || StartsWith(line, "In file included from")) continue;
       size_t colon = line.find(':');
       if (colon == std::string::npos || colon + 1 >= line.size() ||
           !std::isdigit(static_cast<unsigned char>(line[colon + 1])))
@@ -88,11 +88,23 @@ class Checker {
   }
 
   void Reconfigure() {
-    ProcessResult result = RunProcess({"ninja", "build.ninja"}, folder_, environment_);
-    configured_ = result.status == 0;
+    auto configure = [&] { return RunProcess({"ninja", "build.ninja"}, folder_, environment_); };
+    ProcessResult result = configure();
+    configured_ = meson_ = result.status == 0;
     if (configured_) return;
     Read(result.output, "ERROR:", complaints_);
+    // One bad line for meson hides all others' errors: they are looked for with the target's own
+    // meson files.
+    for (const auto& [path, file] : outcome_.landed->changes())
+      if (Result<std::optional<TreeFile>> own = target_.Read(path); ForMeson(path) && own && *own)
+        (void)WriteFile(tree_ + "/" + path, (*own)->text.bytes());
+    configured_ = configure().status == 0;
     if (complaints_.empty()) whole_ = "the build cannot be configured: " + LastLine(result.output);
+  }
+
+  static bool ForMeson(std::string_view path) {
+    std::string_view name = BaseName(path);
+    return name == "meson.build" || name == "meson_options.txt" || name == "meson-buildoptions.sh";
   }
 
   static std::string LastLine(const std::string& output) {
@@ -163,8 +175,9 @@ class Checker {
     return units;
   }
 
+  /// Without what the generators make, every file fails, and nobody learns why.
   void Compile() {
-    if (!configured_) return;
+    if (!configured_ || !generated_) return;
     std::set<std::string> set = Units();
     std::vector<std::string> units(set.begin(), set.end());
     std::vector<std::vector<Complaint>> found(units.size());
@@ -345,13 +358,13 @@ class Checker {
   /// Why a file was not checked; empty: it was.
   std::string Unchecked(const std::string& path) const {
     if (!whole_.empty()) return whole_;
-    if (BaseName(path) == "meson.build" || BaseName(path) == "meson_options.txt" ||
-        BaseName(path) == "meson-buildoptions.sh")
-      return configured_ ? "" : "meson failed elsewhere";
+    if (ForMeson(path)) return meson_ ? "" : "meson failed elsewhere";
     if (!configured_) return "meson failed";
     if (auto at = unfit_.find(path); at != unfit_.end()) return at->second;
-    if (EndsWith(path, ".json") || BaseName(path) == "trace-events")
-      return generated_ ? "" : "a generator failed elsewhere";
+    bool text = EndsWith(path, ".json") || BaseName(path) == "trace-events";
+    if (!generated_ && (text || commands_.count(path) || EndsWith(path, ".h")))
+      return "a generator failed elsewhere";
+    if (text) return "";
     if (covered_.count(path)) return "";
     if (EndsWith(path, ".c") || EndsWith(path, ".h") || EndsWith(path, ".hx"))
       return "no file of this build includes it";
@@ -364,7 +377,7 @@ class Checker {
   const Progress& progress_;
   std::string tree_, folder_, whole_;
   std::vector<std::string> environment_;
-  bool configured_ = false, generated_ = false;
+  bool configured_ = false, meson_ = false, generated_ = false;
   CompileCommands commands_;
   std::set<std::string> covered_;
   ReadLines read_;
