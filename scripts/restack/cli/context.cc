@@ -34,6 +34,12 @@ Result<std::shared_ptr<Store>> Context::store() {
   return opened;
 }
 
+Context Context::Apart() const {
+  Context apart = *this;
+  apart.store_.reset();
+  return apart;
+}
+
 Result<std::shared_ptr<Tree>> Context::OpenBase(const std::string& base) {
   std::error_code error;
   if (StartsWith(base, "git:")) {

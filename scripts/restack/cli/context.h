@@ -34,6 +34,9 @@ struct Context {
   /// the same package as `onto`; what its patches say in Applies-To first.
   Result<RebaseInput> Input(const Series& series, const std::string& onto, const std::string& from);
 
+  /// The same with a store of its own, for another thread.
+  Context Apart() const;
+
  private:
   std::shared_ptr<Store> store_;
 };

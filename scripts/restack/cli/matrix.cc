@@ -1,6 +1,10 @@
 // matrix and report: a series on many bases at once.
+#include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
 
 #include "commands.h"
 #include "print.h"
@@ -15,13 +19,32 @@ namespace {
 Result<std::vector<SeriesVerdict>> RunMatrix(Context& context, const Series& series,
                                              const std::string& from,
                                              const std::vector<std::string>& bases) {
-  std::vector<SeriesVerdict> verdicts;
+  std::vector<RebaseInput> inputs;
   for (const std::string& base : bases) {
-    Result<RebaseInput> input = context.Input(series, base, from);
+    // A store of its own for each: their trees are read at the same time. A package that is not
+    // kept yet is read here.
+    Result<RebaseInput> input = context.Apart().Input(series, base, from);
     if (!input) return input.error();
-    Result<RebaseOutcome> outcome = Rebase(*input);
-    if (!outcome) return outcome.error();
-    verdicts.push_back(std::move(outcome->verdict));
+    inputs.push_back(std::move(*input));
+  }
+  std::vector<std::optional<Result<RebaseOutcome>>> outcomes(bases.size());
+  std::atomic<size_t> next = 0;
+  auto work = [&] {
+    for (size_t i; (i = next++) < inputs.size();) {
+      outcomes[i] = Rebase(inputs[i]);
+      inputs[i] = {};  // its trees are read no more
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    size_t at_once = std::min<size_t>(bases.size(), std::thread::hardware_concurrency());
+    while (threads.size() + 1 < at_once) threads.emplace_back(work);
+    work();
+  }
+  std::vector<SeriesVerdict> verdicts;
+  for (auto& outcome : outcomes) {
+    if (!*outcome) return outcome->error();
+    verdicts.push_back(std::move((*outcome)->verdict));
   }
   return verdicts;
 }

@@ -162,11 +162,13 @@ std::set<std::string> Committed(const std::string& folder) {
 
 }  // namespace
 
-Result<Ground> Prepare(const std::string& work, const Series& series, const Tree& base,
+Result<Ground> Prepare(const std::string& folder, const Series& series, const Tree& base,
                        const Tree& target) {
   for (const char* tool : {"git", "quilt", "patch", "wiggle"})
     if (Run(".", std::string("command -v ") + tool).status != 0)
       return Error{std::string(tool) + " is not installed: it is one of those that are compared"};
+  // Every command runs in a folder of its own.
+  std::string work = fs::absolute(folder);
   Ground ground{work, work + "/repository", {}, &series};
   fs::remove_all(work);
   fs::create_directories(ground.repository);

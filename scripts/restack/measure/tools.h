@@ -34,7 +34,7 @@ struct Ground {
 };
 
 /// Error: a tool that is not installed, a tree that cannot be written.
-Result<Ground> Prepare(const std::string& work, const Series& series, const Tree& base,
+Result<Ground> Prepare(const std::string& folder, const Series& series, const Tree& base,
                        const Tree& target);
 
 Result<ToolRun> Quilt(const Ground& ground, const std::string& fuzz);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "in_scope.h"
+
 namespace restack {
 namespace {
 
@@ -46,382 +48,271 @@ size_t DeclarationsEnd(const Lines& lines, const Scope& scope) {
   return end;
 }
 
-/// One edit in one pair of scopes.
-class InScope {
- public:
-  InScope(const Edit& edit, const Side& base, const Scope& from, const Side& target,
-          const Scope& to)
-      : edit_(edit),
-        base_(base.text.lines()),
-        target_(target.text.lines()),
-        from_(from),
-        to_(to),
-        path_(target.path) {
-    std::string a = Join(base_, from.lead, from.end), b = Join(target_, to.lead, to.end);
-    LineMap local = MapLines(a, from.end - from.lead, b);
-    map_.assign(base_.size(), kNowhere);
-    for (size_t i = 0; i < local.size(); ++i)
-      if (local[i] != kNowhere) map_[from.lead + i] = local[i] + to.lead;
-  }
+}  // namespace
 
-  Landing Run() {
-    Landing landing;
-    if (Present(landing)) return landing;
-    return edit_.begin < edit_.end ? Replace() : Insert();
-  }
+Landing InScope::Run() {
+  Landing landing;
+  if (Present(landing)) return landing;
+  return edit_.begin < edit_.end ? Replace() : Insert();
+}
 
- private:
-  Landing At(Grade grade, size_t begin, size_t end, std::string text, std::string reason) const {
-    return {grade, {{path_, begin, end, std::move(text)}}, path_, to_.Title(), std::move(reason),
-            {}};
-  }
-
-  /// The target has what the edit adds, and not what it removes.
-  bool Present(Landing& landing) const {
-    Squeezed added = SqueezeLines(edit_.added, 0, edit_.added.size());
-    Squeezed removed = SqueezeLines(base_, edit_.begin, edit_.end);
-    Squeezed there = SqueezeLines(target_, to_.lead, to_.end),
-             here = SqueezeLines(base_, from_.lead, from_.end);
-    bool significant = std::any_of(edit_.added.begin(), edit_.added.end(), IsSignificant);
-    if (added.text.empty() && !removed.text.empty()) {
-      // What only removes is done when the lines around it meet in the target.
-      size_t before = Above(edit_.begin), after = Below(edit_.end);
-      if (before == kNowhere || after == kNowhere || map_[before] == kNowhere ||
-          map_[after] == kNowhere)
-        return false;
-      if (!IsSignificant(base_[before]) && !IsSignificant(base_[after])) return false;
-      for (size_t i = map_[before] + 1; i < map_[after]; ++i)
-        if (!IsBlank(target_[i])) return false;
+/// The target has what the edit adds, and not what it removes.
+bool InScope::Present(Landing& landing) const {
+  Squeezed added = SqueezeLines(edit_.added, 0, edit_.added.size());
+  Squeezed removed = SqueezeLines(base_, edit_.begin, edit_.end);
+  Squeezed there = SqueezeLines(target_, to_.lead, to_.end),
+           here = SqueezeLines(base_, from_.lead, from_.end);
+  bool significant = std::any_of(edit_.added.begin(), edit_.added.end(), IsSignificant);
+  if (added.text.empty() && !removed.text.empty()) {
+    if (Gone()) {
       landing = {Grade::kUpstream,
                  {},
                  path_,
                  to_.Title(),
-                 "the target has removed the same lines in " + to_.Title(),
+                 "what it removes is nowhere in " + path_ +
+                     " of the target, and nothing like it in " + to_.Title(),
                  {}};
       return true;
     }
-    if (!significant) return false;
-    std::vector<size_t> runs = FindRun(there, added);
-    if (runs.size() <= FindRun(here, added).size()) return false;
-    if (!removed.text.empty() &&
-        std::any_of(edit_.added.begin(), edit_.added.end(), IsSignificant) &&
-        FindRun(there, removed).size() >= FindRun(here, removed).size() &&
-        FindRun(there, removed).size() > 0 && FindRun(added, removed).empty())
+    // What only removes is done when the lines around it meet in the target.
+    size_t before = Above(edit_.begin), after = Below(edit_.end);
+    if (before == kNowhere || after == kNowhere || map_[before] == kNowhere ||
+        map_[after] == kNowhere)
       return false;
-    size_t line = there.at[runs.front()];
-    landing = {
-        Grade::kUpstream,
-        {},
-        path_,
-        to_.Title(),
-        "the target has these lines in " + to_.Title() + ", from line " + std::to_string(line + 1),
-        {}};
+    if (!IsSignificant(base_[before]) && !IsSignificant(base_[after])) return false;
+    for (size_t i = map_[before] + 1; i < map_[after]; ++i)
+      if (!IsBlank(target_[i])) return false;
+    landing = {Grade::kUpstream,
+               {},
+               path_,
+               to_.Title(),
+               "the target has removed the same lines in " + to_.Title(),
+               {}};
     return true;
   }
-
-  size_t Above(size_t line) const {  // nearest line that is not blank
-    while (line > from_.lead)
-      if (!IsBlank(base_[--line])) return line;
-    return kNowhere;
-  }
-  size_t Below(size_t line) const {
-    for (; line < from_.end; ++line)
-      if (!IsBlank(base_[line])) return line;
-    return kNowhere;
-  }
-
-  std::string Text() const { return Join(edit_.added); }
-
-  Landing Replace() const {
-    bool run = true, significant = false;
-    for (size_t i = edit_.begin; i < edit_.end; ++i) {
-      run = run && map_[i] != kNowhere && map_[i] == map_[edit_.begin] + (i - edit_.begin);
-      significant = significant || IsSignificant(base_[i]);
-    }
-    size_t size = edit_.end - edit_.begin;
-    bool neighbour = (edit_.begin > from_.lead && map_[edit_.begin - 1] != kNowhere &&
-                      map_[edit_.begin - 1] + 1 == map_[edit_.begin]) ||
-                     (edit_.end < from_.end && map_[edit_.end] != kNowhere && run &&
-                      map_[edit_.end] == map_[edit_.begin] + size);
-    if (run && (significant || neighbour))
-      return At(Grade::kMerged, map_[edit_.begin], map_[edit_.begin] + size, Text(),
-                "the replaced lines are as they were; the target changed lines around them");
-    Squeezed removed = SqueezeLines(base_, edit_.begin, edit_.end),
-             there = SqueezeLines(target_, to_.lead, to_.end);
-    std::vector<size_t> runs = FindRun(there, removed);
-    if (runs.size() == 1 && significant) {
-      size_t begin = there.at[runs[0]], end = there.at[runs[0] + removed.text.size() - 1] + 1;
-      return At(Grade::kReanchored, begin, end,
-                Reindent(edit_.added, base_[edit_.begin], target_[begin]),
-                "the replaced lines are elsewhere in " + to_.Title() + ", at line " +
-                    std::to_string(begin + 1));
-    }
-    if (Landing appended = Append(); appended.grade != Grade::kConflict) return appended;
-    if (Landing worded = Reworded(); worded.grade != Grade::kConflict) return worded;
-    for (size_t i = edit_.begin; i < edit_.end; ++i) {
-      if (!IsSignificant(base_[i]) || map_[i] != kNowhere) continue;
-      std::string like = MostLike(base_[i], target_, to_.lead, to_.end);
-      return Failed("in " + to_.Title() + " of " + path_ + " the line " + Quote(base_[i]) +
-                    " that it replaces " +
-                    (like.empty() ? "is gone" : "is " + Quote(like) + " there"));
-    }
-    return Failed("in " + to_.Title() + " of " + path_ +
-                  " the lines that it replaces are not together any more");
-  }
-
-  /// "last } }" becomes "last, new } }": an element behind the last one, whichever that is in the
-  /// target.
-  Landing Append() const {
-    if (from_.kind != Kind::kExpression && from_.kind != Kind::kAggregate) return Failed("");
-    if (edit_.end - edit_.begin != 1 || edit_.added.size() < 2 || edit_.begin != from_.close)
-      return Failed("");
-    auto split = [](std::string_view line) {  // what it says, and the brackets that close the list
-      line = Trim(line);
-      size_t end = line.size();
-      while (end > 0 && (line[end - 1] == '}' || line[end - 1] == ']' || line[end - 1] == ' '))
-        --end;
-      // Its own brackets stay with it.
-      for (long open = std::count(line.begin(), line.begin() + static_cast<long>(end), '[') -
-                       std::count(line.begin(), line.begin() + static_cast<long>(end), ']');
-           open > 0 && end < line.size(); ++end)
-        open -= line[end] == ']';
-      return std::pair(Trim(line.substr(0, end)), Trim(line.substr(end)));
-    };
-    auto [last, close] = split(base_[edit_.begin]);
-    auto [fresh, fresh_close] = split(edit_.added.back());
-    auto [there, there_close] = split(target_[to_.close]);
-    std::string first(Trim(edit_.added.front()));
-    if (close.empty() || Squeeze(close) != Squeeze(fresh_close) ||
-        Squeeze(close) != Squeeze(there_close) || Squeeze(first) != Squeeze(last) + ",")
-      return Failed("");
-    std::string_view line = target_[to_.close];
-    std::string text(line.substr(0, line.find(there) + there.size()));
-    text += ",\n" + Join(edit_.added, 1);
-    return At(Grade::kReanchored, to_.close, to_.close + 1, text,
-              "put behind the last element of " + to_.Title());
-  }
-
-  static bool StartsMember(std::string_view line) {
-    for (std::string_view head : {"# @", "# Since", "# Features", "# Returns", "# Errors", "# ..",
-                                  "# Example", "# TODO", "# Note"})
-      if (StartsWith(line, head)) return true;
+  if (!significant) return false;
+  std::vector<size_t> runs = FindRun(there, added);
+  if (runs.size() <= FindRun(here, added).size()) return false;
+  if (!removed.text.empty() && std::any_of(edit_.added.begin(), edit_.added.end(), IsSignificant) &&
+      FindRun(there, removed).size() >= FindRun(here, removed).size() &&
+      FindRun(there, removed).size() > 0 && FindRun(added, removed).empty())
     return false;
+  size_t line = there.at[runs.front()];
+  if (runs.size() < FindRun(here, added).size() + edit_.alike) {
+    landing =
+        Failed("the target has " + Quote(edit_.added.front()) + " in " + to_.Title() + " at line " +
+               std::to_string(line + 1) + ", but the patch puts the same there " +
+               std::to_string(edit_.alike) + " times: which is it?");
+    return true;
   }
-
-  /// A documented member whose words are the same, in lines that are broken or indented otherwise.
-  Landing Reworded() const {
-    if (from_.kind != Kind::kDoc) return Failed("");
-    auto block = [](const Lines& lines, const Scope& scope, size_t begin) {
-      size_t end = begin + 1;
-      while (end < scope.close && !StartsMember(lines[end]) && Trim(lines[end]) != "#") ++end;
-      return end;
-    };
-    size_t begin = edit_.begin;
-    while (begin > from_.body && !StartsMember(base_[begin])) --begin;
-    size_t end = block(base_, from_, begin), member = FindMember(MemberKey(base_[begin]));
-    if (member == kNowhere || edit_.end > end) return Failed("");
-    size_t member_end = block(target_, to_, member);
-    auto words = [](const Lines& lines, size_t from, size_t to) {
-      std::string text;
-      for (size_t i = from; i < to; ++i) text += Squeeze(lines[i].substr(1));
-      return text;
-    };
-    if (words(base_, begin, end) != words(target_, member, member_end)) return Failed("");
-    std::string_view indent = "     ";
-    if (member + 1 < member_end)
-      indent = target_[member + 1].substr(1, target_[member + 1].find_first_not_of(" ", 1) - 1);
-    std::string text;
-    auto add = [&](std::string_view line, bool first) {
-      text += first ? std::string(line)
-                    : "#" + std::string(indent) + std::string(Trim(line.substr(1))) + "\n";
-    };
-    bool first = true;
-    for (size_t i = begin; i <= end; ++i) {
-      if (i == edit_.begin)
-        for (std::string_view line : edit_.added) add(line, first), first = false;
-      if (i < end && (i < edit_.begin || i >= edit_.end)) add(base_[i], first), first = false;
-    }
-    return At(Grade::kReanchored, member, member_end, text,
-              "the words of " + std::string(Trim(target_[member])).substr(2, 40) +
-                  " are the same, in other lines");
+  if (!Beside(there, added, runs)) {
+    landing = Failed("the target has " + Quote(edit_.added.front()) + " at line " +
+                     std::to_string(line + 1) + " of " + path_ +
+                     ", but beside other lines: it may be there for another reason");
+    return true;
   }
+  landing = {
+      Grade::kUpstream,
+      {},
+      path_,
+      to_.Title(),
+      "the target has these lines in " + to_.Title() + ", from line " + std::to_string(line + 1),
+      {}};
+  return true;
+}
 
-  Landing Insert() const {
-    size_t above = Above(edit_.begin), below = Below(edit_.begin);
-    size_t before = above == kNowhere    ? to_.lead - 1
-                    : above < from_.body ? to_.body - 1
-                                         : map_[above];
-    size_t after = below == kNowhere ? to_.end : below >= from_.close ? to_.close : map_[below];
-    if (above == kNowhere && to_.lead == 0) before = kNowhere;
-    bool code = from_.kind == Kind::kFunction || from_.kind == Kind::kMacro;
-    if (before != kNowhere && after != kNowhere && before < after) {
-      bool gap = false;
-      long depth = 0, lowest = 0;
-      for (size_t i = before + 1; i < after; ++i) {
-        gap = gap || !IsBlank(target_[i]);
-        for (char c : target_[i])
-          depth += (c == '{') - (c == '}'), lowest = std::min(lowest, depth);
-      }
-      bool next_to_above = above != kNowhere && above + 1 == edit_.begin;
-      if (!gap)
-        return At(Grade::kMerged, next_to_above ? before + 1 : after,
-                  next_to_above ? before + 1 : after, Text(),
-                  "its neighbour lines are there; the target changed lines around them");
-      // Both neighbours are there with new lines between them: next to the one that is not just the
-      // scope's border.
-      bool border_above = above == kNowhere || above < from_.body,
-           border_below = below == kNowhere || below >= from_.close;
-      if (code && border_above && Declarations()) return AfterDeclarations();
-      if (border_above && border_below && code) return Failed(NoNeighbour());
-      if (code && std::any_of(edit_.added.begin(), edit_.added.end(), EndsFlow))
-        return Failed(
-            "it may leave " + to_.Title() +
-            ", and the target has new lines between its neighbours: before or after them?");
-      bool prefer_above = border_above   ? false
-                          : border_below ? true
-                                         : next_to_above || edit_.begin != below;
-      if (code && !border_above && !border_below && (depth != 0 || lowest != 0))
-        return Failed("in " + to_.Title() +
-                      " the target has begun or ended a block between its neighbour lines");
-      if (code && prefer_above && border_below && EndsFlow(target_[before]))
-        return Failed(NoNeighbour());
-      // Both sides added statements at the same place: often the same fix in other words. Only
-      // cases of a switch do not care who comes first.
-      if (code && !Cases(before + 1, after))
-        return Failed("in " + to_.Title() + " of " + path_ +
-                      " the target has added lines at the same place, " +
-                      Quote(target_[FirstSignificant(before + 1, after)]));
-      size_t at = prefer_above ? before + 1 : after;
-      std::string where = border_above && border_below ? "at the end of " + to_.Title()
-                          : prefer_above               ? "after " + Quote(target_[before])
-                                                       : "before " + Quote(target_[after]);
-      return At(Grade::kReanchored, at, at, Text(),
-                "the target has new lines between its neighbours; put " + where);
-    }
-    if (code && Declarations()) return AfterDeclarations();
-    if (IsList(from_.kind)) return InsertInList(above, below);
-    // One neighbour left: enough when it stands directly beside and says something.
-    if (above != kNowhere && above + 1 == edit_.begin && above >= from_.body &&
-        map_[above] != kNowhere && IsSignificant(base_[above]) && !(code && EndsFlow(base_[above])))
-      return At(Grade::kReanchored, map_[above] + 1, map_[above] + 1, Text(),
-                "the line below it is gone; put after " + Quote(base_[above]));
-    if (below != kNowhere && below == edit_.begin && below < from_.close &&
-        map_[below] != kNowhere && IsSignificant(base_[below]))
-      return At(Grade::kReanchored, map_[below], map_[below], Text(),
-                "the line above it is gone; put before " + Quote(base_[below]));
-    return Failed(NoNeighbour());
+/// The lines that the edit removes from a function: gone from the whole file, and not reworded
+/// where they were.
+bool InScope::Gone() const {
+  if (from_.kind != Kind::kFunction) return false;
+  bool significant = false;
+  for (size_t i = edit_.begin; i < edit_.end; ++i) {
+    if (!IsSignificant(base_[i])) continue;
+    significant = true;
+    std::string removed = Squeeze(base_[i]);
+    for (std::string_view line : target_)
+      if (Squeeze(line) == removed) return false;
+    if (!MostLike(base_[i], target_, to_.lead, to_.end).empty()) return false;
   }
+  return significant;
+}
 
-  size_t FirstSignificant(size_t begin, size_t end) const {
+/// In a file of a language without scopes, a short run is evidence only beside a neighbour of the
+/// edit: the same line may be anywhere in it.
+bool InScope::Beside(const Squeezed& there, const Squeezed& added,
+                     const std::vector<size_t>& runs) const {
+  constexpr size_t kTelling = 60, kNear = 3;
+  size_t size = 0;
+  for (const std::string& line : added.text) size += line.size();
+  bool whole = from_.kind == Kind::kSection && from_.lead == 0 && from_.end == base_.size();
+  if (!whole || size >= kTelling || EndsWith(path_, ".c") || EndsWith(path_, ".h")) return true;
+  std::vector<std::string> neighbours;
+  for (size_t line : {Above(edit_.begin), Below(edit_.end)})
+    if (line != kNowhere && IsSignificant(base_[line])) neighbours.push_back(Squeeze(base_[line]));
+  if (neighbours.empty()) return true;
+  for (size_t run : runs) {
+    size_t begin = run > kNear ? run - kNear : 0,
+           end = std::min(there.text.size(), run + added.text.size() + kNear);
     for (size_t i = begin; i < end; ++i)
-      if (IsSignificant(target_[i])) return i;
-    return begin;
+      if (std::find(neighbours.begin(), neighbours.end(), there.text[i]) != neighbours.end())
+        return true;
   }
+  return false;
+}
 
-  /// What the edit adds, and what the target has there, begins with a case.
-  bool Cases(size_t begin, size_t end) const {
-    auto first = std::find_if(edit_.added.begin(), edit_.added.end(), IsSignificant);
-    return first != edit_.added.end() && StartsWith(Trim(*first), "case ") &&
-           StartsWith(Trim(target_[FirstSignificant(begin, end)]), "case ");
+size_t InScope::Above(size_t line) const {
+  while (line > from_.lead)
+    if (!IsBlank(base_[--line])) return line;
+  return kNowhere;
+}
+
+size_t InScope::Below(size_t line) const {
+  for (; line < from_.end; ++line)
+    if (!IsBlank(base_[line])) return line;
+  return kNowhere;
+}
+
+Landing InScope::Replace() const {
+  bool run = true, significant = false;
+  for (size_t i = edit_.begin; i < edit_.end; ++i) {
+    run = run && map_[i] != kNowhere && map_[i] == map_[edit_.begin] + (i - edit_.begin);
+    significant = significant || IsSignificant(base_[i]);
   }
-
-  std::string NoNeighbour() const {
-    return "neither neighbour line of what it inserts is left in " + to_.Title() + " of " + path_;
+  size_t size = edit_.end - edit_.begin;
+  bool neighbour = (edit_.begin > from_.lead && map_[edit_.begin - 1] != kNowhere &&
+                    map_[edit_.begin - 1] + 1 == map_[edit_.begin]) ||
+                   (edit_.end < from_.end && map_[edit_.end] != kNowhere && run &&
+                    map_[edit_.end] == map_[edit_.begin] + size);
+  if (run && (significant || neighbour))
+    return At(Grade::kMerged, map_[edit_.begin], map_[edit_.begin] + size, Text(),
+              "the replaced lines are as they were; the target changed lines around them");
+  Squeezed removed = SqueezeLines(base_, edit_.begin, edit_.end),
+           there = SqueezeLines(target_, to_.lead, to_.end);
+  std::vector<size_t> runs = FindRun(there, removed);
+  if (runs.size() == 1 && significant) {
+    size_t begin = there.at[runs[0]], end = there.at[runs[0] + removed.text.size() - 1] + 1;
+    return At(Grade::kReanchored, begin, end,
+              Reindent(edit_.added, base_[edit_.begin], target_[begin]),
+              "the replaced lines are elsewhere in " + to_.Title() + ", at line " +
+                  std::to_string(begin + 1));
   }
-
-  static bool EndsFlow(std::string_view line) {
-    line = Trim(line);
-    return StartsWith(line, "return") || StartsWith(line, "goto ") || StartsWith(line, "break") ||
-           StartsWith(line, "continue");
+  if (Landing appended = Append(); appended.grade != Grade::kConflict) return appended;
+  if (Landing worded = Reworded(); worded.grade != Grade::kConflict) return worded;
+  for (size_t i = edit_.begin; i < edit_.end; ++i) {
+    if (!IsSignificant(base_[i]) || map_[i] != kNowhere) continue;
+    std::string like = MostLike(base_[i], target_, to_.lead, to_.end);
+    return Failed("in " + to_.Title() + " of " + path_ + " the line " + Quote(base_[i]) +
+                  " that it replaces " +
+                  (like.empty() ? "is gone" : "is " + Quote(like) + " there"));
   }
+  return Failed("in " + to_.Title() + " of " + path_ +
+                " the lines that it replaces are not together any more");
+}
 
-  /// The edit adds only locals, among the locals.
-  bool Declarations() const {
-    if (edit_.begin > DeclarationsEnd(base_, from_)) return false;
-    return std::all_of(
-               edit_.added.begin(), edit_.added.end(),
-               [](std::string_view line) { return IsBlank(line) || IsDeclaration(line); }) &&
-           std::any_of(edit_.added.begin(), edit_.added.end(), IsDeclaration);
-  }
-
-  Landing AfterDeclarations() const {
-    size_t at = DeclarationsEnd(target_, to_);
-    std::string text;
-    for (std::string_view line : edit_.added)
-      if (!IsBlank(line)) text += line;
-    if (at == to_.body && at < target_.size() && !IsBlank(target_[at])) text += "\n";
-    return At(Grade::kReanchored, at, at, text,
-              "put at the end of the declarations of " + to_.Title());
-  }
-
-  /// The line after the list element that stands for `key`, or npos.
-  size_t MemberEnd(size_t member) const {
-    size_t at = member + 1;
-    if (to_.kind == Kind::kDoc) {
-      while (at < to_.close && !StartsMember(target_[at])) ++at;
-      return at;
+Landing InScope::Insert() const {
+  size_t above = Above(edit_.begin), below = Below(edit_.begin);
+  size_t before = above == kNowhere    ? to_.lead - 1
+                  : above < from_.body ? to_.body - 1
+                                       : map_[above];
+  size_t after = below == kNowhere ? to_.end : below >= from_.close ? to_.close : map_[below];
+  if (above == kNowhere && to_.lead == 0) before = kNowhere;
+  bool code = from_.kind == Kind::kFunction || from_.kind == Kind::kMacro;
+  if (before != kNowhere && after != kNowhere && before < after) {
+    bool gap = false;
+    long depth = 0, lowest = 0;
+    for (size_t i = before + 1; i < after; ++i) {
+      gap = gap || !IsBlank(target_[i]);
+      for (char c : target_[i]) depth += (c == '{') - (c == '}'), lowest = std::min(lowest, depth);
     }
-    auto ends = [&](std::string_view line) {
-      line = Trim(line.substr(0, line.find("/*")));
-      return EndsWith(line, ",") || EndsWith(line, ";") || EndsWith(line, "}") ||
-             EndsWith(line, ")");
-    };
-    if (from_.kind == Kind::kIncludes || ends(target_[member])) return at;
-    for (size_t i = at; i < std::min(to_.close, member + 8); ++i)
-      if (ends(target_[i])) return i + 1;
-    return at;
-  }
-
-  size_t FindMember(const std::string& key) const {
-    size_t found = kNowhere;
-    if (key.empty()) return kNowhere;
-    for (size_t i = to_.body; i < to_.close; ++i) {
-      if (MemberKey(target_[i]) != key) continue;
-      if (found != kNowhere) return kNowhere;
-      found = i;
-    }
-    return found;
-  }
-
-  Landing InsertInList(size_t above, size_t below) const {
-    for (size_t i = edit_.begin; i-- > from_.body;) {
-      // A documented member's text may be put otherwise in the target: there only the member's name
-      // is a place.
-      if (map_[i] != kNowhere && IsSignificant(base_[i]) && i == above && from_.kind != Kind::kDoc)
-        return At(Grade::kReanchored, MemberEnd(map_[i]), MemberEnd(map_[i]), Text(),
-                  "the next element is gone; put after " + Quote(target_[map_[i]]));
-      size_t member = FindMember(MemberKey(base_[i]));
-      if (member == kNowhere) continue;
-      size_t at = MemberEnd(member);
-      return At(Grade::kReanchored, at, at, Text(),
-                "put after the element " + Quote(target_[member]));
-    }
-    if (below != kNowhere && below < from_.close) {
-      size_t member = map_[below] != kNowhere ? map_[below] : FindMember(MemberKey(base_[below]));
-      if (member != kNowhere)
-        return At(Grade::kReanchored, member, member, Text(),
-                  "put before the element " + Quote(target_[member]));
-    }
-    if (to_.kind == Kind::kDoc) return Failed(NoNeighbour());
-    size_t at = to_.close;
-    size_t last = at;
-    while (last > to_.body && IsBlank(target_[last - 1])) --last;
-    if (last > to_.body && target_[last - 1].find("END_OF_LIST") != std::string_view::npos)
-      at = last - 1;
+    bool next_to_above = above != kNowhere && above + 1 == edit_.begin;
+    if (!gap)
+      return At(Grade::kMerged, next_to_above ? before + 1 : after,
+                next_to_above ? before + 1 : after, Text(),
+                "its neighbour lines are there; the target changed lines around them");
+    // Both neighbours are there with new lines between them: next to the one that is not just the
+    // scope's border.
+    bool border_above = above == kNowhere || above < from_.body,
+         border_below = below == kNowhere || below >= from_.close;
+    if (code && border_above && Declarations()) return AfterDeclarations();
+    if (border_above && border_below && code) return Failed(NoNeighbour());
+    if (code && std::any_of(edit_.added.begin(), edit_.added.end(), EndsFlow))
+      return Failed("it may leave " + to_.Title() +
+                    ", and the target has new lines between its neighbours: before or after them?");
+    bool prefer_above = border_above   ? false
+                        : border_below ? true
+                                       : next_to_above || edit_.begin != below;
+    if (code && !border_above && !border_below && (depth != 0 || lowest != 0))
+      return Failed("in " + to_.Title() +
+                    " the target has begun or ended a block between its neighbour lines");
+    if (code && prefer_above && border_below && EndsFlow(target_[before]))
+      return Failed(NoNeighbour());
+    // Both sides added statements at the same place: often the same fix in other words. Only
+    // cases of a switch do not care who comes first.
+    if (code && !Cases(before + 1, after))
+      return Failed("in " + to_.Title() + " of " + path_ +
+                    " the target has added lines at the same place, " +
+                    Quote(target_[FirstSignificant(before + 1, after)]));
+    size_t at = prefer_above ? before + 1 : after;
+    std::string where = border_above && border_below ? "at the end of " + to_.Title()
+                        : prefer_above               ? "after " + Quote(target_[before])
+                                                     : "before " + Quote(target_[after]);
     return At(Grade::kReanchored, at, at, Text(),
-              "its neighbours are gone; put at the end of " + to_.Title());
+              "the target has new lines between its neighbours; put " + where);
   }
+  if (code && Declarations()) return AfterDeclarations();
+  if (IsList(from_.kind)) return InsertInList(above, below);
+  // One neighbour left: enough when it stands directly beside and says something.
+  if (above != kNowhere && above + 1 == edit_.begin && above >= from_.body &&
+      map_[above] != kNowhere && IsSignificant(base_[above]) && !(code && EndsFlow(base_[above])))
+    return At(Grade::kReanchored, map_[above] + 1, map_[above] + 1, Text(),
+              "the line below it is gone; put after " + Quote(base_[above]));
+  if (below != kNowhere && below == edit_.begin && below < from_.close && map_[below] != kNowhere &&
+      IsSignificant(base_[below]))
+    return At(Grade::kReanchored, map_[below], map_[below], Text(),
+              "the line above it is gone; put before " + Quote(base_[below]));
+  return Failed(NoNeighbour());
+}
 
-  const Edit& edit_;
-  const Lines& base_;
-  const Lines& target_;
-  const Scope& from_;
-  const Scope& to_;
-  const std::string& path_;
-  LineMap map_;  ///< of this scope's lines only
-};
+size_t InScope::FirstSignificant(size_t begin, size_t end) const {
+  for (size_t i = begin; i < end; ++i)
+    if (IsSignificant(target_[i])) return i;
+  return begin;
+}
 
-}  // namespace
+/// What the edit adds, and what the target has there, begins with a case.
+bool InScope::Cases(size_t begin, size_t end) const {
+  auto first = std::find_if(edit_.added.begin(), edit_.added.end(), IsSignificant);
+  return first != edit_.added.end() && StartsWith(Trim(*first), "case ") &&
+         StartsWith(Trim(target_[FirstSignificant(begin, end)]), "case ");
+}
+
+std::string InScope::NoNeighbour() const {
+  return "neither neighbour line of what it inserts is left in " + to_.Title() + " of " + path_;
+}
+
+bool InScope::EndsFlow(std::string_view line) {
+  line = Trim(line);
+  return StartsWith(line, "return") || StartsWith(line, "goto ") || StartsWith(line, "break") ||
+         StartsWith(line, "continue");
+}
+
+/// The edit adds only locals, among the locals.
+bool InScope::Declarations() const {
+  if (edit_.begin > DeclarationsEnd(base_, from_)) return false;
+  return std::all_of(edit_.added.begin(), edit_.added.end(),
+                     [](std::string_view line) { return IsBlank(line) || IsDeclaration(line); }) &&
+         std::any_of(edit_.added.begin(), edit_.added.end(), IsDeclaration);
+}
+
+Landing InScope::AfterDeclarations() const {
+  size_t at = DeclarationsEnd(target_, to_);
+  std::string text;
+  for (std::string_view line : edit_.added)
+    if (!IsBlank(line)) text += line;
+  if (at == to_.body && at < target_.size() && !IsBlank(target_[at])) text += "\n";
+  return At(Grade::kReanchored, at, at, text,
+            "put at the end of the declarations of " + to_.Title());
+}
 
 Scope WholeFile(const Side& side) {
   size_t size = side.text.size();

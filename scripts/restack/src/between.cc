@@ -29,13 +29,15 @@ class Between {
     Scope all = WholeFile(base_), there = WholeFile(target_);
     Landing whole = LandInScope(edit_, base_, all, target_, there, "");
     bool insertion = edit_.begin == edit_.end;
-    if (whole.grade == Grade::kUpstream || whole.grade == Grade::kMerged || !insertion)
-      return Renamed(whole);
+    if (whole.grade == Grade::kUpstream || !insertion) return Renamed(whole);
     for (const auto& [kind, name] : Defined(target_.path, edit_.added))
-      if (kind != Kind::kIncludes && !FindScopes(target_.scopes, kind, name).empty())
+      if (kind != Kind::kIncludes && !FindScopes(target_.scopes, kind, name).empty() &&
+          (whole.grade != Grade::kMerged || FindScopes(base_.scopes, kind, name).empty()))
         return Failed(target_.path + " has a " +
                       (kind == Kind::kFunction ? "function " : "definition of ") + name +
                       " of its own, which is not the same");
+    if (whole.grade == Grade::kMerged) return Renamed(whole);
+    if (edit_.alike > 1) return whole;
     if (AllIncludes()) return Include();
     // The end of the file: nothing but a header's guard below.
     if (size_t at = AtEnd(); at != kNowhere) return Put(at, "put at the end of the file");

@@ -36,11 +36,30 @@ class GitTree : public Tree {
   }
 
   const std::vector<std::string>& Paths() const override {
-    if (listed_) return paths_;
+    if (listed_ || !root_) return paths_;
     listed_ = true;
-    if (Result<GitEntries> entries = ListTree(repository_.get(), id_); entries)
-      for (const auto& [path, entry] : *entries) paths_.push_back(path);
+    git_tree_walk(
+        root_.get(), GIT_TREEWALK_PRE,
+        [](const char* folder, const git_tree_entry* entry, void* out) {
+          if (git_tree_entry_type(entry) == GIT_OBJECT_BLOB)
+            static_cast<std::vector<std::string>*>(out)->push_back(std::string(folder) +
+                                                                   git_tree_entry_name(entry));
+          return 0;
+        },
+        &paths_);
+    // git sorts a folder as if its name ended with a slash.
+    std::sort(paths_.begin(), paths_.end());
     return paths_;
+  }
+
+  /// Without the list of all files: most questions are about files that are there.
+  bool Has(const std::string& path) const override {
+    if (listed_) return Tree::Has(path);
+    git_tree_entry* raw = nullptr;
+    if (!root_ || path.empty() || git_tree_entry_bypath(&raw, root_.get(), path.c_str()) != 0)
+      return false;
+    GitOwner<git_tree_entry, git_tree_entry_free> entry(raw);
+    return git_tree_entry_type(entry.get()) == GIT_OBJECT_BLOB;
   }
 
   std::string Name() const override { return name_; }
@@ -48,15 +67,14 @@ class GitTree : public Tree {
   std::vector<std::string> FilesDefining(const std::string& function) const override {
     std::vector<std::string> files;
     if (!has_functions_) return files;
-    if (functions_.empty())
+    if (functions_.size() == 0)
       if (Result<std::string> bytes = ReadBlob(repository_.get(), functions_id_); bytes)
-        functions_ = "\n" + *bytes;
-    std::string key = "\n" + function + "\t";
-    for (size_t at = functions_.find(key); at != std::string::npos;
-         at = functions_.find(key, at + 1)) {
-      size_t begin = at + key.size();
-      files.push_back(functions_.substr(begin, functions_.find('\n', begin) - begin));
-    }
+        functions_ = Text(std::move(*bytes));
+    std::string key = function + "\t";
+    const Lines& lines = functions_.lines();
+    for (auto at = std::lower_bound(lines.begin(), lines.end(), key);
+         at != lines.end() && StartsWith(*at, key); ++at)
+      files.emplace_back(at->substr(key.size(), at->size() - key.size() - 1));
     return files;
   }
 
@@ -67,7 +85,7 @@ class GitTree : public Tree {
   GitTreeOwner root_;
   std::string name_;
   bool has_functions_;
-  mutable std::string functions_;
+  mutable Text functions_;  ///< sorted lines "name\tpath"
   mutable std::vector<std::string> paths_;
   mutable bool listed_ = false;
 };

@@ -18,14 +18,21 @@ using OpenSide = std::function<std::shared_ptr<const Side>(const std::string& pa
 using FindFunction =
     std::function<std::vector<std::string>(const std::string& function, const std::string& from)>;
 
+/// The one file, written in the language of `from`, that defines the function in the target when
+/// none does in the base; "" otherwise.
+using FindGained = std::function<std::string(const std::string& function, const std::string& from)>;
+
 class Lander {
  public:
-  Lander(std::shared_ptr<const Side> base, std::shared_ptr<const Side> target, OpenSide open,
-         FindFunction find)
+  /// `edits`: all of the patch in this file.
+  Lander(std::shared_ptr<const Side> base, std::shared_ptr<const Side> target,
+         std::vector<Edit> edits, OpenSide open, FindFunction find, FindGained gained)
       : base_(std::move(base)),
         target_(std::move(target)),
+        edits_(std::move(edits)),
         open_(std::move(open)),
-        find_(std::move(find)) {
+        find_(std::move(find)),
+        gained_(std::move(gained)) {
     if (target_) map_ = MapLines(base_->text.bytes(), base_->text.size(), target_->text.bytes());
   }
 
@@ -36,6 +43,8 @@ class Lander {
   Landing Place(const Hunk& hunk, size_t place) const;
   std::string Doubt(const Hunk& hunk, size_t place, const Landing& landing) const;
   bool Gained(const std::vector<Edit>& edits) const;
+  Landing InAnotherFile(const Edit& edit) const;
+  std::string GoneVariable(const Hunk& hunk, const Side& target) const;
   std::string OtherCondition(const Hunk& hunk, size_t place, const Landing& landing) const;
   Landing Exact(const Hunk& hunk, size_t place) const;
   Landing ThreeWay(const Hunk& hunk, size_t place) const;
@@ -44,6 +53,7 @@ class Lander {
   Landing WithoutDoubles(Landing landing) const;
   Landing LandEdit(const Edit& edit) const;
   Edit Slid(const Edit& edit) const;
+  size_t Alike(const Edit& edit, const Scope* scope) const;
   const Scope* BaseScope(const Edit& edit) const;
   const Scope* SameScope(const Scope& scope) const;
   const Scope* LikeScope(const Scope& scope) const;
@@ -51,8 +61,10 @@ class Lander {
   std::string ScopeTitle(size_t target_line) const;
 
   std::shared_ptr<const Side> base_, target_;
+  std::vector<Edit> edits_;
   OpenSide open_;
   FindFunction find_;
+  FindGained gained_;
   LineMap map_;
 };
 

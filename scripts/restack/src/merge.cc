@@ -9,6 +9,7 @@
 namespace restack {
 
 std::vector<Change> Diff(std::string_view a, std::string_view b) {
+  if (a == b) return {};
   static GitLibrary library;  // set up once: each set-up reads all certificates
   git_diff_options options;
   git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);

@@ -100,15 +100,16 @@ std::string Renames::Folder(const std::string& folder) {
   const auto& there = target_->Paths();
   auto at = std::lower_bound(there.begin(), there.end(), prefix);
   if (folder.empty() || (at != there.end() && StartsWith(*at, prefix))) return result;
-  std::map<std::string_view, std::vector<std::string_view>> by_name;
-  for (const std::string& path : there) by_name[BaseName(path)].push_back(DirName(path));
+  if (by_name_.empty())
+    for (const std::string& path : there) by_name_[BaseName(path)].push_back(DirName(path));
   std::map<std::string_view, size_t> votes;
   const auto& here = base_->Paths();
   for (auto path = std::lower_bound(here.begin(), here.end(), prefix);
        path != here.end() && StartsWith(*path, prefix); ++path) {
     std::string_view name = BaseName(*path);
     if (name == "meson.build" || name == "trace-events" || name == "trace.h") continue;
-    for (std::string_view to : by_name[name]) ++votes[to];
+    if (auto same = by_name_.find(name); same != by_name_.end())
+      for (std::string_view to : same->second) ++votes[to];
   }
   size_t most = 1;
   for (const auto& [to, count] : votes)
@@ -142,6 +143,12 @@ std::vector<std::string> Renames::Function(const std::string& function, const st
       }))
     functions_.push_back(found);
   return files;
+}
+
+std::string Renames::Gained(const std::string& function, const std::string& from) const {
+  std::vector<std::string> files = target_->FilesDefining(function);
+  std::erase_if(files, [&](const std::string& file) { return Extension(file) != Extension(from); });
+  return files.size() == 1 && base_->FilesDefining(function).empty() ? files[0] : "";
 }
 
 std::string Renames::FollowHeaders(const std::string& text) {

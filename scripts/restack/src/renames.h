@@ -4,6 +4,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "restack/rebase.h"
 
@@ -19,6 +21,8 @@ class Renames {
   std::string NewFile(const std::string& path);
   /// Files of the target that a function of `from` may be in.
   std::vector<std::string> Function(const std::string& function, const std::string& from);
+  /// The one file of the target that defines a function that the base has not; "" otherwise.
+  std::string Gained(const std::string& function, const std::string& from) const;
   /// `#include` lines with the names that headers have in the target.
   std::string FollowHeaders(const std::string& text);
 
@@ -33,6 +37,7 @@ class Renames {
   std::shared_ptr<const Tree> base_, target_;
   std::map<std::string, FileMapping> files_;
   std::map<std::string, std::string> folders_;
+  std::map<std::string_view, std::vector<std::string_view>> by_name_;  ///< the target's folders
   std::vector<FunctionMapping> given_functions_, functions_;
 };
 

@@ -4,11 +4,12 @@
 #include <atomic>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
 
+#include "compile_commands.h"
 #include "process.h"
+#include "read_lines.h"
 #include "restack/folder.h"
 #include "restack/merge.h"
 
@@ -17,60 +18,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What C compilers only warn about, and what is wrong all the same.
-constexpr const char* kErrors[] = {"-Werror=implicit-function-declaration",
-                                   "-Werror=implicit-int",
-                                   "-Werror=int-conversion",
-                                   "-Werror=incompatible-pointer-types",
-                                   "-Werror=return-type",
-                                   "-Werror=format",
-                                   "-Werror=redundant-decls",
-                                   "-Werror=unused-variable",
-                                   "-Werror=unused-function",
-                                   "-Werror=unused-but-set-variable",
-                                   "-Werror=uninitialized",
-                                   "-Werror=missing-prototypes",
-                                   "-Werror=discarded-qualifiers"};
-
 struct Complaint {
   std::string file;  ///< in the tree; empty: not known
   size_t line = 0;
   std::string sentence;
 };
-
-struct Command {
-  std::vector<std::string> arguments;
-  std::string folder;
-};
-
-/// Words of a compile command: quotes and backslashes as a shell reads them.
-std::vector<std::string> Words(const std::string& command) {
-  std::vector<std::string> words;
-  std::string word;
-  char quote = 0;
-  bool open = false;
-  for (size_t i = 0; i < command.size(); ++i) {
-    char c = command[i];
-    if (quote) {
-      if (c == quote)
-        quote = 0;
-      else if (c == '\\' && quote == '"' && i + 1 < command.size())
-        word += command[++i];
-      else
-        word += c;
-    } else if (c == '\'' || c == '"') {
-      quote = c, open = true;
-    } else if (c == '\\' && i + 1 < command.size()) {
-      word += command[++i], open = true;
-    } else if (c == ' ') {
-      if (open) words.push_back(std::move(word)), word.clear(), open = false;
-    } else {
-      word += c, open = true;
-    }
-  }
-  if (open) words.push_back(word);
-  return words;
-}
 
 class Checker {
  public:
@@ -90,11 +42,14 @@ class Checker {
     if (progress_) progress_("generating: meson, QAPI, trace events, options");
     Reconfigure();
     Generate();
-    if (auto done = ReadCommands(); !done) return done;
+    Result<CompileCommands> commands =
+        ReadCompileCommands(folder_, [&](const std::string& file) { return InTree(file); });
+    if (!commands) return commands.error();
+    commands_ = std::move(*commands);
     if (progress_) progress_("checking the syntax of the touched files");
     Compile();
     Verdicts();
-    return {};
+    return meson_ ? Result<void>() : WriteLanded(tree_, target_, *outcome_.landed);
   }
 
  private:
@@ -109,7 +64,7 @@ class Checker {
     for (std::string_view view : SplitLines(output)) {
       std::string line(Trim(view));
       size_t at = mark ? line.find(mark) : 0;
-      if (at == std::string::npos) continue;
+      if (at == std::string::npos || StartsWith(line, "In file included from")) continue;
       size_t colon = line.find(':');
       if (colon == std::string::npos || colon + 1 >= line.size() ||
           !std::isdigit(static_cast<unsigned char>(line[colon + 1])))
@@ -133,11 +88,23 @@ class Checker {
   }
 
   void Reconfigure() {
-    ProcessResult result = RunProcess({"ninja", "build.ninja"}, folder_, environment_);
-    configured_ = result.status == 0;
+    auto configure = [&] { return RunProcess({"ninja", "build.ninja"}, folder_, environment_); };
+    ProcessResult result = configure();
+    configured_ = meson_ = result.status == 0;
     if (configured_) return;
     Read(result.output, "ERROR:", complaints_);
+    // One bad line for meson hides all others' errors: they are looked for with the target's own
+    // meson files.
+    for (const auto& [path, file] : outcome_.landed->changes())
+      if (Result<std::optional<TreeFile>> own = target_.Read(path); ForMeson(path) && own && *own)
+        (void)WriteFile(tree_ + "/" + path, (*own)->text.bytes());
+    configured_ = configure().status == 0;
     if (complaints_.empty()) whole_ = "the build cannot be configured: " + LastLine(result.output);
+  }
+
+  static bool ForMeson(std::string_view path) {
+    std::string_view name = BaseName(path);
+    return name == "meson.build" || name == "meson_options.txt" || name == "meson-buildoptions.sh";
   }
 
   static std::string LastLine(const std::string& output) {
@@ -167,33 +134,6 @@ class Checker {
       Read(result.output, nullptr, complaints_);
       if (complaints_.size() == before) whole_ = "a generator failed: " + LastLine(result.output);
     }
-  }
-
-  Result<void> ReadCommands() {
-    Result<std::string> bytes = ReadFile(folder_ + "/compile_commands.json");
-    if (!bytes) return bytes.error();
-    nlohmann::json list = nlohmann::json::parse(*bytes, nullptr, false);
-    if (!list.is_array()) return Error{folder_ + "/compile_commands.json: cannot be read"};
-    for (const auto& entry : list) {
-      std::string file = InTree(entry.value("file", ""));
-      if (file.empty() || commands_.count(file)) continue;
-      Command command{Words(entry.value("command", "")), entry.value("directory", folder_)};
-      // Only what the compiler needs to read the file: no output, no dependency file.
-      std::vector<std::string> kept;
-      for (size_t i = 0; i < command.arguments.size(); ++i) {
-        const std::string& word = command.arguments[i];
-        if (word == "-o" || word == "-MF" || word == "-MQ" || word == "-MT")
-          ++i;
-        else if (word != "-c" && word != "-MD" && word != "-MMD" && word != "ccache")
-          kept.push_back(word);
-      }
-      // Compiled to nowhere: with -fsyntax-only GCC does not see what is unused or uninitialized.
-      kept.insert(kept.end(), {"-S", "-o", "/dev/null", "-fdiagnostics-color=never"});
-      kept.insert(kept.end(), std::begin(kErrors), std::end(kErrors));
-      command.arguments = std::move(kept);
-      commands_[file] = std::move(command);
-    }
-    return {};
   }
 
   /// Touched files that are compiled, and for each touched header (or input of a generator) one
@@ -235,20 +175,26 @@ class Checker {
     return units;
   }
 
+  /// Without what the generators make, every file fails, and nobody learns why.
   void Compile() {
-    if (!configured_) return;
+    if (!configured_ || !generated_) return;
     std::set<std::string> set = Units();
     std::vector<std::string> units(set.begin(), set.end());
     std::vector<std::vector<Complaint>> found(units.size());
+    std::vector<ReadLines> read(units.size());
     std::atomic<size_t> next = 0;
     auto work = [&] {
-      for (size_t i; (i = next++) < units.size();) found[i] = CompileOne(units[i]);
+      for (size_t i; (i = next++) < units.size();) {
+        found[i] = CompileOne(units[i]);
+        read[i] = Preprocess(units[i]);
+      }
     };
     std::vector<std::thread> threads;
     for (unsigned i = 0; i < std::min(2u, std::max(1u, std::thread::hardware_concurrency())); ++i)
       threads.emplace_back(work);
     for (std::thread& thread : threads) thread.join();
     for (size_t i = 0; i < units.size(); ++i) {
+      read_.Add(read[i]);
       if (found[i].empty()) continue;
       // The same complaint about the target's own file is not the series' fault.
       std::set<std::string> own = OwnComplaints(units[i]);
@@ -262,13 +208,30 @@ class Checker {
   }
 
   std::vector<Complaint> CompileOne(const std::string& unit) const {
-    const Command& command = commands_.at(unit);
+    const CompileCommand& command = commands_.at(unit);
     ProcessResult result = RunProcess(command.arguments, command.folder, environment_);
     std::vector<Complaint> complaints;
     if (result.status == 0) return complaints;
     Read(result.output, "error:", complaints);
     if (complaints.empty()) complaints.push_back({unit, 0, LastLine(result.output)});
     return complaints;
+  }
+
+  /// Which lines of the touched files this build's conditions leave in.
+  ReadLines Preprocess(const std::string& unit) const {
+    CompileCommand command = commands_.at(unit);
+    auto& words = command.arguments;
+    for (size_t i = 0; i + 2 < words.size(); ++i)
+      if (words[i] == "-S")
+        words.erase(words.begin() + static_cast<long>(i + 1),
+                    words.begin() + static_cast<long>(i + 3)),
+            words[i] = "-E";
+    ReadLines read;
+    read.Add(RunProcess(words, command.folder, environment_).output, [&](const std::string& file) {
+      std::string path = InTree(file);
+      return outcome_.landed->changes().count(path) ? path : std::string();
+    });
+    return read;
   }
 
   std::set<std::string> OwnComplaints(const std::string& unit) const {
@@ -284,6 +247,23 @@ class Checker {
         own.insert(complaint.sentence);
     (void)WriteFile(tree_ + "/" + unit, *landed);
     return own;
+  }
+
+  /// Headers and what generators read: an error about them may show in any file.
+  static bool ReadByOthers(std::string_view path) {
+    for (const char* ending : {".h", ".inc", ".json", ".hx", "trace-events", "meson.build"})
+      if (EndsWith(path, ending)) return true;
+    return false;
+  }
+
+  static bool HasWord(std::string_view line, std::string_view word) {
+    auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+    for (size_t at = line.find(word); at != std::string_view::npos; at = line.find(word, at + 1)) {
+      size_t end = at + word.size();
+      if ((at == 0 || !is_word(line[at - 1])) && (end == line.size() || !is_word(line[end])))
+        return true;
+    }
+    return false;
   }
 
   /// Whose fault: the hunk that added the line, or one that names what the compiler quotes, or the
@@ -302,21 +282,24 @@ class Checker {
       quoted = quoted.substr(0, quoted.find_first_of(" ;("));
     }
     std::vector<HunkVerdict*> best;
+    HunkVerdict* header = nullptr;  // the first hunk that other files may suffer from
     int most = 0;
     for (PatchVerdict& patch : outcome_.verdict.patches) {
       for (HunkVerdict& hunk : patch.hunks) {
-        if (!hunk.Landed()) continue;
-        int points = hunk.target == complaint.file ? 1 : 0;
+        bool same = hunk.target == complaint.file, others = ReadByOthers(hunk.target);
+        // The landed part of a conflict: without the rest it seldom compiles.
+        bool part = same && hunk.grade == Grade::kConflict && hunk.line > 0;
+        if (!part && (!hunk.Landed() || (!same && !others))) continue;
+        if (!part && others && !header) header = &hunk;
+        int points = part ? 5 : same ? 1 : 0;
         for (std::string_view added : SplitLines(hunk.after.empty() ? hunk.before : hunk.after)) {
           if (added[0] != '+') continue;
           if (points > 0 && points < 8 && !line.empty() && IsSignificant(line) &&
               Trim(added.substr(1)) == line)
             points += 8;
-          if (points < 4 + (hunk.target == complaint.file) && quoted.size() > 2 &&
-              added.find(quoted) != std::string_view::npos)
-            points += 4;
+          if (points < 4 + same && quoted.size() > 2 && HasWord(added, quoted)) points += 4;
         }
-        if (hunk.target == complaint.file && hunk.line > 0 && complaint.line + 3 >= hunk.line &&
+        if (same && hunk.line > 0 && complaint.line + 3 >= hunk.line &&
             complaint.line <= hunk.line + SplitLines(hunk.before).size())
           points += 2;
         if (points > most) most = points, best.clear();
@@ -328,13 +311,16 @@ class Checker {
     // meson stops at its first error, which may be about this machine: then it is no hunk's.
     bool meson = BaseName(complaint.file) == "meson.build";
     if (meson && most < 2) best.clear(), whole_ = "the build cannot be configured: " + sentence;
+    // A complaint of this build that the target's own files do not have is never left without a
+    // hunk.
+    if (best.empty() && header && !meson) best.push_back(header);
     if (best.empty()) {
       if (!outcome_.verdict.patches.empty())
         outcome_.verdict.patches.back().notes.push_back("of no hunk: " + sentence);
       return;
     }
     HunkVerdict* hunk = best.front();
-    if (hunk->check == Check::kFailed) return;
+    if (hunk->check == Check::kFailed || hunk->grade == Grade::kConflict) return;
     hunk->check = Check::kFailed;
     hunk->check_says = sentence;
   }
@@ -345,22 +331,40 @@ class Checker {
       for (HunkVerdict& hunk : patch.hunks) {
         if (!hunk.Landed() || hunk.check == Check::kFailed) continue;
         std::string why = Unchecked(hunk.target.empty() ? hunk.file : hunk.target);
+        if (why.empty()) why = LeftOut(hunk);
         hunk.check = why.empty() ? Check::kPassed : Check::kUnchecked;
         hunk.check_says = why;
       }
     }
   }
 
+  /// Why the compiler saw nothing of a line that the hunk adds; empty: it saw all.
+  std::string LeftOut(const HunkVerdict& hunk) const {
+    const std::string& path = hunk.target.empty() ? hunk.file : hunk.target;
+    Result<std::optional<TreeFile>> file = outcome_.landed->Read(path);
+    if (!file || !*file) return {};
+    for (std::string_view line : SplitLines(hunk.after.empty() ? hunk.before : hunk.after)) {
+      if (!StartsWith(line, "+")) continue;
+      std::string below = BaseName(path) == "meson.build"
+                              ? BelowMesonIf((*file)->text.lines(), line.substr(1))
+                              : "";
+      if (!below.empty()) return "meson may not have read what is below `" + below + "`";
+      std::string directive = read_.LeftOut(path, (*file)->text.lines(), line.substr(1));
+      if (!directive.empty()) return "this build leaves out what is below " + directive;
+    }
+    return {};
+  }
+
   /// Why a file was not checked; empty: it was.
   std::string Unchecked(const std::string& path) const {
     if (!whole_.empty()) return whole_;
-    if (BaseName(path) == "meson.build" || BaseName(path) == "meson_options.txt" ||
-        BaseName(path) == "meson-buildoptions.sh")
-      return configured_ ? "" : "meson failed elsewhere";
+    if (ForMeson(path)) return meson_ ? "" : "meson failed elsewhere";
     if (!configured_) return "meson failed";
     if (auto at = unfit_.find(path); at != unfit_.end()) return at->second;
-    if (EndsWith(path, ".json") || BaseName(path) == "trace-events")
-      return generated_ ? "" : "a generator failed elsewhere";
+    bool text = EndsWith(path, ".json") || BaseName(path) == "trace-events";
+    if (!generated_ && (text || commands_.count(path) || EndsWith(path, ".h")))
+      return "a generator failed elsewhere";
+    if (text) return "";
     if (covered_.count(path)) return "";
     if (EndsWith(path, ".c") || EndsWith(path, ".h") || EndsWith(path, ".hx"))
       return "no file of this build includes it";
@@ -373,9 +377,10 @@ class Checker {
   const Progress& progress_;
   std::string tree_, folder_, whole_;
   std::vector<std::string> environment_;
-  bool configured_ = false, generated_ = false;
-  std::map<std::string, Command> commands_;
+  bool configured_ = false, meson_ = false, generated_ = false;
+  CompileCommands commands_;
   std::set<std::string> covered_;
+  ReadLines read_;
   std::map<std::string, std::string> unfit_;
   std::vector<Complaint> complaints_;
 };

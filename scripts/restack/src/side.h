@@ -28,6 +28,7 @@ struct Replacement {
 struct Edit {
   size_t begin, end;
   Lines added;
+  size_t alike = 1;  ///< edits of the patch that add the same lines in the same scope, it included
 };
 
 /// What became of an edit or of a hunk.

@@ -33,7 +33,7 @@ class Tree {
   /// Files that define the C function or table of that name (at column 0, as QEMU writes them) or,
   /// .c files only, the macro; when the tree has an index of them.
   virtual std::vector<std::string> FilesDefining(const std::string& function) const;
-  bool Has(const std::string& path) const;
+  virtual bool Has(const std::string& path) const;
 };
 
 /// Files in memory, above another tree or alone. What was deleted hides the file below.

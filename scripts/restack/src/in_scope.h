@@ -1,0 +1,67 @@
+// One edit in one pair of scopes: what anchor.cc asks of it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "restack/merge.h"
+#include "side.h"
+
+namespace restack {
+
+class InScope {
+ public:
+  InScope(const Edit& edit, const Side& base, const Scope& from, const Side& target,
+          const Scope& to)
+      : edit_(edit),
+        base_(base.text.lines()),
+        target_(target.text.lines()),
+        from_(from),
+        to_(to),
+        path_(target.path) {
+    std::string a = Join(base_, from.lead, from.end), b = Join(target_, to.lead, to.end);
+    LineMap local = MapLines(a, from.end - from.lead, b);
+    map_.assign(base_.size(), kNowhere);
+    for (size_t i = 0; i < local.size(); ++i)
+      if (local[i] != kNowhere) map_[from.lead + i] = local[i] + to.lead;
+  }
+
+  Landing Run();
+
+ private:
+  Landing At(Grade grade, size_t begin, size_t end, std::string text, std::string reason) const {
+    return {grade, {{path_, begin, end, std::move(text)}}, path_, to_.Title(), std::move(reason),
+            {}};
+  }
+  bool Present(Landing& landing) const;
+  bool Gone() const;
+  bool Beside(const Squeezed& there, const Squeezed& added, const std::vector<size_t>& runs) const;
+  /// The nearest line that is not blank.
+  size_t Above(size_t line) const;
+  size_t Below(size_t line) const;
+  std::string Text() const { return Join(edit_.added); }
+  Landing Replace() const;
+  Landing Append() const;
+  static bool StartsMember(std::string_view line);
+  Landing Reworded() const;
+  Landing Insert() const;
+  size_t FirstSignificant(size_t begin, size_t end) const;
+  bool Cases(size_t begin, size_t end) const;
+  std::string NoNeighbour() const;
+  static bool EndsFlow(std::string_view line);
+  bool Declarations() const;
+  Landing AfterDeclarations() const;
+  size_t MemberEnd(size_t member) const;
+  size_t FindMember(const std::string& key) const;
+  Landing InsertInList(size_t above, size_t below) const;
+
+  const Edit& edit_;
+  const Lines& base_;
+  const Lines& target_;
+  const Scope& from_;
+  const Scope& to_;
+  const std::string& path_;
+  LineMap map_;  ///< of this scope's lines only
+};
+
+}  // namespace restack

@@ -1,0 +1,75 @@
+// One run over a series: what the files of rebase share.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "renames.h"
+#include "restack/patch.h"
+#include "restack/rebase.h"
+#include "side.h"
+
+namespace restack {
+
+/// A hunk that is not landed leaves lines that later patches may need.
+struct Missing {
+  std::string line, patch;
+  size_t hunk;
+};
+
+class SeriesRun {
+ public:
+  explicit SeriesRun(const RebaseInput& input)
+      : input_(input),
+        base_(input.bases[ChooseBase(*input.series, input.bases).index]),
+        ancestor_(base_),
+        renames_(base_, input.target, input.maps) {
+    outcome_.landed = std::make_shared<MemoryTree>(input.target);
+    outcome_.verdict.base = base_->Name();
+    outcome_.verdict.target = input.target->Name();
+  }
+
+  Result<RebaseOutcome> All();
+
+ private:
+  /// What one patch changes, collected before any of it is written.
+  struct Landed {
+    std::map<std::string, std::vector<Replacement>> parts;
+    std::map<std::string, std::shared_ptr<const Side>> sides;
+    std::map<std::string, std::pair<Text, std::vector<std::pair<Edit, std::string>>>>
+        conflicts;  ///< by target path
+  };
+
+  Result<void> One(size_t index);
+  std::optional<TreeFile> Ancestor(const FileChange& file, int strip, std::string& from,
+                                   std::string& evidence);
+  std::shared_ptr<const Side> Open(const std::string& path, Landed& landed);
+  HunkVerdict Begin(const FileChange& file, int strip, size_t number, const Hunk* hunk) const;
+  Result<std::string> LandFile(const Patch& patch, const FileChange& file, int strip,
+                               Landed& landed, PatchFiles& files, PatchVerdict& verdict);
+  void Note(const Patch& patch, const FileChange& file, size_t number, const Landing& landing,
+            const Side& base, Landed& landed, HunkVerdict& verdict);
+  std::string NoAncestor(const FileChange& file, int strip, Landed& landed, PatchVerdict& verdict);
+  Result<std::string> Create(const FileChange& file, int strip, PatchFiles& files,
+                             PatchVerdict& verdict);
+  Result<std::string> Delete(const FileChange& file, int strip, const std::string& to,
+                             const Text& before, PatchFiles& files, PatchVerdict& verdict);
+  void Metadata(const FileChange& file, int strip, const std::string& to, const TreeFile& before,
+                PatchFiles& files, PatchVerdict& verdict);
+  Result<void> Write(Landed& landed, PatchFiles& files, PatchVerdict& verdict);
+  void Show(const PatchFiles& files, PatchVerdict& verdict);
+  void Resolve(PatchFiles& files, Patch& patch, PatchVerdict& verdict);
+
+  const RebaseInput& input_;
+  std::shared_ptr<const Tree> base_;
+  MemoryTree ancestor_;  ///< the base with the patches so far
+  Renames renames_;
+  std::vector<Missing> missing_;
+  RebaseOutcome outcome_;
+};
+
+}  // namespace restack

@@ -1,0 +1,92 @@
+// The texts that a patch's landings make: the target's files, and those with conflict markers.
+#include <algorithm>
+
+#include "run.h"
+
+namespace restack {
+
+/// All replacements of a patch into its files.
+Result<void> SeriesRun::Write(Landed& landed, PatchFiles& files, PatchVerdict& verdict) {
+  for (auto& [path, parts] : landed.parts) {
+    std::stable_sort(parts.begin(), parts.end(), [](const Replacement& a, const Replacement& b) {
+      return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
+    });
+    Result<std::optional<TreeFile>> file = outcome_.landed->Read(path);
+    if (!file || !*file) return Error{path + ": cannot be read"};
+    const Lines& lines = (*file)->text.lines();
+    std::string text;
+    size_t at = 0;
+    long shift = 0;
+    for (const Replacement& part : parts) {
+      if (part.begin < at) {
+        // Two hunks want the same lines: the second is a person's.
+        for (HunkVerdict& hunk : verdict.hunks) {
+          if (hunk.target != path || hunk.line != part.begin + 1 || !hunk.Landed()) continue;
+          hunk.grade = Grade::kConflict;
+          hunk.line = 0;
+          hunk.reason = "it would change the same lines of " + path + " as the hunk before it";
+        }
+        continue;
+      }
+      for (HunkVerdict& hunk : verdict.hunks)
+        if (hunk.target == path && hunk.line == part.begin + 1 && hunk.after.empty()) {
+          hunk.line = static_cast<size_t>(static_cast<long>(part.begin) + 1 + shift);
+          hunk.after.push_back('+');  // its line is final; what it became follows
+        }
+      text += Join(lines, at, part.begin) + part.text;
+      at = part.end;
+      shift += static_cast<long>(SplitLines(part.text).size()) -
+               static_cast<long>(part.end - part.begin);
+    }
+    text += Join(lines, at);
+    files.before.emplace(path, *file);
+    TreeFile after =
+        files.automatic.count(path) && files.automatic[path] ? *files.automatic[path] : **file;
+    after.text = Text(text);
+    files.automatic[path] = after;
+  }
+  Show(files, verdict);
+  for (auto& [path, conflict] : landed.conflicts) {
+    auto at = files.automatic.find(path);
+    Result<std::optional<TreeFile>> there =
+        at != files.automatic.end() ? at->second : outcome_.landed->Read(path);
+    std::string ours = there && *there ? (*there)->text.bytes() : "";
+    auto& edits = conflict.second;
+    std::sort(edits.begin(), edits.end(),
+              [](const auto& a, const auto& b) { return a.first.begin < b.first.begin; });
+    std::string theirs;
+    size_t line = 0;
+    for (const auto& [edit, added] : edits) {
+      if (edit.begin < line) continue;
+      theirs += Join(conflict.first.lines(), line, edit.begin) + added;
+      line = edit.end;
+    }
+    theirs += Join(conflict.first.lines(), line);
+    files.conflicts[path] =
+        Merge(conflict.first.bytes(), ours, theirs, "target", verdict.name).text;
+    if (there && *there)
+      files.before.emplace(path, *outcome_.landed->Read(path)),
+          files.automatic.emplace(path, *there);
+  }
+  return {};
+}
+
+/// What each hunk became, where it is not what it was.
+void SeriesRun::Show(const PatchFiles& files, PatchVerdict& verdict) {
+  std::map<std::string, std::vector<Hunk>> hunks;
+  for (HunkVerdict& hunk : verdict.hunks) {
+    hunk.after.clear();
+    if (!hunk.Landed() || hunk.grade == Grade::kExact || hunk.line == 0) continue;
+    auto before = files.before.find(hunk.target), after = files.automatic.find(hunk.target);
+    if (before == files.before.end() || after == files.automatic.end() || !before->second ||
+        !after->second)
+      continue;
+    if (!hunks.count(hunk.target))
+      hunks[hunk.target] = DiffHunks(before->second->text, after->second->text);
+    for (const Hunk& made : hunks[hunk.target])
+      if (made.new_start <= hunk.line && hunk.line <= made.new_start + made.new_count)
+        hunk.after = Print(made);
+  }
+}
+
+}  // namespace restack
