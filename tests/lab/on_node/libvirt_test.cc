@@ -163,7 +163,7 @@ TEST(Capabilities, LibvirtSaysTheSameOfOursAsOfDebians) {
   for (const char* machine : {"q35", "pc"}) {
     TempDir dir;
     WriteFile(dir / "ours", lines("/usr/bin/qemu-system-x86_64", machine));
-    WriteFile(dir / "debian", lines("/usr/lib/lab/qemu-debian", machine));
+    WriteFile(dir / "debian", lines("/usr/lib/lab/bin/qemu-debian", machine));
     // docs/install.md: ours has no local displays.
     const std::string difference =
         Shell("diff " + (dir / "debian").string() + " " + (dir / "ours").string() +

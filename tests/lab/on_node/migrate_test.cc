@@ -199,12 +199,13 @@ TEST_F(Migrate, SendingThreadsArePlaced) {
 TEST_F(Migrate, ThrottledToTheCeilingAndNotAbove) {
   Domain domain({});
   MemoryLoad load(domain.Agent(), kLoadMib);
-  // A nested guest dirties little in the time that a round takes: any of it counts.
-  domain.Qmp("migrate-set-parameters", {{"throttle-trigger-threshold", 1}});
+  // A nested guest dirties little in the time that a round takes: any of it counts, and however
+  // little is left is too much to end with.
+  domain.Qmp("migrate-set-parameters", {{"throttle-trigger-threshold", 1}, {"downtime-limit", 1}});
   int most = 0, round = 0, rounds_at_most = 0;
   EXPECT_THROW(
       Go(domain,
-         "--auto-converge --auto-converge-initial 88 --auto-converge-increment 10 --bandwidth 1",
+         "--auto-converge --auto-converge-initial 88 --auto-converge-increment 10 --bandwidth 4",
          [&](const json& status) {
            const int now = status["ram"].value("dirty-sync-count", 0);
            const int throttle = status.value("cpu-throttle-percentage", 0);

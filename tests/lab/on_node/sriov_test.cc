@@ -1,6 +1,7 @@
 // Scenario 4: a virtual function of the node's NVMe controller is a pod's own disk.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "guest/pod_agent.h"
@@ -27,15 +28,23 @@ class Sriov : public testing::Test {
   void UseFromGuest(GuestAgent& guest) {
     try {
       WaitGuest("the NVMe of the virtual function", [&] {
-        for (const json& block : guest.Request({{"op", "blocks"}})["blocks"])
-          if (block["name"] == "nvme0n1") return true;
+        for (const json& name : guest.Request({{"op", "list"}, {"path", "/dev"}})["names"])
+          if (name == "nvme0n1") return true;
         return false;
       });
     } catch (const std::exception& error) {
-      throw std::runtime_error(std::string(error.what()) + "; the guest's kernel says:\n" +
-                               guest.Exec({"sh", "-c", "dmesg | grep -i -e nvme -e pci"}).out);
+      throw std::runtime_error(
+          std::string(error.what()) + "; the guest's kernel says:\n" +
+          guest
+              .Exec({"sh", "-c",
+                     "dmesg | grep -i nvme; ls -l /dev/nvme* /sys/block; ls /sys/class/nvme/nvme0; "
+                     "cat /sys/class/nvme/nvme0/state /sys/class/nvme/nvme0/cntlid; cat "
+                     "/proc/interrupts | grep nvme"})
+              .out);
     }
-    guest.Exec({"dd", "if=/dev/nvme0n1", "of=/tmp/read", "bs=64k", "count=16", "iflag=direct"});
+    const RunResult read =
+        guest.Exec({"dd", "if=/dev/nvme0n1", "of=/tmp/read", "bs=64k", "count=16", "iflag=direct"});
+    ASSERT_TRUE(read.status.Success()) << read.err << guest.Request({{"op", "blocks"}}).dump();
     EXPECT_TRUE(guest.Read("/tmp/read") == marker) << "the guest reads other bytes";
     const RunResult written = guest.Exec({"sh", "-c",
                                           "dd if=/dev/urandom of=/tmp/own bs=64k count=16 && dd "
@@ -72,7 +81,10 @@ TEST_F(Sriov, AFunctionPluggedUsedRemovedAndUsedAgainBesideVhostUser) {
     UseFromGuest(guest);
     EXPECT_EQ(ShareFailure(pod), "") << "virtio-fs after the function came";
     shim.VfioRemove(address);
-    WaitBlockGone(guest, "nvme0n1");
+    WaitGuest("the end of the function's disk", [&] {
+      const json names = guest.Request({{"op", "list"}, {"path", "/dev"}})["names"];
+      return std::find(names.begin(), names.end(), "nvme0n1") == names.end();
+    });
     EXPECT_EQ(ShareFailure(pod), "") << "virtio-fs after the function went";
     Fact(address + " hot, " + (port ? "on a root port" : "on the bridge") + " at " + path +
          ": used, removed");
