@@ -122,6 +122,11 @@ TEST(KataPackage, HasEveryPathThatItsConfigurationNames) {
   const auto& runtime =
       handler["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"]["kata"];
   EXPECT_EQ(runtime["runtime_type"].value_or(std::string()), "io.containerd.kata.v2");
+  // Without it containerd 1.6 does not load its CRI plugin once "kata" is named.
+  EXPECT_EQ(handler["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"]["runc"]
+                   ["runtime_type"]
+                       .value_or(std::string()),
+            "io.containerd.runc.v2");
   // The runtime type's name is that of the program: containerd-shim-NAME-VERSION.
   EXPECT_TRUE(exists("/usr/bin/containerd-shim-kata-v2"));
   EXPECT_TRUE(exists(runtime["options"]["ConfigPath"].value_or(std::string("absent"))));
@@ -137,6 +142,28 @@ TEST(KataPackage, HasEveryPathThatItsConfigurationNames) {
             fs::perms(0755));
   EXPECT_EQ(Shell(release.dir(), "dpkg-deb -I out/kata-containers_*.deb conffiles"),
             "/etc/kata-containers/configuration-qemu.toml\n");
+}
+
+TEST(KataPackage, IsMadeAgainWhenItIsGone) {
+  Release release;
+  release.Pack();
+  ASSERT_TRUE(Step(release, release.Sum()).status.Success());
+  Shell(release.dir(), "rm out/*.deb");
+  ASSERT_TRUE(Step(release, release.Sum()).status.Success());
+  Shell(release.dir(), "dpkg-deb -I out/kata-containers_*.deb");
+}
+
+TEST(KataPackage, TheLabRefusesAnotherTarballBeforeItMakesAnything) {
+  Release release;
+  release.Pack();
+  const RunResult result = stx::Run({(Repository() / "scripts/lab").string(),
+                                     "--kata=" + (release.dir() / "kata-static.tar.xz").string()},
+                                    Milliseconds(100000));
+  EXPECT_EQ(result.status.code, 1);
+  EXPECT_NE(result.err.find("is not the release that debian/kata/release.toml pins"),
+            std::string::npos)
+      << result.err;
+  EXPECT_EQ(result.err.find("making"), std::string::npos) << result.err;
 }
 
 TEST(KataPackage, AnotherTarballThanThePinnedOneIsRefusedWithBothSums) {

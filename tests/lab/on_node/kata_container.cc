@@ -47,7 +47,7 @@ fi
 /// groups.
 std::string Remains(const std::string& id) {
   return Shell("id=" + id + R"sh(
-ps axo pid,args | grep -e "-name sandbox-$id" -e "-id $id" -e "sandboxes/$id" -e "/$id/vhost-fs.sock" | grep -v grep || true
+ps axo pid,args | grep -e "-name sandbox-$id" -e "-id $id" -e "sandboxes/$id" | grep -v grep || true
 grep "$id" /proc/mounts || true
 ctr container ls -q | grep -x "$id" || true
 ctr snapshot ls | grep "^$id " || true
@@ -127,16 +127,18 @@ void KataContainer::End() {
 }
 
 pid_t KataContainer::Qemu() const {
-  const RunResult found = Run({"pgrep", "-f", "qemu.* -name sandbox-" + id_ + " "}, kStop);
+  const RunResult found = Run({"pgrep", "-f", "^[^ ]*qemu[^ ]* -name sandbox-" + id_ + " "}, kStop);
   if (found.out.empty()) throw std::runtime_error("there is no QEMU of sandbox-" + id_);
   return std::stoi(found.out);
 }
 
 std::vector<pid_t> KataContainer::Vcpus() const {
-  std::istringstream out(
-      stx::Shell("cat /sys/kernel/debug/kvm/" + std::to_string(Qemu()) + "-*/vcpu*/pid"));
+  const std::string pid = std::to_string(Qemu());
+  std::istringstream out(stx::Shell("cat /sys/kernel/debug/kvm/" + pid + "-*/vcpu*/pid"));
   std::vector<pid_t> vcpus;
-  for (pid_t tid; out >> tid;) vcpus.push_back(tid);
+  // KVM keeps a vCPU that was removed until its VM ends; its thread is gone.
+  for (pid_t tid; out >> tid;)
+    if (fs::exists("/proc/" + pid + "/task/" + std::to_string(tid))) vcpus.push_back(tid);
   return vcpus;
 }
 
