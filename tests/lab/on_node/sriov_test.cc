@@ -28,9 +28,8 @@ class Sriov : public testing::Test {
   void UseFromGuest(GuestAgent& guest) {
     try {
       WaitGuest("the NVMe of the virtual function", [&] {
-        for (const json& name : guest.Request({{"op", "list"}, {"path", "/dev"}})["names"])
-          if (name == "nvme0n1") return true;
-        return false;
+        const json names = guest.Request({{"op", "list"}, {"path", "/dev"}})["names"];
+        return std::find(names.begin(), names.end(), "nvme0n1") != names.end();
       });
     } catch (const std::exception& error) {
       throw std::runtime_error(
