@@ -6,6 +6,10 @@
 namespace stx {
 namespace {
 
+// virtio 1.2, section 5.2.6: of a disk's request, in bytes; its types.
+constexpr uint32_t kHeader = 16, kSector = 512, kStatus = kHeader + kSector;
+constexpr uint32_t kIn = 0, kOut = 1;
+
 // virtio 1.2, sections 5.1.3 and 5.3.3 (feature bits), 5.3.2 (queues of port 1), 5.3.6.2 (events).
 constexpr int kMultiport = 1, kMac = 5, kCtrlVq = 17, kCtrlRx = 18;
 constexpr uint16_t kControlOut = 3, kPortIn = 4, kPortOut = 5;
@@ -25,6 +29,11 @@ Guest::Guest(Machine& machine) {
   net_->Negotiate(virtio::Bit(kMac) | virtio::Bit(kCtrlVq) | virtio::Bit(kCtrlRx));
   if (vhost_) vhost_->Negotiate(0);
   serial_->Negotiate(virtio::Bit(kMultiport));
+  if (disk_) {
+    disk_->Negotiate(0);
+    requests_.emplace(*disk_, 0, heap_);
+    request_ = heap_.Allocate(kStatus + 1);
+  }
   Ring filter(*net_, kNetControl, heap_), control(*serial_, kControlOut, heap_);
   for (auto [device, index] : {std::pair{&net_, kReceive},
                                {&net_, kTransmit},
@@ -33,7 +42,7 @@ Guest::Guest(Machine& machine) {
                                {&vhost_, kReceive},
                                {&vhost_, kTransmit}})
     if (*device) rings_.emplace_back(**device, index, heap_);
-  for (auto* device : {&net_, &serial_, &vhost_})
+  for (auto* device : {&net_, &serial_, &vhost_, &disk_})
     if (*device) (*device)->SetDriverOk();
   // VIRTIO_NET_CTRL_RX_PROMISC 0: only frames for the guest's own address, from here on.
   const uint64_t promiscuous = heap_.Allocate(4);
@@ -49,6 +58,7 @@ void Guest::GoOn(Machine& machine) {
   Attach(machine);
   for (size_t i = 0; i < rings_.size(); ++i)
     rings_[i].MoveTo(*std::array{&net_, &serial_, &vhost_}[i / 2]->operator->());
+  if (disk_) requests_->MoveTo(*disk_);
 }
 
 void Guest::Attach(Machine& machine) {
@@ -57,11 +67,38 @@ void Guest::Attach(Machine& machine) {
   net_.emplace(bus, bus.At(Machine::kNetSlot));
   if (machine.has_vhost()) vhost_.emplace(bus, bus.At(Machine::kVhostSlot));
   serial_.emplace(bus, bus.At(Machine::kSerialSlot));
+  if (machine.has_disk()) disk_.emplace(bus, bus.At(Machine::kDiskSlot));
   // Not before the BARs are placed, as no CPU touches a device then.
   machine.qmp().Execute("cont");
 }
 
+void Guest::Request(uint32_t type, uint64_t sector) {
+  QTest& qtest = machine_->qtest();
+  qtest.WriteL(request_, type);
+  qtest.WriteL(request_ + 4, 0);
+  qtest.WriteQ(request_ + 8, sector);
+  qtest.WriteB(request_ + kStatus, 0xff);
+  requests_->Add({{request_, kHeader, false},
+                  {request_ + kHeader, kSector, type == kIn},
+                  {request_ + kStatus, 1, true}});
+  requests_->Wait();
+  if (const int status = qtest.ReadB(request_ + kStatus))
+    throw std::runtime_error("the disk's request ends in status " + std::to_string(status));
+}
+
+std::string Guest::ReadSector(uint64_t sector) {
+  Request(kIn, sector);
+  const auto bytes = machine_->qtest().MemRead(request_ + kHeader, kSector);
+  return {bytes.begin(), bytes.end()};
+}
+
+void Guest::WriteSector(uint64_t sector, const std::string& bytes) {
+  machine_->qtest().MemWrite(request_ + kHeader, bytes.data(), bytes.size());
+  Request(kOut, sector);
+}
+
 void Guest::Talk() {
+  ++talks_;
   for (int i = 0; i < 3 * Ring::kSize; ++i) {
     const std::string name = "message " + std::to_string(i), frame = Frame(name);
     net_out().Send(frame);
@@ -73,6 +110,12 @@ void Guest::Talk() {
       vhost_in().Offer();
       vhost_out().Send(frame);
       Expect("vhost-user-net", vhost_in().Take(), frame);
+    }
+    if (disk_) {
+      if (i > 0 || talks_ > 1) Expect("the disk", ReadSector(0), on_disk_);
+      on_disk_ = name + " of talk " + std::to_string(talks_);
+      on_disk_.resize(kSector, '\n');
+      WriteSector(0, on_disk_);
     }
     serial_out().Send(name);
     Expect("the port's host", machine_->ReadPort(name.size()), name);

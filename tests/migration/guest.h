@@ -75,8 +75,9 @@ class Guest {
   /// Goes on in `machine`, to which it was migrated, and starts that.
   void GoOn(Machine& machine);
 
-  /// Messages both ways on all devices, more of them than the rings have entries. Throws when one
-  /// is not what was sent.
+  /// Messages both ways on all devices, more of them than the rings have entries; the disk has what
+  /// was written when this was last called, and takes other bytes. Throws when one is not what was
+  /// sent.
   void Talk();
   /// Leaves work for a migration to find half done, and stops the machine.
   void LeaveInFlight();
@@ -86,6 +87,9 @@ class Guest {
 
  private:
   void Attach(Machine& machine);
+  std::string ReadSector(uint64_t sector);
+  void WriteSector(uint64_t sector, const std::string& bytes);
+  void Request(uint32_t type, uint64_t sector);
   Ring& net_in() { return rings_[0]; }
   Ring& net_out() { return rings_[1]; }
   Ring& serial_in() { return rings_[2]; }
@@ -95,8 +99,12 @@ class Guest {
 
   Machine* machine_ = nullptr;
   GuestHeap heap_{0x100000, 0x700000};
-  std::optional<VirtioPciDevice> net_, vhost_, serial_;
+  std::optional<VirtioPciDevice> net_, vhost_, serial_, disk_;
   std::vector<Ring> rings_;
+  std::optional<Ring> requests_;
+  uint64_t request_ = 0;  // a disk's request in guest memory: header, a sector, status
+  std::string on_disk_;   // what the last Talk wrote
+  unsigned talks_ = 0;
   std::string message_;
 };
 

@@ -44,7 +44,12 @@ std::string Listen(Machine& target, const TempDir& dir, bool tcp) {
 
 class Live : public testing::TestWithParam<Way> {
  protected:
-  void SetUp() override { Covers({"4 live-migration"}); }
+  void SetUp() override {
+    Covers({"4 live-migration"});
+    WriteFile(dir / "disk", std::string(1 << 20, '\0'));
+  }
+  MachineRole Source() const { return {.disk = dir / "disk"}; }
+  MachineRole Target() const { return {.target = true, .disk = dir / "disk"}; }
 
   /// Waits for a status of the source; the last answer.
   json Until(Machine& machine, const std::function<bool(const json&)>& done) {
@@ -74,8 +79,9 @@ TEST_P(Live, TheGuestGoesOnWithItsMemoryAndDevices) {
   const bool postcopy = mode == Mode::kPostcopy || mode == Mode::kPostcopyRunsAtOnce;
   // The base's libvhost-user cannot wait for pages that are not there yet.
   const bool vhost = mode != Mode::kPostcopyRunsAtOnce;
-  Machine source(QemuBinary(), kMachine, nullptr, {.vhost = vhost}),
-      target(QemuBinary(), kMachine, nullptr, {.target = true, .vhost = vhost});
+  Machine source(QemuBinary(), kMachine, nullptr, {.vhost = vhost, .disk = dir / "disk"}),
+      target(QemuBinary(), kMachine, nullptr,
+             {.target = true, .vhost = vhost, .disk = dir / "disk"});
   Guest guest(source);
   guest.Talk();
   for (Machine* machine : {&source, &target}) {
@@ -181,7 +187,8 @@ class LiveFails : public Live {
 };
 
 TEST_P(LiveFails, ACancelledMigrationLeavesTheSourceAtWork) {
-  Machine source(QemuBinary(), kMachine), target(QemuBinary(), kMachine, nullptr, {.target = true});
+  Machine source(QemuBinary(), kMachine, nullptr, Source()),
+      target(QemuBinary(), kMachine, nullptr, Target());
   Guest guest(source);
   StartSlowly(source, target);
   guest.Talk();
@@ -191,17 +198,17 @@ TEST_P(LiveFails, ACancelledMigrationLeavesTheSourceAtWork) {
 }
 
 TEST_P(LiveFails, ATargetThatDiesLeavesTheSourceAtWorkAndASecondTargetTakesIt) {
-  Machine source(QemuBinary(), kMachine);
+  Machine source(QemuBinary(), kMachine, nullptr, Source());
   Guest guest(source);
   {
-    Machine target(QemuBinary(), kMachine, nullptr, {.target = true});
+    Machine target(QemuBinary(), kMachine, nullptr, Target());
     StartSlowly(source, target);
     target.qemu().process().Kill();
     EXPECT_EQ(WaitMigrationEnd(source.qmp())["status"], "failed");
   }
   ExpectGoesOn(source, guest);
   SetParameters(source, {{"max-bandwidth", 1 << 30}});
-  Machine second(QemuBinary(), kMachine, nullptr, {.target = true});
+  Machine second(QemuBinary(), kMachine, nullptr, Target());
   std::filesystem::remove(dir / "migration");
   source.qmp().Execute("migrate", {{"uri", Listen(second, dir, GetParam().tcp)}});
   ASSERT_EQ(WaitMigrationEnd(source.qmp())["status"], "completed");

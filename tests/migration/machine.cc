@@ -113,6 +113,9 @@ Machine::Machine(const std::filesystem::path& binary, const std::string& type,
     add({"-chardev", "socket,id=vhost,path=" + (dir_ / "vhost").string(), "-netdev",
          "vhost-user,id=loop,chardev=vhost", "-device",
          "virtio-net-pci,id=vnet,netdev=loop,mac=52:54:00:00:00:07,romfile=,addr=6"});
+  if (has_disk())
+    add({"-blockdev", "raw,node-name=disk,file.driver=file,file.filename=" + role.disk.string(),
+         "-device", "virtio-blk-pci,drive=disk,addr=8"});
   add({"-chardev", "socket,id=port,server=on,wait=off,path=" + (dir_ / "port").string()});
   // From a file, the whole load is one step of the main loop, and nothing can come between.
   UniqueFd file(memfd_create("stream", MFD_CLOEXEC));
@@ -181,12 +184,13 @@ std::string Machine::Memory() {
 
 json Machine::DeviceState() {
   json state{{"filter", qmp().Execute("query-rx-filter", {{"name", "net"}})}};
-  for (uint8_t slot : {kNetSlot, kVhostSlot, kSerialSlot})
+  for (uint8_t slot : {kNetSlot, kVhostSlot, kSerialSlot, kDiskSlot})
     for (int at = 0; at < 256; at += 4)
       state["pci"].push_back(PciBus(qtest()).At(slot).ReadL(static_cast<uint8_t>(at)));
   for (const json& device : qmp().Execute("x-query-virtio"))
     for (int queue = 0; queue < 6; ++queue) {
       if (device["name"] == "virtio-net" && queue > kNetControl) break;
+      if (device["name"] == "virtio-blk" && queue > 0) break;
       json ring = qmp().Execute("x-query-virtio-queue-status",
                                 {{"path", device["path"]}, {"queue", queue}});
       ring.erase("shadow-avail-idx");  // a cache of guest memory, read anew by the target

@@ -1,5 +1,5 @@
-// A QEMU with a virtio-net on a wire, a vhost-user-net and a virtio-serial port, and the host's
-// ends of the three: what a guest on the move is to find again.
+// A QEMU with a virtio-net on a wire, a vhost-user-net, a virtio-serial port and a disk, and the
+// host's ends of them: what a guest on the move is to find again.
 #pragma once
 
 #include <functional>
@@ -22,12 +22,14 @@ struct MachineRole {
   bool target = false;
   /// With the vhost-user-net.
   bool vhost = true;
+  /// With a virtio-blk on this file, which is source's and target's alike; none when empty.
+  std::filesystem::path disk = {};
 };
 
 class Machine {
  public:
   /// In PCI bus 0.
-  static constexpr uint8_t kNetSlot = 5, kVhostSlot = 6, kSerialSlot = 7;
+  static constexpr uint8_t kNetSlot = 5, kVhostSlot = 6, kSerialSlot = 7, kDiskSlot = 8;
   static constexpr Milliseconds kTimeout{10000};
 
   /// Does not run yet. `type` as in -machine. With a stream this is a target, which has loaded that
@@ -40,6 +42,7 @@ class Machine {
   Qmp& qmp() { return qemu_->qmp(); }
   QTest& qtest() { return *qtest_; }
   bool has_vhost() const { return role_.vhost; }
+  bool has_disk() const { return !role_.disk.empty(); }
 
   /// Frames as Frame() makes them. QEMU's own, after a migration, are passed over.
   void SendOnWire(const std::string& frame);

@@ -60,7 +60,9 @@ SpawnOptions Clone::Environment() const {
 RunResult Clone::Step(const std::string& step, const std::vector<std::string>& arguments,
                       std::vector<std::string> before) const {
   for (const std::string& word : Command(step, arguments)) before.push_back(word);
-  return Run(before, Milliseconds(25000), Environment());
+  // Seconds on an idle machine; whether a step ends is in question here, not how fast a busy one
+  // is.
+  return Run(before, Milliseconds(100000), Environment());
 }
 
 bool Clone::StartAndKill(const std::string& step, Milliseconds after) const {
