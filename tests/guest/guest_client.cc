@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <random>
@@ -20,11 +21,11 @@ GuestAgent GuestAgent::Accept(int listener, const Deadline& deadline) {
 }
 
 GuestAgent GuestAgent::Connect(const std::filesystem::path& socket, const Deadline& deadline) {
-  constexpr Milliseconds kTry{1000};
-  for (;;) {
+  // A guest that is slow, nested under TCG, must not lose each try to the next.
+  for (Milliseconds patience{1000};; patience = std::min(2 * patience, Milliseconds(30000))) {
     GuestAgent agent(ConnectUnix(socket, deadline));
     try {
-      agent.Request({{"op", "cpus"}}, kTry);
+      agent.Request({{"op", "cpus"}}, patience);
       return agent;
     } catch (const std::exception&) {
       // What comes while guestd closes the port after the last host is lost.
