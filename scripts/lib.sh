@@ -42,6 +42,12 @@ base_artifacts() {
     sed -n 's/^name = "\(.*\)"$/\1/p; s/^sha256 = "\(.*\)"$/\1/p' | paste -d' ' - -
 }
 
+# kernel_package META: sets $kernel_package to the linux-image package that META stands for. After private_apt.
+kernel_package() {
+  kernel_package=$(apt-cache "${apt_options[@]}" show "$1" | sed -n 's/^Depends: \(linux-image-[^ ]*\).*/\1/p' | head -n1)
+  [ -n "$kernel_package" ] || die "the archive has no $1"
+}
+
 # The apt of our own: lists, cache and sources under cache/apt, derived from the machine's sources with
 # deb-src added. The machine's own configuration is read (proxies, keys), never written.
 private_apt() {

@@ -111,4 +111,13 @@ RunResult GuestAgent::Exec(const std::vector<std::string>& argv, Milliseconds ti
   return result;
 }
 
+RunResult GuestAgent::MustExec(const std::vector<std::string>& argv, Milliseconds timeout) {
+  RunResult result = Exec(argv, timeout);
+  if (result.status.Success()) return result;
+  std::string text;
+  for (const std::string& word : argv) text += word + " ";
+  throw std::runtime_error("in the guest, " + text + "ended with " + result.status.ToString() +
+                           ": " + result.out + result.err);
+}
+
 }  // namespace stx

@@ -44,6 +44,8 @@ class GuestAgent {
   /// Runs a program of the guest to its end; killed after `timeout` (signal 9, and what it had
   /// said). Of stdout and stderr 8 MiB each are kept, and a last line says what is cut.
   RunResult Exec(const std::vector<std::string>& argv, Milliseconds timeout = kTimeout);
+  /// The same; throws with what it said when it does not succeed.
+  RunResult MustExec(const std::vector<std::string>& argv, Milliseconds timeout = kTimeout);
   /// The reply comes before the guest acts.
   void PowerOff() { Request({{"op", "poweroff"}}); }
 

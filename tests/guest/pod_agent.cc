@@ -34,23 +34,13 @@ json Await(GuestAgent& agent, const std::string& what, const std::string& list, 
   return found;
 }
 
-RunResult MustRun(GuestAgent& agent, const std::vector<std::string>& argv,
-                  Milliseconds timeout = GuestAgent::kTimeout) {
-  RunResult result = agent.Exec(argv, timeout);
-  if (result.status.Success()) return result;
-  std::string text;
-  for (const std::string& word : argv) text += word + " ";
-  throw std::runtime_error("in the guest, " + text + "ended with " + result.status.ToString() +
-                           ": " + result.out + result.err);
-}
-
 }  // namespace
 
-void WaitGuest(const std::string& what, const std::function<bool()>& there) {
-  for (const Deadline deadline(kGuestWait); !there(); poll(nullptr, 0, 20))
+void WaitGuest(const std::string& what, const std::function<bool()>& there, Milliseconds timeout) {
+  for (const Deadline deadline(timeout); !there(); poll(nullptr, 0, 20))
     if (deadline.Passed())
       throw std::runtime_error(what + " did not come in the guest within " +
-                               std::to_string(kGuestWait.count() / 1000) + " s");
+                               std::to_string(timeout.count() / 1000) + " s");
 }
 
 size_t OnlineCpus(GuestAgent& agent) { return agent.Request({{"op", "cpus"}})["online"].size(); }
@@ -97,11 +87,14 @@ std::string BlockAt(GuestAgent& agent, const std::string& where) {
   })["name"];
 }
 
-void WaitBlockGone(GuestAgent& agent, const std::string& name) {
-  WaitGuest("the end of " + name, [&] {
-    return Find(agent, "blocks", [&](const json& block) { return block["name"] == name; })
-        .is_null();
-  });
+void WaitBlockGone(GuestAgent& agent, const std::string& name, Milliseconds timeout) {
+  WaitGuest(
+      "the end of " + name,
+      [&] {
+        return Find(agent, "blocks", [&](const json& block) { return block["name"] == name; })
+            .is_null();
+      },
+      timeout);
 }
 
 std::string NicWithMac(GuestAgent& agent, const std::string& mac) {
@@ -121,8 +114,8 @@ json PciAt(GuestAgent& agent, const std::string& path) {
 }
 
 void ConfigureNic6(GuestAgent& agent, const std::string& nic, const std::string& address, int mtu) {
-  MustRun(agent, {"ip", "link", "set", nic, "mtu", std::to_string(mtu), "up"});
-  MustRun(agent, {"ip", "-6", "addr", "add", address + "/64", "dev", nic});
+  agent.MustExec({"ip", "link", "set", nic, "mtu", std::to_string(mtu), "up"});
+  agent.MustExec({"ip", "-6", "addr", "add", address + "/64", "dev", nic});
 }
 
 void Ping6(GuestAgent& agent, const std::string& address, int count, int bytes) {
@@ -131,10 +124,9 @@ void Ping6(GuestAgent& agent, const std::string& address, int count, int bytes) 
   WaitGuest("an answer from " + address, [&] {
     return agent.Exec({"ping6", "-c", "1", "-W", "1", address}).status.Success();
   });
-  MustRun(agent,
-          {"ping6", "-c", std::to_string(count), "-i", "0.2", "-W", "2", "-s",
-           std::to_string(bytes), address},
-          Milliseconds(60000));
+  agent.MustExec({"ping6", "-c", std::to_string(count), "-i", "0.2", "-W", "2", "-s",
+                  std::to_string(bytes), address},
+                 Milliseconds(60000));
 }
 
 }  // namespace stx

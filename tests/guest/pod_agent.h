@@ -13,7 +13,8 @@ namespace stx {
 inline constexpr Milliseconds kGuestWait{60000};
 
 /// Polls `there` until it is true; throws "WHAT did not come".
-void WaitGuest(const std::string& what, const std::function<bool()>& there);
+void WaitGuest(const std::string& what, const std::function<bool()>& there,
+               Milliseconds timeout = kGuestWait);
 
 size_t OnlineCpus(GuestAgent& agent);
 uint64_t TotalMemoryKb(GuestAgent& agent);
@@ -30,7 +31,7 @@ void OnlineMemoryAlways(GuestAgent& agent);
 /// PCI path "02/01".
 std::string BlockAt(GuestAgent& agent, const std::string& where);
 /// Returns when the guest has no block device of that name.
-void WaitBlockGone(GuestAgent& agent, const std::string& name);
+void WaitBlockGone(GuestAgent& agent, const std::string& name, Milliseconds timeout = kGuestWait);
 /// The interface ("eth1") with that MAC address.
 std::string NicWithMac(GuestAgent& agent, const std::string& mac);
 void WaitNicGone(GuestAgent& agent, const std::string& mac);

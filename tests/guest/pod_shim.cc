@@ -82,6 +82,15 @@ void PodShim::CpuRemove() {
   cpus_.pop_back();
 }
 
+json PodShim::MemoryBackend(const std::string& id, unsigned mib) const {
+  json backend{{"qom-type", "memory-backend-ram"}, {"id", id}, {"size", mib * kMiB}};
+  if (pod_.command().form != PodForm::kSandbox) return backend;
+  backend["qom-type"] = "memory-backend-file";
+  backend["mem-path"] = pod_.command().hugepages ? "/dev/hugepages" : "/dev/shm";
+  backend["share"] = true;
+  return backend;
+}
+
 int PodShim::MemoryAdd(unsigned mib) {
   int slot = 0;
   for (const json& device : qmp().Execute("query-memory-devices")) {
@@ -89,15 +98,7 @@ int PodShim::MemoryAdd(unsigned mib) {
     if (data.contains("slot")) slot = std::max(slot, data["slot"].get<int>() + 1);
   }
   const std::string id = "mem" + std::to_string(slot);
-  json backend{{"id", id}, {"size", mib * kMiB}};
-  if (pod_.command().form == PodForm::kSandbox) {
-    backend["qom-type"] = "memory-backend-file";
-    backend["mem-path"] = pod_.command().hugepages ? "/dev/hugepages" : "/dev/shm";
-    backend["share"] = true;
-  } else {
-    backend["qom-type"] = "memory-backend-ram";
-  }
-  qmp().Execute("object-add", backend);
+  qmp().Execute("object-add", MemoryBackend(id, mib));
   try {
     qmp().Execute("device_add", {{"driver", "pc-dimm"}, {"id", "dimm" + id}, {"memdev", id}});
   } catch (const QmpError&) {
@@ -109,15 +110,7 @@ int PodShim::MemoryAdd(unsigned mib) {
 
 void PodShim::VirtioMemSetUp(unsigned max_mib) {
   const unsigned mib = (max_mib - pod_.command().memory_mib) / 4 * 4;
-  const bool shared = pod_.command().form == PodForm::kSandbox;
-  json backend{{"qom-type", shared ? "memory-backend-file" : "memory-backend-ram"},
-               {"id", "virtiomem"},
-               {"size", mib * kMiB}};
-  if (shared) {
-    backend["mem-path"] = pod_.command().hugepages ? "/dev/hugepages" : "/dev/shm";
-    backend["share"] = true;
-  }
-  qmp().Execute("object-add", backend);
+  qmp().Execute("object-add", MemoryBackend("virtiomem", mib));
   qmp().Execute("device_add", {{"driver", "virtio-mem-pci"},
                                {"id", "virtiomem0"},
                                {"memdev", "virtiomem"},

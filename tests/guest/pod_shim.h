@@ -81,6 +81,8 @@ class PodShim {
 
  private:
   Qmp& qmp() { return pod_.qmp(); }
+  /// What object-add gets for `mib` more of memory: of the kind that the pod's RAM is.
+  json MemoryBackend(const std::string& id, unsigned mib) const;
   /// device_del, its return and its event, in either order.
   void Remove(const std::string& device);
   /// The next free slot of pci-bridge-0 for `device`, as Kata writes it: "01" to "1e".

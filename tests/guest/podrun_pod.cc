@@ -239,26 +239,24 @@ class PodRun {
     return Count(bytes >> 20, "MiB");
   }
 
-  /// The guest's function must be the host's.
-  std::string Passed(const json& pci, const std::string& address) {
-    const auto number = [&](const char* file) {
-      return std::stoul(ReadFile(fs::path("/sys/bus/pci/devices") / address / file), nullptr, 16);
-    };
-    Expect(pci["vendor"] == number("vendor"), "the guest has another device: " + pci.dump());
-    // A VF's own device id register is not to be relied on; vfio tells the guest the true one.
-    Expect(pci["device"] == number("device"), "the guest has another device: " + pci.dump());
+  /// A number of the host's function in sysfs.
+  static unsigned long SysfsNumber(const std::string& address, const char* file) {
+    return std::stoul(ReadFile(fs::path("/sys/bus/pci/devices") / address / file), nullptr, 16);
+  }
+  // A VF's own device id register is not to be relied on; vfio tells the guest the true one.
+  static bool IsSame(const json& pci, const std::string& address) {
+    return pci["vendor"] == SysfsNumber(address, "vendor") &&
+           pci["device"] == SysfsNumber(address, "device");
+  }
+  static std::string Where(const json& pci) {
     const std::string driver = pci["driver"];
     return pci["address"].get<std::string>() + ", driver " + (driver.empty() ? "none" : driver);
   }
 
   std::string ColdVfio(const std::string& address) {
-    const auto id = [&](const char* file) {
-      return std::stoul(ReadFile(fs::path("/sys/bus/pci/devices") / address / file), nullptr, 16);
-    };
     const json functions = guest().Request({{"op", "pci"}}).at("pci");
     for (const json& pci : functions)
-      if (pci["vendor"] == id("vendor") && pci["device"] == id("device"))
-        return Passed(pci, address);
+      if (IsSame(pci, address)) return Where(pci);
     throw std::runtime_error("the guest has no such function");
   }
 
@@ -266,7 +264,9 @@ class PodRun {
     const auto on = [&](const std::string& where, std::optional<unsigned> port) {
       const std::string name = " " + address + " on " + where + ", round " + std::to_string(round);
       if (!steps_.Do("vfio-add" + name, [&] {
-            return Passed(PciAt(guest(), shim().VfioAdd(address, port)), address);
+            const json pci = PciAt(guest(), shim().VfioAdd(address, port));
+            Expect(IsSame(pci, address), "the guest has another device: " + pci.dump());
+            return Where(pci);
           }))
         return;
       steps_.Do("vfio-remove" + name, [&] {

@@ -49,6 +49,7 @@ std::vector<Mapping> ReadMappings(pid_t pid) {
     }
     uint64_t kib = 0;
     words >> kib;
+    if (first == "KernelPageSize:") mapping.page_size = kib * 1024;
     if (first == "Rss:") mapping.resident = kib * 1024;
     if (first == "Locked:") mapping.locked = kib * 1024;
     if (first == "Shared_Hugetlb:" || first == "Private_Hugetlb:") mapping.hugetlb += kib * 1024;

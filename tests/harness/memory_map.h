@@ -18,6 +18,7 @@ struct Mapping {
   std::string name;  ///< path, "[heap]", or empty
   uint64_t resident = 0;
   uint64_t locked = 0;          ///< this process's share of locked resident pages
+  uint64_t page_size = 0;       ///< of the pages that back it
   uint64_t hugetlb = 0;         ///< resident huge pages, which `resident` does not count
   std::set<std::string> flags;  ///< VmFlags: "lo" locked, "ht" huge pages, "nr" no reserve
 

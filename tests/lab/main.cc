@@ -10,8 +10,6 @@
 namespace stx {
 namespace {
 
-namespace fs = std::filesystem;
-
 std::string Seconds(Milliseconds time) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.1f s", static_cast<double>(time.count()) / 1000);

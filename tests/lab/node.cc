@@ -103,9 +103,7 @@ std::vector<std::string> Node::Arguments() const {
 
 void Node::WaitUp() {
   try {
-    const Deadline deadline(kBoot);
-    agent_.emplace(GuestAgent::Connect(dir_ / "agent.sock", deadline));
-    agent_->Request({{"op", "stat"}, {"path", "/"}}, kBoot);
+    agent_.emplace(GuestAgent::Connect(dir_ / "agent.sock", Deadline(kBoot)));
   } catch (const std::exception& error) {
     agent_.reset();
     throw std::runtime_error(settings_.name + " did not come up: " + error.what() + "\n" +
@@ -129,17 +127,17 @@ void Node::WaitUp() {
         settings_.lan->address + " dev lan0; ip link set lan0 up");
 }
 
-RunResult Node::Exec(const std::vector<std::string>& argv, Milliseconds timeout) {
+GuestAgent& Node::agent() {
   if (!agent_) throw std::logic_error("WaitUp() comes first");
-  return agent_->Exec(argv, timeout);
+  return *agent_;
+}
+
+RunResult Node::Exec(const std::vector<std::string>& argv, Milliseconds timeout) {
+  return agent().Exec(argv, timeout);
 }
 
 std::string Node::Shell(const std::string& script) {
-  const RunResult result = Exec({"/bin/sh", "-ec", script}, kQuick);
-  if (!result.status.Success())
-    throw std::runtime_error(settings_.name + ": " + script + ": " + result.status.ToString() +
-                             "\n" + result.out + result.err);
-  return result.out;
+  return agent().MustExec({"/bin/sh", "-ec", script}, kQuick).out;
 }
 
 std::vector<fs::path> Node::Diagnose() {

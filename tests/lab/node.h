@@ -31,8 +31,7 @@ struct NodeSettings {
   int cpus = 2;
   unsigned memory_mib = 4096;
   unsigned huge_1g = 0;  ///< 1 GiB pages reserved at boot: later there are none in one piece
-  bool devices =
-      false;  ///< an IOMMU and, behind root ports, an NVMe and a NIC with virtual functions
+  bool devices = false;  ///< an IOMMU and, behind a root port, an NVMe with virtual functions
   std::optional<LanEnd> lan;
 };
 
@@ -63,6 +62,7 @@ class Node {
 
  private:
   std::vector<std::string> Arguments() const;
+  GuestAgent& agent();
 
   NodeSettings settings_;
   std::filesystem::path logs_;

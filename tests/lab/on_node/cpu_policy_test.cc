@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
@@ -47,12 +46,6 @@ long TimesRun(pid_t pid, pid_t tid) {
   return times;
 }
 
-void WriteTo(const fs::path& file, const std::string& value) {
-  std::ofstream out(file);
-  if (!(out << value << std::flush))
-    throw std::runtime_error(file.string() + " does not take " + value);
-}
-
 /// A pod's control group as the runtime lays it out: its vCPU threads on CPUs of their own, all
 /// else on others.
 class PinnedGroup {
@@ -60,21 +53,21 @@ class PinnedGroup {
   PinnedGroup(pid_t pid, const std::vector<pid_t>& vcpus, const std::string& exclusive,
               const std::string& shared)
       : group_(kCgroups / ("lab-" + std::to_string(pid))) {
-    WriteTo(kCgroups / "cgroup.subtree_control", "+cpuset");
+    WriteFile(kCgroups / "cgroup.subtree_control", "+cpuset");
     fs::create_directory(group_);
-    WriteTo(group_ / "cgroup.procs", std::to_string(pid));
+    WriteFile(group_ / "cgroup.procs", std::to_string(pid));
     for (const auto& [name, cpus] :
          {std::pair{"vcpus", exclusive}, std::pair{"overhead", shared}}) {
       fs::create_directory(group_ / name);
-      WriteTo(group_ / name / "cgroup.type", "threaded");
+      WriteFile(group_ / name / "cgroup.type", "threaded");
     }
-    WriteTo(group_ / "cgroup.subtree_control", "+cpuset");
-    WriteTo(group_ / "vcpus/cpuset.cpus", exclusive);
-    WriteTo(group_ / "overhead/cpuset.cpus", shared);
+    WriteFile(group_ / "cgroup.subtree_control", "+cpuset");
+    WriteFile(group_ / "vcpus/cpuset.cpus", exclusive);
+    WriteFile(group_ / "overhead/cpuset.cpus", shared);
     for (const ThreadInfo& thread : Threads(pid)) {
       const bool vcpu = std::find(vcpus.begin(), vcpus.end(), thread.tid) != vcpus.end();
-      WriteTo(group_ / (vcpu ? "vcpus" : "overhead") / "cgroup.threads",
-              std::to_string(thread.tid));
+      WriteFile(group_ / (vcpu ? "vcpus" : "overhead") / "cgroup.threads",
+                std::to_string(thread.tid));
     }
   }
   /// The processes in it must have ended.

@@ -7,7 +7,6 @@
 namespace stx {
 namespace {
 
-namespace fs = std::filesystem;
 using json = nlohmann::json;
 
 constexpr Milliseconds kBoot{120000};
@@ -120,8 +119,8 @@ GuestAgent& Domain::Agent() {
     options.inherit = {far.get()};
     relay_ = Process({"socat", "TCP:node-b:" + std::string(kRelayPort), "FD:3"}, options);
     agent_.emplace(std::move(near));
+    agent_->Request({{"op", "cpus"}}, kBoot);
   }
-  agent_->Request({{"op", "cpus"}}, kBoot);
   return *agent_;
 }
 

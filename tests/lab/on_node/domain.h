@@ -38,8 +38,6 @@ class Domain {
   ~Domain();
 
   const std::string& name() const { return settings_.name; }
-  /// Where it is now: "qemu:///system" of this node, or the other node's.
-  const std::string& uri() const { return uri_; }
   bool here() const { return uri_ == kHere; }
   /// virsh with the node that the domain is on; throws with what it said when it fails.
   std::string Virsh(const std::string& arguments, Milliseconds timeout = Milliseconds(60000)) const;
@@ -63,7 +61,7 @@ class Domain {
 
  private:
   DomainSettings settings_;
-  std::string uri_ = kHere;
+  std::string uri_ = kHere;  ///< of the libvirt that it is under now
   Process relay_;
   std::optional<GuestAgent> agent_;
 };

@@ -13,8 +13,6 @@
 namespace stx {
 namespace {
 
-namespace fs = std::filesystem;
-
 /// What a pod could leave behind: processes, files of memory and sockets, huge pages, complaints of
 /// the kernel.
 struct Traces {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "harness/memory_map.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {
@@ -28,11 +29,10 @@ PagesAtHand::~PagesAtHand() {
 int PagesAtHand::reserved() const { return std::stoi(Shell("cat " + pool_)); }
 
 uint64_t HugeBytes(pid_t pid, uint64_t page_kb) {
-  const std::string sum =
-      Shell("awk '/^KernelPageSize:/ { size = $2 } /^(Shared|Private)_Hugetlb:/ && size == " +
-            std::to_string(page_kb) + " { sum += $2 } END { print sum + 0 }' /proc/" +
-            std::to_string(pid) + "/smaps");
-  return std::stoull(sum) << 10;
+  uint64_t bytes = 0;
+  for (const Mapping& mapping : ReadMappings(pid))
+    if (mapping.page_size == page_kb * 1024) bytes += mapping.hugetlb;
+  return bytes;
 }
 
 }  // namespace stx

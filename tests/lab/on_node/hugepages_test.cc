@@ -1,7 +1,6 @@
 // Scenario 5: a pod whose memory is huge pages.
 #include <gtest/gtest.h>
 
-#include "harness/memory_map.h"
 #include "lab/on_node/huge_pages.h"
 #include "lab/on_node/on_node.h"
 

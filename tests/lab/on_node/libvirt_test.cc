@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <thread>
 
+#include "guest/pod_agent.h"
 #include "harness/memory_map.h"
 #include "lab/on_node/domain.h"
 
@@ -13,6 +13,7 @@ namespace {
 using json = nlohmann::json;
 
 constexpr uint64_t kMiB = 1 << 20;
+constexpr Milliseconds kWait{30000};
 
 class Libvirt : public testing::TestWithParam<const char*> {
  protected:
@@ -43,20 +44,21 @@ class Libvirt : public testing::TestWithParam<const char*> {
     WriteFile(dir / name, xml);
     return (dir / name).string();
   }
-  static std::vector<std::string> Names(const json& entries) {
-    std::vector<std::string> names;
-    for (const json& entry : entries) names.push_back(entry["name"]);
-    return names;
+  /// The guest's entries of a kind: "blocks" or "nets".
+  static json Entries(Domain& domain, const std::string& kind) {
+    return domain.Agent().Request({{"op", kind}})[kind];
   }
-  /// Waits until the guest has (or has not) an entry of that name in its "blocks" or "nets".
-  static void Wait(GuestAgent& guest, const std::string& kind, const std::string& name,
-                   bool there) {
-    for (const Deadline deadline(Milliseconds(30000));;
-         std::this_thread::sleep_for(Milliseconds(100))) {
-      const std::vector<std::string> names = Names(guest.Request({{"op", kind}})[kind]);
-      if ((std::find(names.begin(), names.end(), name) != names.end()) == there) return;
-      ASSERT_FALSE(deadline.Passed()) << name << (there ? " did not come" : " did not go");
-    }
+  /// Returns when the guest has a disk of that name and, unless 0, size.
+  static void WaitDisk(Domain& domain, const std::string& name, uint64_t bytes = 0) {
+    WaitGuest(
+        "disk " + name,
+        [&] {
+          const json disks = Entries(domain, "blocks");
+          return std::any_of(disks.begin(), disks.end(), [&](const json& disk) {
+            return disk["name"] == name && (bytes == 0 || disk["bytes"] == bytes);
+          });
+        },
+        kWait);
   }
   static void ExpectGuestCounts(Domain& domain, const std::string& what) {
     EXPECT_EQ(domain.State(), "running") << what;
@@ -71,36 +73,28 @@ TEST_P(Libvirt, ANovaGuestLivesItsLife) {
   const auto virsh = [&](const std::string& command) { return domain.Virsh(command); };
   const std::string name = " " + domain.name() + " ";
   domain.Agent().Exec({"sh", "-c", "echo kept >/tmp/kept"});
-  Wait(domain.Agent(), "blocks", "vda", true);
+  WaitDisk(domain, "vda");
 
   // Plug and unplug, the unplug while the disk is at work.
   virsh("attach-device" + name + Write("disk.xml", Disk("third.raw", "vdb", "virtio")) + " --live");
-  Wait(domain.Agent(), "blocks", "vdb", true);
+  WaitDisk(domain, "vdb");
   domain.Agent().Exec({"sh", "-c",
                        "(while dd if=/dev/vdb of=/dev/null bs=64k iflag=direct; do :; done) "
                        "</dev/null >/dev/null 2>&1 &"});
   virsh("detach-disk" + name + "vdb --live");
-  Wait(domain.Agent(), "blocks", "vdb", false);
-  const size_t nics = domain.Agent().Request({{"op", "nets"}})["nets"].size();
+  WaitBlockGone(domain.Agent(), "vdb", kWait);
+  const size_t nics = Entries(domain, "nets").size();
   virsh("attach-interface" + name + "bridge lab0 --model virtio --mac 52:54:00:11:22:44 --live");
-  for (const Deadline deadline(Milliseconds(30000));
-       domain.Agent().Request({{"op", "nets"}})["nets"].size() == nics;)
-    ASSERT_FALSE(deadline.Passed()) << "no second NIC";
+  WaitGuest(
+      "a second NIC", [&] { return Entries(domain, "nets").size() != nics; }, kWait);
   virsh("detach-interface" + name + "bridge --mac 52:54:00:11:22:44 --live");
-  for (const Deadline deadline(Milliseconds(30000));
-       domain.Agent().Request({{"op", "nets"}})["nets"].size() != nics;)
-    ASSERT_FALSE(deadline.Passed()) << "the second NIC did not go";
+  WaitGuest(
+      "the end of the second NIC", [&] { return Entries(domain, "nets").size() == nics; }, kWait);
   ExpectGuestCounts(domain, "after hot-plug");
 
   // Resize a disk; snapshot it, and take the snapshot back in.
   virsh("blockresize" + name + "vda 96M");
-  for (const Deadline deadline(Milliseconds(30000));;) {
-    const json blocks = domain.Agent().Request({{"op", "blocks"}})["blocks"];
-    const auto vda = std::find_if(blocks.begin(), blocks.end(),
-                                  [](const json& b) { return b["name"] == "vda"; });
-    if (vda != blocks.end() && (*vda)["bytes"] == 96 * kMiB) break;
-    ASSERT_FALSE(deadline.Passed()) << blocks.dump();
-  }
+  WaitDisk(domain, "vda", 96 * kMiB);
   domain.Agent().Exec({"dd", "if=/dev/urandom", "of=/dev/vda", "bs=64k", "count=16", "conv=fsync"});
   const std::string sum =
       domain.Agent().Exec({"sh", "-c", "head -c 1048576 /dev/vda | sha256sum"}).out;

@@ -6,11 +6,7 @@ namespace stx {
 namespace {
 
 std::string Said(GuestAgent& agent, const std::string& script) {
-  const RunResult result = agent.Exec({"sh", "-ec", script}, Milliseconds(60000));
-  if (!result.status.Success())
-    throw std::runtime_error("in the guest: " + script + ": " + result.status.ToString() + "\n" +
-                             result.err);
-  return result.out;
+  return agent.MustExec({"sh", "-ec", script}, Milliseconds(60000)).out;
 }
 
 }  // namespace
