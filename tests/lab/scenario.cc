@@ -20,7 +20,7 @@ const std::vector<Scenario>& AllScenarios() {
        .quick = true},
       {.name = "ipv6",
        .shows = "a pod is reached over IPv6, both ways, MTU 1500 and 9000",
-       .cases = "*Ipv6.*"},
+       .cases = "Mtu/Ipv6.*"},
       {.name = "vsock",
        .shows = "the kernel's vsock carries a pod's bytes, both ways",
        .cases = "KernelVsock.*",

@@ -1,3 +1,4 @@
+// clang-format off: a table
 // The operations of the protocol; every field of a request and of its reply is named here.
 //
 //   info      {}                          -> release, version, machine, cmdline, uptime_ms,
@@ -13,8 +14,10 @@
 //   file write     {path, data, offset?}       -> {}; makes the file; without offset, empties it
 //   first stat      {path}                      -> bytes, mode (with type), inode, dax list {path}
 //   -> names online    {cpu, on?} or {memory, on?} -> {}; memory is a block's number run {argv,
-//   timeout_ms?}         -> code, signal, stdout, stderr; a minute without timeout_ms poweroff,
-//   reboot, panic {}            -> {}; then acts
+//   timeout_ms?}         -> code, signal, stdout, stderr; a minute without timeout_ms vsock-echo
+//   {port}                     -> {}; from then on what comes to that vsock port goes back
+//   poweroff, reboot, panic {}            -> {}; then acts
+// clang-format on
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
