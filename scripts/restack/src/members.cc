@@ -14,6 +14,7 @@ Landing InScope::Append() const {
   if (from_.kind != Kind::kExpression && from_.kind != Kind::kAggregate) return Failed("");
   if (edit_.end - edit_.begin != 1 || edit_.added.size() < 2 || edit_.begin != from_.close)
     return Failed("");
+  if (from_.close == from_.end || to_.close == to_.end) return Failed("");  // nothing closes it
   auto split = [](std::string_view line) {  // what it says, and the brackets that close the list
     line = Trim(line);
     size_t end = line.size();
