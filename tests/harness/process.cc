@@ -167,4 +167,13 @@ RunResult Run(const std::vector<std::string>& argv, Milliseconds timeout, SpawnO
   return {*status, ReadFile(options.stdout_file), process.Stderr()};
 }
 
+RunResult RunWell(const std::vector<std::string>& argv, const std::string& what,
+                  Milliseconds timeout, SpawnOptions options) {
+  RunResult result = Run(argv, timeout, std::move(options));
+  if (!result.status.Success())
+    throw std::runtime_error(what + ": " + result.status.ToString() + "\n" + result.out +
+                             result.err);
+  return result;
+}
+
 }  // namespace stx

@@ -79,5 +79,8 @@ struct RunResult {
 };
 RunResult Run(const std::vector<std::string>& argv, Milliseconds timeout,
               SpawnOptions options = {});
+/// The same, and throws when it fails: "`what`: how it ended", and all that it said.
+RunResult RunWell(const std::vector<std::string>& argv, const std::string& what,
+                  Milliseconds timeout, SpawnOptions options = {});
 
 }  // namespace stx

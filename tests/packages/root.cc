@@ -3,7 +3,6 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "harness/process.h"
 
 namespace stx {
 namespace {
@@ -12,19 +11,11 @@ namespace fs = std::filesystem;
 
 constexpr Milliseconds kLong{900000};
 
-Said RunWell(const std::vector<std::string>& argv, const std::string& what) {
-  RunResult result = Run(argv, kLong);
-  if (!result.status.Success())
-    throw std::runtime_error(what + ": " + result.status.ToString() + "\n" + result.out +
-                             result.err);
-  return {result.out, result.err};
-}
-
 /// The archive that the machine itself has bookworm from.
 std::string Mirror() {
   std::istringstream uris(RunWell({"apt-get", "indextargets", "--format", "$(REPO_URI)",
                                    "Created-By: Packages", "Codename: bookworm"},
-                                  "apt-get indextargets")
+                                  "apt-get indextargets", kLong)
                               .out);
   std::string first;
   if (!(uris >> first)) throw std::runtime_error("apt has no archive with the codename bookworm");
@@ -45,36 +36,37 @@ Root::Root(const std::string& name, const std::function<void(Root&)>& make) {
     if (name == "minbase")
       Debootstrap(partial);
     else
-      RunWell({"cp", "-a", "--reflink=auto", minbase, partial}, "copying minbase");
+      RunWell({"cp", "-a", "--reflink=auto", minbase, partial}, "copying minbase", kLong);
     Root fresh(partial);
     make(fresh);
     fs::rename(partial, kept);
   }
   dir_ = std::make_unique<TempDir>("root");
   path_ = *dir_ / "root";
-  RunWell({"cp", "-a", "--reflink=auto", kept, path_}, "copying " + kept.string());
+  RunWell({"cp", "-a", "--reflink=auto", kept, path_}, "copying " + kept.string(), kLong);
 }
 
 void Root::Debootstrap(const fs::path& to) {
   RunWell(
       {"debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", to, Mirror()},
-      "debootstrap");
+      "debootstrap", kLong);
   fs::remove(to / "etc/apt/sources.list");
   for (const char* copied : {"sources.list", "sources.list.d", "apt.conf.d"}) {
     const fs::path from = fs::path("/etc/apt") / copied;
-    if (fs::exists(from)) RunWell({"cp", "-rL", from, to / "etc/apt"}, "copying " + from.string());
+    if (fs::exists(from))
+      RunWell({"cp", "-rL", from, to / "etc/apt"}, "copying " + from.string(), kLong);
   }
   // Containers' images have it so that packages are not kept; it would delete /debs' as well.
   for (const char* name : {"docker-clean", "docker-gzip-indexes", "docker-no-languages"})
     fs::remove(to / "etc/apt/apt.conf.d" / name);
-  RunWell({"cp", "-L", "/etc/resolv.conf", to / "etc/resolv.conf"}, "copying resolv.conf");
+  RunWell({"cp", "-L", "/etc/resolv.conf", to / "etc/resolv.conf"}, "copying resolv.conf", kLong);
   // No service starts when a package is installed.
   WriteFile(to / "usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n");
   fs::permissions(to / "usr/sbin/policy-rc.d", fs::perms(0755));
   Root(to).Shell("apt-get -q update");
 }
 
-Said Root::Shell(const std::string& script) const {
+RunResult Root::Shell(const std::string& script) const {
   static const std::string enter = R"sh(
 mount --make-rprivate /
 mount -t proc proc "$0/proc"
@@ -85,7 +77,7 @@ exec chroot "$0" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.U
   DEBIAN_FRONTEND=noninteractive sh -ec "$1")sh";
   return RunWell({"unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", enter,
                   path_.string(), script},
-                 script);
+                 script, kLong);
 }
 
 void Root::AddArchive(const fs::path& packages) {

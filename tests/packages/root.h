@@ -6,15 +6,9 @@
 #include <map>
 #include <string>
 
-#include "harness/os.h"
+#include "harness/process.h"
 
 namespace stx {
-
-/// What a command in a root says; it succeeded.
-struct Said {
-  std::string out;
-  std::string err;
-};
 
 class Root {
  public:
@@ -26,7 +20,7 @@ class Root {
   std::filesystem::path operator/(std::string_view path) const { return path_ / path; }
   /// Runs a shell script as root of this system, in mount and pid namespaces of its own: what it
   /// leaves running ends with it. Throws with all it said when it fails.
-  Said Shell(const std::string& script) const;
+  RunResult Shell(const std::string& script) const;
   /// The folder `packages` as an archive of this system's apt, at /debs; not yet read by apt.
   void AddArchive(const std::filesystem::path& packages);
   /// Files and links that belong to no package: path and, for files, size and sum. Without what

@@ -105,13 +105,10 @@ KataContainer::~KataContainer() {
 }
 
 std::string KataContainer::Shell(const std::string& script) {
-  const RunResult result = Run({"ctr", "tasks", "exec", "--exec-id",
-                                "exec" + std::to_string(++execs_), id_, "/bin/sh", "-ec", script},
-                               Milliseconds(60000));
-  if (!result.status.Success())
-    throw std::runtime_error(id_ + ": " + script + ": " + result.status.ToString() + "\n" +
-                             result.out + result.err);
-  return result.out;
+  return RunWell({"ctr", "tasks", "exec", "--exec-id", "exec" + std::to_string(++execs_), id_,
+                  "/bin/sh", "-ec", script},
+                 id_ + ": " + script, Milliseconds(60000))
+      .out;
 }
 
 void KataContainer::End() {

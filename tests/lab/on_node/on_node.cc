@@ -1,7 +1,6 @@
 #include "lab/on_node/on_node.h"
 
 #include <cstdio>
-#include <stdexcept>
 
 #include "harness/process.h"
 
@@ -24,11 +23,7 @@ PodSettings NodePod() {
 }
 
 std::string Shell(const std::string& script, Milliseconds timeout) {
-  const RunResult result = Run({"/bin/sh", "-ec", script}, timeout);
-  if (!result.status.Success())
-    throw std::runtime_error(script + ": " + result.status.ToString() + "\n" + result.out +
-                             result.err);
-  return result.out;
+  return RunWell({"/bin/sh", "-ec", script}, script, timeout).out;
 }
 
 const std::string& VirtualFunction() {
