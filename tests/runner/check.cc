@@ -54,10 +54,11 @@ std::vector<SuiteResult> RunAll(const Options& options, const fs::path& qemu) {
     if (program.name.find(options.only.string()) == std::string::npos) continue;
     auto& environment = program.environment;
     auto binary = [&](const std::string& profile) {
-      return (qemu.empty() ? options.build / profile / "qemu-system-x86_64" : qemu).string();
+      const std::string name = (options.sanitized ? "asan-" : "") + profile;
+      return (qemu.empty() ? options.build / name / "qemu-system-x86_64" : qemu).string();
     };
     environment.push_back("QEMU=" + binary(program.profile));
-    if (qemu.empty()) environment.push_back("QEMU_DPDK=" + binary("dpdk"));
+    if (qemu.empty() && !options.sanitized) environment.push_back("QEMU_DPDK=" + binary("dpdk"));
     const fs::path tools = options.build / "tools";
     environment.push_back("GUEST=" + (options.build / "guest").string());
     environment.push_back("VIRTIOFSD=" + (tools / "tools/virtiofsd/virtiofsd").string());
@@ -138,8 +139,9 @@ int Main(int argc, char** argv) {
   auto* qemu = app.add_option("--qemu", options.qemu, "Judge this binary instead of ours")
                    ->check(CLI::ExistingFile);
   app.add_flag("--sanitized", options.sanitized,
-               "--qemu is built with sanitizers: their reports are failures")
-      ->needs(qemu);
+               "Judge build/asan-kata and build/asan-host: what sanitizers report is a failure")
+      ->excludes(qemu)
+      ->group("");
   app.add_option("--only", options.only, "Only the suites whose name contains this");
   auto* table = app.add_option("--table", options.table,
                                "Run all on ours, then on Debian's binary, and write the table of "
