@@ -20,10 +20,10 @@ GuestAgent GuestAgent::Accept(int listener, const Deadline& deadline) {
   return GuestAgent(stx::Accept(listener, deadline));
 }
 
-GuestAgent GuestAgent::Connect(const std::filesystem::path& socket, const Deadline& deadline) {
+GuestAgent GuestAgent::Connect(const std::function<UniqueFd()>& dial, const Deadline& deadline) {
   // A guest that is slow, nested under TCG, must not lose each try to the next.
   for (Milliseconds patience{1000};; patience = std::min(2 * patience, Milliseconds(30000))) {
-    GuestAgent agent(ConnectUnix(socket, deadline));
+    GuestAgent agent(dial());
     try {
       agent.Request({{"op", "cpus"}}, patience);
       return agent;
@@ -32,6 +32,10 @@ GuestAgent GuestAgent::Connect(const std::filesystem::path& socket, const Deadli
       if (deadline.Passed()) throw;
     }
   }
+}
+
+GuestAgent GuestAgent::Connect(const std::filesystem::path& socket, const Deadline& deadline) {
+  return Connect([&] { return ConnectUnix(socket, deadline); }, deadline);
 }
 
 json GuestAgent::Exchange(json request, const Deadline& deadline) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -29,8 +30,9 @@ class GuestAgent {
   /// Waits for the guest's call-back on a listening socket (AF_UNIX or AF_VSOCK).
   static GuestAgent Accept(int listener, const Deadline& deadline);
 
-  /// Connects to the socket of a virtio-serial port that guestd serves; returns when it has
-  /// answered. Throws when it has not before the deadline.
+  /// Connects, by `dial`, to the socket of a virtio-serial port that guestd serves, again until it
+  /// has answered. Throws when it has not before the deadline.
+  static GuestAgent Connect(const std::function<UniqueFd()>& dial, const Deadline& deadline);
   static GuestAgent Connect(const std::filesystem::path& socket, const Deadline& deadline);
 
   /// Sends {"op": ...} and returns the reply. Throws GuestError with the guest's sentence; throws

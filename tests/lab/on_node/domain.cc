@@ -112,14 +112,16 @@ GuestAgent& Domain::Agent() {
     agent_.emplace(GuestAgent::Connect(kAgentSocket, Deadline(kBoot)));
   } else {
     // The other node's relay, which connects to that node's socket.
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) ThrowErrno("socketpair");
-    UniqueFd near(ends[0]), far(ends[1]);
-    SpawnOptions options;
-    options.inherit = {far.get()};
-    relay_ = Process({"socat", "TCP:node-b:" + std::string(kRelayPort), "FD:3"}, options);
-    agent_.emplace(std::move(near));
-    agent_->Request({{"op", "cpus"}}, kBoot);
+    auto dial = [&] {
+      int ends[2];
+      if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) ThrowErrno("socketpair");
+      UniqueFd near(ends[0]), far(ends[1]);
+      SpawnOptions options;
+      options.inherit = {far.get()};
+      relay_ = Process({"socat", "TCP:node-b:" + std::string(kRelayPort), "FD:3"}, options);
+      return near;
+    };
+    agent_.emplace(GuestAgent::Connect(dial, Deadline(kBoot)));
   }
   return *agent_;
 }
