@@ -17,7 +17,7 @@ constexpr char kTables[] = "/rom@etc/acpi/tables";
 /// Two machines and the socket between them; the target locks guest RAM.
 class MemLockMigration : public MemLockLimit {
  protected:
-  void SetUp() override {}  // limits matter to one test only
+  void SetUp() override { MemLockGuestRam::SetUp(); }  // limits matter to one test only
 
   void Start(QemuOptions source, QemuOptions target) {
     source_.emplace(std::move(source));

@@ -12,13 +12,13 @@
 namespace stx {
 namespace {
 
-TEST(MemLockGuestRam, LocksGuestRamAndOnlyIt) {
+TEST_F(MemLockGuestRam, LocksGuestRamAndOnlyIt) {
   Qemu qemu(Machine("on"));
   ExpectGuestRamLockedAndOnlyIt(qemu);
   EXPECT_GE(Locked(qemu), kRam);
 }
 
-TEST(MemLockGuestRam, OffAndTheDefaultLockNothing) {
+TEST_F(MemLockGuestRam, OffAndTheDefaultLockNothing) {
   for (const char* value : {"off", ""}) {
     Qemu qemu(Machine(value));
     qemu.qmp();
@@ -26,7 +26,7 @@ TEST(MemLockGuestRam, OffAndTheDefaultLockNothing) {
   }
 }
 
-TEST(MemLockGuestRam, AllLocksTheWholeProcess) {
+TEST_F(MemLockGuestRam, AllLocksTheWholeProcess) {
   Qemu qemu(Machine("all"));
   qemu.qmp();
   const auto locked = LockedMappings(qemu.process().pid());
@@ -40,19 +40,19 @@ TEST(MemLockGuestRam, AllLocksTheWholeProcess) {
       std::any_of(later.begin(), later.end(), [](const auto& m) { return m.size() == 32 * kMiB; }));
 }
 
-TEST(MemLockGuestRam, ASecondOvercommitOptionDoesNotResetIt) {
+TEST_F(MemLockGuestRam, ASecondOvercommitOptionDoesNotResetIt) {
   Qemu qemu(Machine("on", {"-overcommit", "cpu-pm=on"}));
   qemu.qmp();
   EXPECT_GE(Locked(qemu), kRam);
 }
 
-TEST(MemLockGuestRam, AnythingElseIsAnError) {
+TEST_F(MemLockGuestRam, AnythingElseIsAnError) {
   RunResult result = RunQemu({"-overcommit", "mem-lock=guest"});
   EXPECT_EQ(result.status.code, 1);
   EXPECT_NE(result.err.find("'on', 'off' or 'all'"), std::string::npos) << result.err;
 }
 
-TEST(MemLockGuestRam, LeavesTheTailOfResizeableBlocksAlone) {
+TEST_F(MemLockGuestRam, LeavesTheTailOfResizeableBlocksAlone) {
   Qemu qemu(Machine("on"));
   const RamBlock tables = RamBlockNamed(qemu.qmp(), "/rom@etc/acpi/tables");
   ASSERT_LT(tables.used, tables.total);
@@ -70,9 +70,11 @@ struct BackEnd {
 
 void PrintTo(const BackEnd& backend, std::ostream* out) { *out << backend.name; }
 
-class BackEnds : public testing::TestWithParam<BackEnd> {
+class BackEnds : public MemLockGuestRam, public testing::WithParamInterface<BackEnd> {
  protected:
   void SetUp() override {
+    MemLockGuestRam::SetUp();
+    if (IsSkipped()) return;
     if (GetParam().huge && !pages_.enough())
       GTEST_SKIP() << "this machine has no " << kHugePages << " huge pages to reserve";
     std::filesystem::path file = dir_ / "image";
@@ -145,7 +147,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 // ---- hot-plug and limits ------------------------------------------------------------------------
 
-TEST(MemLockGuestRam, LocksAPluggedDimmAndFreesItWithTheBackEnd) {
+TEST_F(MemLockGuestRam, LocksAPluggedDimmAndFreesItWithTheBackEnd) {
   Qemu qemu(Machine("on"));
   qemu.qmp();
   const uint64_t before = Locked(qemu);
@@ -235,7 +237,7 @@ TEST_F(MemLockLimit, ThatIsTooSmallRefusesADeviceWithAnOptionRom) {
   EXPECT_THROW(qemu.qmp().Execute("qom-list", {{"path", "/machine/peripheral/net"}}), QmpError);
 }
 
-TEST(MemLockGuestRam, VirtioMemIsRefusedWithEitherValue) {
+TEST_F(MemLockGuestRam, VirtioMemIsRefusedWithEitherValue) {
   for (const char* value : {"on", "all"}) {
     Qemu qemu(Machine(value, {"-object", "memory-backend-ram,id=m,size=128M", "-device",
                               "virtio-mem-pci,memdev=m,requested-size=0"}));

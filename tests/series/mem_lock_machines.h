@@ -47,12 +47,22 @@ inline QemuOptions Limited(QemuOptions options, uint64_t limit) {
   return options;
 }
 
+class MemLockGuestRam : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!EnvOr("ASAN_OPTIONS", "").empty())
+      GTEST_SKIP() << "AddressSanitizer's mlock() does nothing";
+  }
+};
+
 inline constexpr uint64_t kSmallLimit = 7 * kMiB;
 
 /// RLIMIT_MEMLOCK in force, of up to kSmallLimit.
-class MemLockLimit : public testing::Test {
+class MemLockLimit : public MemLockGuestRam {
  protected:
   void SetUp() override {
+    MemLockGuestRam::SetUp();
+    if (IsSkipped()) return;
     SpawnOptions options;
     options.memlock_limit = kSmallLimit;
     options.before_exec = DropIpcLock;
