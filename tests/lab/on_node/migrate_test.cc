@@ -85,6 +85,7 @@ class Migrate : public testing::Test {
         Milliseconds(30000));
   }
   static std::string Text(const Move& move) {
+    if (move.total_ms == 0) return "libvirt has no figures";
     return "downtime " + std::to_string(move.downtime_ms) + " ms, " +
            stx::Text(Milliseconds(move.total_ms)) + " in all, throttled to " +
            std::to_string(move.throttle) + " %";
