@@ -35,6 +35,18 @@ $said"
 # The lines of $said that say why.
 why() { printf '%s\n' "$said" | grep -m3 -E '^E:|No space left' || printf '%s\n' "$said" | tail -n3; }
 
+# lend_firmware BUILD: run from its build folder, QEMU looks for firmware below qemu-bundle only: shows it the machine's.
+lend_firmware() {
+  local bundle=$1/qemu-bundle file
+  [ ! -e "$bundle/usr/share/seabios" ] && [ -d "$bundle" ] || return 0
+  mkdir -p "$bundle/usr/share/qemu" "$bundle/usr/lib/ipxe"
+  for file in /usr/share/qemu/*; do
+    [ -e "$bundle$file" ] || ln -sf "$file" "$bundle$file"
+  done
+  ln -sf /usr/lib/ipxe/qemu "$bundle/usr/lib/ipxe/qemu"
+  ln -sf /usr/share/seabios "$bundle/usr/share/seabios"
+}
+
 # base_value KEY: a value of base.toml's [base]; base_artifacts: "name sha256" lines.
 base_value() { sed -n "s/^$1 = \"\(.*\)\"$/\1/p" "$root/qemu-7.2/base.toml" | head -n1; }
 base_artifacts() {
