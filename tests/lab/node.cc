@@ -116,12 +116,10 @@ void Node::WaitUp() {
   // changes its scheduler whenever KVM's first virtual machine comes and its last one goes: both
   // CPUs then loop on a breakpoint that is long gone. One that stays as long as the node, with a
   // vCPU that is never run, leaves that code alone.
-  // And each page that a pod touches first is an exit, dear under TCG: huge ones for the files that
-  // pods' memory is.
   if (!accel_.kvm)
     Shell(
         "qemu-system-x86_64 -name keep -machine pc,accel=kvm -m 16 -S -nodefaults -display "
-        "none -daemonize; mount -o remount,huge=always /dev/shm");
+        "none -daemonize");
   if (settings_.lan)
     Shell(
         "nic=$(basename $(dirname $(grep -l ^52:54:00:77 /sys/class/net/*/address)));"
