@@ -80,5 +80,7 @@ void WriteFile(const std::filesystem::path& path, std::string_view bytes);
 
 /// Value of environment variable `name`, or `fallback` when it is unset or empty.
 std::string EnvOr(const char* name, std::string_view fallback);
+/// Whether the QEMU under test is built with sanitizers: scripts/check --asan.
+bool Sanitized();
 
 }  // namespace stx

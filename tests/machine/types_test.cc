@@ -144,7 +144,7 @@ TEST(KataBinary, IsHardened) {
                         [](const std::string& name) {
                           return name.starts_with("__") && name.ends_with("_chk");
                         }),
-            EnvOr("ASAN_OPTIONS", "").empty())
+            !Sanitized())
       << "no _FORTIFY_SOURCE";
 }
 

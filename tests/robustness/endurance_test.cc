@@ -62,7 +62,7 @@ TEST_P(Endurance, HotPluggedAndUnpluggedManyTimesNothingGrows) {
   EXPECT_FALSE(pod.bridge().At(5).Present());
   EXPECT_EQ(Descriptors(pid), descriptors);
   // A sanitizer keeps what was freed.
-  const uint64_t allowed = EnvOr("ASAN_OPTIONS", "").empty() ? 2 << 20 : uint64_t{1} << 30;
+  const uint64_t allowed = Sanitized() ? uint64_t{1} << 30 : 2 << 20;
   EXPECT_LT(StatusSize(pid, "VmRSS"), memory + allowed) << "200 cycles later";
 }
 

@@ -50,8 +50,7 @@ inline QemuOptions Limited(QemuOptions options, uint64_t limit) {
 class MemLockGuestRam : public testing::Test {
  protected:
   void SetUp() override {
-    if (!EnvOr("ASAN_OPTIONS", "").empty())
-      GTEST_SKIP() << "AddressSanitizer's mlock() does nothing";
+    if (Sanitized()) GTEST_SKIP() << "AddressSanitizer's mlock() does nothing";
   }
 };
 

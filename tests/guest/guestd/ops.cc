@@ -1,4 +1,3 @@
-// clang-format off: a table
 // The operations of the protocol; every field of a request and of its reply is named here.
 //
 //   info      {}                          -> release, version, machine, cmdline, uptime_ms,
@@ -10,14 +9,16 @@
 //   blocks    {}                          -> blocks [{name, bytes, read_only, serial, device}]
 //   nets      {}                          -> nets [{name, mac, up, mtu, driver, queues, device}]
 //   pci       {}                          -> pci [{address, vendor, device, class, driver, path}]
-//   read      {path, offset?, length?}    -> data; 8 MiB without length; shorter at the end of the
-//   file write     {path, data, offset?}       -> {}; makes the file; without offset, empties it
-//   first stat      {path}                      -> bytes, mode (with type), inode, dax list {path}
-//   -> names online    {cpu, on?} or {memory, on?} -> {}; memory is a block's number run {argv,
-//   timeout_ms?}         -> code, signal, stdout, stderr; a minute without timeout_ms vsock-echo
-//   {port}                     -> {}; from then on what comes to that vsock port goes back
+//   read      {path, offset?, length?}    -> data; 8 MiB without length; shorter at the
+//                                            end of the file
+//   write     {path, data, offset?}       -> {}; makes the file; without offset, empties it first
+//   stat      {path}                      -> bytes, mode (with type), inode, dax
+//   list      {path}                      -> names
+//   online    {cpu, on?} or {memory, on?} -> {}; memory is a block's number
+//   run       {argv, timeout_ms?}         -> code, signal, stdout, stderr; a minute without
+//                                            timeout_ms
+//   vsock-echo {port}                     -> {}; from then on what comes to that port goes back
 //   poweroff, reboot, panic {}            -> {}; then acts
-// clang-format on
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
