@@ -63,7 +63,8 @@ void Lab::MakePayload() {
 NodeSettings Lab::Settings() const {
   const fs::path lab = options_.build / "lab";
   NodeSettings settings;
-  settings.qemu = options_.build / "host/qemu-system-x86_64";
+  settings.qemu =
+      DetectAccel().kvm ? options_.build / "host/qemu-system-x86_64" : lab / "outer/qemu";
   settings.image =
       lab / (std::string("node-") + (options_.qemu == NodeQemu::kPackages ? "packages" : "debian") +
              (options_.kata ? "-kata" : "") + ".img");
@@ -130,10 +131,10 @@ ScenarioOutcome Lab::Run(const Scenario& scenario) {
   std::string error;
   RunResult run;
   try {
-    run = node.Exec({"/usr/bin/env", "GUEST=/lab/guest", "VIRTIOFSD=/usr/lib/qemu/virtiofsd",
-                     "QEMU=" + pods, "/lab/scenarios", "--gtest_color=no",
-                     "--gtest_filter=" + scenario.cases},
-                    kScenario);
+    run = node.Exec(
+        {"/usr/bin/env", "GUEST=/lab/guest", "VIRTIOFSD=/usr/lib/qemu/virtiofsd", "QEMU=" + pods,
+         "/lab/scenarios", "--gtest_color=no", "--gtest_filter=" + scenario.cases},
+        kScenario);
   } catch (const std::exception& failed) {
     error = std::string(failed.what()) + "\n";
   }

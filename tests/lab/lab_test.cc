@@ -1,5 +1,5 @@
 // The quick scenarios, on our builds: what scripts/check runs of the lab. $QEMU is build/host's
-// binary, on which the node runs and which its guests get, too.
+// binary, which the nodes' guests get.
 #include "lab/lab.h"
 
 #include <gtest/gtest.h>

@@ -1,15 +1,16 @@
 // The kernel's vhost-vsock, which carries Kata's agent: bytes both ways, many streams, and what is
 // said to who is late.
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 // After sys/socket.h, whose sockaddr it needs.
 #include <linux/vm_sockets.h>
 
 #include <cstring>
+#include <future>
 #include <optional>
 #include <random>
-#include <thread>
 
 #include "guest/pod_shim.h"
 #include "lab/on_node/on_node.h"
@@ -35,13 +36,18 @@ UniqueFd Connect(uint64_t cid, unsigned port, int* error) {
   return fd;
 }
 
-std::string ReadExactly(int fd, size_t size) {
+/// Throws with `what`, and how far it came, when the bytes do not come.
+std::string ReadExactly(int fd, size_t size, const std::string& what) {
   std::string bytes(size, '\0');
-  for (size_t done = 0; done < size;) {
-    if (!WaitFor(fd, 1 /* POLLIN */, Deadline(Milliseconds(60000))))
-      throw std::runtime_error("no more bytes came");
+  size_t done = 0;
+  auto fail = [&](const std::string& why) {
+    throw std::runtime_error(what + ": " + why + " after " + std::to_string(done) + " of " +
+                             std::to_string(size) + " bytes");
+  };
+  while (done < size) {
+    if (!WaitFor(fd, POLLIN, Deadline(Milliseconds(60000)))) fail("nothing came");
     const ssize_t n = read(fd, bytes.data() + done, size - done);
-    if (n <= 0) throw std::runtime_error("the stream ended");
+    if (n <= 0) fail("the stream ended");
     done += static_cast<size_t>(n);
   }
   return bytes;
@@ -73,15 +79,21 @@ TEST_F(KernelVsock, CarriesBytesBothWaysAndEndsAsItShould) {
 
   // Large, more than any buffer between: what is sent is read meanwhile.
   UniqueFd stream = Stream();
-  std::thread sender([&] { WriteAll(stream.get(), bytes); });
+  auto sent = std::async(std::launch::async, [&] { WriteAll(stream.get(), bytes); });
   const auto start = Clock::now();
-  const bool same = ReadExactly(stream.get(), bytes.size()) == bytes;
+  std::string back;
+  try {
+    back = ReadExactly(stream.get(), bytes.size(), "8 MiB");
+  } catch (...) {
+    shutdown(stream.get(), SHUT_RDWR);  // or who sends would never end
+    throw;
+  }
   const auto took = std::chrono::duration_cast<Milliseconds>(Clock::now() - start);
-  sender.join();
-  EXPECT_TRUE(same);
-  for (int i = 0; i < 200; ++i) {
-    WriteAll(stream.get(), bytes.substr(static_cast<size_t>(i), 1));
-    ASSERT_EQ(ReadExactly(stream.get(), 1), bytes.substr(static_cast<size_t>(i), 1));
+  sent.get();
+  EXPECT_TRUE(back == bytes);
+  for (size_t i = 0; i < 200; ++i) {
+    WriteAll(stream.get(), bytes.substr(i, 1));
+    ASSERT_EQ(ReadExactly(stream.get(), 1, "byte " + std::to_string(i)), bytes.substr(i, 1));
   }
   shutdown(stream.get(), SHUT_WR);
   char byte;
@@ -94,9 +106,10 @@ TEST_F(KernelVsock, CarriesBytesBothWaysAndEndsAsItShould) {
   std::vector<UniqueFd> streams;
   for (size_t i = 0; i < kMany; ++i) streams.push_back(Stream());
   for (size_t i = 0; i < kMany; ++i) WriteAll(streams[i].get(), bytes.substr(i * 1000, 1000));
-  for (size_t i = 0; i < kMany; ++i)
-    ASSERT_TRUE(ReadExactly(streams[i].get(), 1000) == bytes.substr(i * 1000, 1000))
-        << "stream " << i;
+  for (size_t i = 0; i < kMany; ++i) {
+    const std::string name = "stream " + std::to_string(i);
+    ASSERT_TRUE(ReadExactly(streams[i].get(), 1000, name) == bytes.substr(i * 1000, 1000)) << name;
+  }
   streams.clear();
 
   int error;
