@@ -45,7 +45,9 @@ std::vector<std::string> Node::Arguments() const {
   add({"-name", settings_.name, "-nodefaults", "-no-user-config", "-display", "none",
        "-no-reboot"});
   add({"-machine", "q35"});
-  add({"-accel", !accel_.kvm         ? "tcg,thread=multi,tb-size=1024"
+  // Few translations: those of a pod that is gone make every write to its pages slow until they go,
+  // too, which a full buffer does to all at once.
+  add({"-accel", !accel_.kvm         ? "tcg,thread=multi,tb-size=128"
                  : settings_.devices ? "kvm,kernel-irqchip=split"
                                      : "kvm"});
   // 1 GiB pages are no part of TCG's `max` unless named.

@@ -64,7 +64,7 @@ class Migrate : public testing::Test {
         // The source's QEMU ends with the migration.
       }
       // A virsh is half a second of the node's CPU: who only looks at the throttle looks seldom.
-      for (int tenths = during ? 1 : 20; tenths > 0 && !ended; --tenths)
+      for (int tenths = during ? 1 : 30; tenths > 0 && !ended; --tenths)
         std::this_thread::sleep_for(Milliseconds(100));
     }
     mover.join();
