@@ -173,16 +173,34 @@ std::optional<GuestAgent> Pod::AwaitCall(const Deadline& deadline) {
   return std::nullopt;
 }
 
+std::string Pod::AskWhereItIs() {
+  try {
+    const std::string registers = qmp().Hmp("info registers -a");
+    qmp().Execute("inject-nmi");
+    qemu_->process().Wait(Milliseconds(20000));
+    if (!command_.console_log.empty()) {
+      fs::path kept = command_.console_log;
+      kept += ".lost";
+      fs::copy_file(command_.console_log, kept, fs::copy_options::overwrite_existing);
+    }
+    return registers;
+  } catch (const std::exception& error) {
+    return std::string(error.what()) + "\n";
+  }
+}
+
 GuestAgent& Pod::agent() {
   if (agent_) return *agent_;
   Deadline deadline(kBootTimeout);
   while (!(agent_ = AwaitCall(deadline))) {
     if (!qemu_->process().Running())
       throw std::runtime_error("QEMU ended before the guest was up\n" + qemu_->Report());
-    if (deadline.Passed())
+    if (deadline.Passed()) {
+      const std::string state = AskWhereItIs();
       throw std::runtime_error("the guest did not call back over " + VsockKind() + " within " +
-                               std::to_string(kBootTimeout.count() / 1000) + " s\n" +
+                               std::to_string(kBootTimeout.count() / 1000) + " s\n" + state +
                                qemu_->Report());
+    }
   }
   to_guest_ = std::chrono::duration_cast<Milliseconds>(Clock::now() - started_);
   return *agent_;

@@ -88,6 +88,9 @@ class Pod {
   void PrepareVsock(const PodTemplateForm& form, std::vector<int>* fds);
   void PrepareNetwork(const PodSettings& settings, std::vector<int>* fds);
   std::optional<GuestAgent> AwaitCall(const Deadline& deadline);
+  /// The registers of a guest that does not call. An NMI makes its kernel say where everyone waits,
+  /// when it was booted with unknown_nmi_panic and panic_print=1: in console_log, kept as `.lost`.
+  std::string AskWhereItIs();
 
   TempDir dir_{"stx-pod"};
   TempDir share_{"stx-share"};

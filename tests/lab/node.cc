@@ -45,9 +45,10 @@ std::vector<std::string> Node::Arguments() const {
   add({"-name", settings_.name, "-nodefaults", "-no-user-config", "-display", "none",
        "-no-reboot"});
   add({"-machine", "q35"});
-  // Few translations: those of a pod that is gone make every write to its pages slow until they go,
-  // too, which a full buffer does to all at once.
-  add({"-accel", !accel_.kvm         ? "tcg,thread=multi,tb-size=128"
+  // Few translations where many pods come and go: those of a pod that is gone make every write to
+  // its pages slow until they go, too, which a full buffer does to all at once.
+  add({"-accel", !accel_.kvm         ? settings_.lan ? "tcg,thread=multi,tb-size=1024"
+                                                     : "tcg,thread=multi,tb-size=128"
                  : settings_.devices ? "kvm,kernel-irqchip=split"
                                      : "kvm"});
   // 1 GiB pages are no part of TCG's `max` unless named.
@@ -151,7 +152,7 @@ std::vector<fs::path> Node::Diagnose() {
        [&] { return Shell("journalctl -b --no-pager -o short-monotonic | tail -n 2000"); });
   keep("dmesg", [&] { return Shell("dmesg"); });
   keep("processes", [&] { return Shell("ps axwwo pid,ppid,psr,stat,etime,rss,args"); });
-  keep("pods", [&] { return Shell("cat /var/log/pod-console 2>/dev/null || true"); });
+  keep("pods", [&] { return Shell("cat /var/log/pod-console* 2>/dev/null || true"); });
   keep("libvirt",
        [&] { return Shell("tail -n 200 /var/log/libvirt/qemu/*.log 2>/dev/null || true"); });
   keep("qemu", [&] { return qemu_->qmp().Hmp("info registers -a") + qemu_->Report(); });

@@ -35,8 +35,8 @@ void ExpectAsBefore(const Traces& before) {
   EXPECT_EQ(now.kernel, before.kernel);
 }
 
-// Kata's enable_hugepages, which StarlingX's pods often have, and a third fewer exits of each boot;
-// the ten at once are in /dev/shm.
+// In huge pages (Kata's enable_hugepages), which save half of a boot's exits; the ten at once are
+// in /dev/shm.
 TEST(Endurance, FiftyPodsOneAfterAnother) {
   PodSettings settings = NodePod();
   settings.hugepages = true;

@@ -18,7 +18,8 @@ PodSettings NodePod() {
   pod.memory_mib = 256;  // the least that Kata takes: a node is small
   // Room for hot-plug above 4 GiB makes Linux clear 64 MiB of bounce buffers while it boots: that
   // is a third of all exits, each of which is dear where the node is emulated.
-  pod.append = "swiotlb=noforce";
+  // And one that does not come up tells why (Pod::AskWhereItIs).
+  pod.append = "swiotlb=noforce unknown_nmi_panic panic_print=1";
   pod.qemu = QemuBinary();
   pod.guest = EnvOr("GUEST", "");
   pod.virtiofsd = EnvOr("VIRTIOFSD", "");
