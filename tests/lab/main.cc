@@ -33,9 +33,11 @@ bool Report(const Scenario& scenario, const ScenarioOutcome& outcome, bool patch
               ? (expected ? "ok" : "PASSES WITHOUT WRO " + scenario.patches)
               : (expected ? "FAILED" : "fails, as it must without WRO " + scenario.patches);
   std::printf("%s, %s\n", line.c_str(), Seconds(outcome.took).c_str());
-  for (const std::string& fact : outcome.facts) std::printf("    %s\n", fact.c_str());
+  // What a case that failed saw before is of no use where it had to fail.
+  if (outcome.passed || expected)
+    for (const std::string& fact : outcome.facts) std::printf("    %s\n", fact.c_str());
   for (const std::string& reason : outcome.skipped) std::printf("    skipped: %s", reason.c_str());
-  if (!good) std::printf("%s", outcome.text.c_str());
+  if (!outcome.passed) std::printf("%s", outcome.text.c_str());
   std::fflush(stdout);
   return good;
 }
