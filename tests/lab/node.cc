@@ -45,12 +45,14 @@ std::vector<std::string> Node::Arguments() const {
   add({"-name", settings_.name, "-nodefaults", "-no-user-config", "-display", "none",
        "-no-reboot"});
   add({"-machine", "q35"});
+  std::string accel = "kvm";
   // Few translations where many pods come and go: those of a pod that is gone make every write to
   // its pages slow until they go, too, which a full buffer does to all at once.
-  add({"-accel", !accel_.kvm         ? settings_.lan ? "tcg,thread=multi,tb-size=1024"
-                                                     : "tcg,thread=multi,tb-size=128"
-                 : settings_.devices ? "kvm,kernel-irqchip=split"
-                                     : "kvm"});
+  if (!accel_.kvm)
+    accel = std::string("tcg,thread=multi,tb-size=") + (settings_.lan ? "1024" : "128");
+  else if (settings_.devices)
+    accel += ",kernel-irqchip=split";
+  add({"-accel", accel});
   // 1 GiB pages are no part of TCG's `max` unless named.
   add({"-cpu", accel_.kvm ? "host" : "max,pdpe1gb=on"});
   add({"-smp", std::to_string(settings_.cpus), "-m", std::to_string(settings_.memory_mib) + "M"});
