@@ -1,5 +1,8 @@
 #include "guest/guestd/inventory.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -34,11 +37,17 @@ uint64_t MemInfo(const std::string& text, const std::string& name) {
 
 }  // namespace
 
+// Linux lists a hot-plugged CPU as present before it makes the file that sets it online: here it is
+// present from then on.
 json Cpus(const json&) {
   const std::string cpu = "/sys/devices/system/cpu/";
-  return {{"online", NumberList(cpu + "online")},
-          {"present", NumberList(cpu + "present")},
-          {"possible", NumberList(cpu + "possible")}};
+  const json online = NumberList(cpu + "online");
+  json present = json::array();
+  for (const json& number : NumberList(cpu + "present"))
+    if (std::ranges::find(online, number) != online.end() ||
+        access((cpu + "cpu" + number.dump() + "/online").c_str(), F_OK) == 0)
+      present.push_back(number);
+  return {{"online", online}, {"present", present}, {"possible", NumberList(cpu + "possible")}};
 }
 
 json Memory(const json&) {
