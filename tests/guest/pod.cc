@@ -174,8 +174,9 @@ std::optional<GuestAgent> Pod::AwaitCall(const Deadline& deadline) {
 }
 
 std::string Pod::AskWhereItIs() {
+  std::string said;
   try {
-    const std::string registers = qmp().Hmp("info registers -a");
+    said = qmp().Hmp("info registers -a");
     qmp().Execute("inject-nmi");
     qemu_->process().Wait(Milliseconds(20000));
     if (!command_.console_log.empty()) {
@@ -183,10 +184,10 @@ std::string Pod::AskWhereItIs() {
       kept += ".lost";
       fs::copy_file(command_.console_log, kept, fs::copy_options::overwrite_existing);
     }
-    return registers;
   } catch (const std::exception& error) {
-    return std::string(error.what()) + "\n";
+    said += std::string(error.what()) + "\n";
   }
+  return said;
 }
 
 GuestAgent& Pod::agent() {

@@ -59,7 +59,11 @@ TEST(Endurance, TenPodsAtOnce) {
   const Traces before;
   {
     std::vector<std::unique_ptr<Pod>> pods;
-    for (int i = 0; i < 10; ++i) pods.push_back(std::make_unique<Pod>(NodePod()));
+    for (int i = 0; i < 10; ++i) {
+      PodSettings settings = NodePod();
+      settings.console_log += std::to_string(i);
+      pods.push_back(std::make_unique<Pod>(settings));
+    }
     std::set<std::string> boots;
     for (const auto& pod : pods) {
       EXPECT_EQ(ShareFailure(*pod), "");
