@@ -94,16 +94,3 @@ private_apt() {
     die "no network, or the Debian archive cannot be reached. apt says:
 $(why)"
 }
-
-# backports_sources: after private_apt: the same archive's backports of this release, in cache/apt/backports.
-backports_sources() {
-  local from=$cache/apt/sources to=$cache/apt/backports codename
-  codename=$(. /etc/os-release; printf %s "$VERSION_CODENAME")
-  mkdir -p "$to"
-  sed -nE "s/^(deb[[:space:]]+(\[[^]]*\][[:space:]]+)?[^[:space:]]+[[:space:]]+$codename)([[:space:]].*)/\1-backports\3/p" \
-    "$from/machine.list" >"$to/machine.list"
-  awk -v RS= -v ORS='\n\n' -v codename="$codename" '
-    /(^|\n)Suites:[ \t]*[^-\n]*\n/ || /(^|\n)Suites:[^\n]*-updates/ {
-      sub(/(^|\n)Suites:[^\n]*/, "\nSuites: " codename "-backports"); print }' \
-    "$from/machine.sources" >"$to/machine.sources"
-}

@@ -63,8 +63,7 @@ void Lab::MakePayload() {
 NodeSettings Lab::Settings() const {
   const fs::path lab = options_.build / "lab";
   NodeSettings settings;
-  settings.qemu =
-      DetectAccel().kvm ? options_.build / "host/qemu-system-x86_64" : lab / "outer/qemu";
+  settings.qemu = options_.build / "host/qemu-system-x86_64";
   settings.image =
       lab / (std::string("node-") + (options_.qemu == NodeQemu::kPackages ? "packages" : "debian") +
              (options_.kata ? "-kata" : "") + ".img");

@@ -1,5 +1,5 @@
 // The quick scenarios, on our builds: what scripts/check runs of the lab. $QEMU is build/host's
-// binary, which the nodes' guests get.
+// binary, on which the node runs and which its guests get, too.
 #include "lab/lab.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // A compute node: a Debian 12 system with real KVM, vsock, vhost-net, VFIO and libvirt, in a
-// virtual machine. Below it is our `host` build on this machine's KVM where that works, else the
-// TCG of a newer QEMU, which emulates AMD's SVM, so that the node has a /dev/kvm either way.
+// virtual machine of our own `host` build. Below it is this machine's KVM where that works, else
+// TCG, which emulates AMD's SVM, so that the node has a /dev/kvm either way.
 #pragma once
 
 #include <filesystem>

@@ -15,7 +15,7 @@ namespace stx {
 namespace {
 
 /// What a pod could leave behind: processes, files of memory and sockets, huge pages, complaints of
-/// the kernel.
+/// the kernel (but for those about unknown MSRs of AMD's, and about a slow machine).
 struct Traces {
   std::string processes = Shell("ps axo comm | grep -E '^(qemu|virtiofsd)' | sort || true");
   // Not the folder of the Run() that looks.
@@ -23,7 +23,7 @@ struct Traces {
   std::string huge_pages = Shell("grep ^HugePages_ /proc/meminfo");
   std::string kernel = Shell(
       "dmesg --level=emerg,alert,crit,err,warn | grep -v -e 'Unhandled WRMSR' -e "
-      "'kvm_set_msr_common' || true");
+      "'kvm_set_msr_common' -e 'hrtimer: interrupt took' || true");
   bool operator==(const Traces&) const = default;
 };
 
