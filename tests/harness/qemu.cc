@@ -15,6 +15,13 @@ std::string HaltingFirmware() {
   return image;
 }
 
+const std::string& AcceleratorHelp(const std::filesystem::path& binary) {
+  static std::map<std::filesystem::path, std::string> known;
+  const auto found = known.find(binary);
+  if (found != known.end()) return found->second;
+  return known[binary] = Run({binary, "-accel", "help"}, kStartTimeout).out;
+}
+
 }  // namespace
 
 std::filesystem::path QemuBinary() {
@@ -25,11 +32,11 @@ std::filesystem::path QemuBinary() {
 }
 
 bool HasQtestAccelerator(const std::filesystem::path& binary) {
-  static std::map<std::filesystem::path, bool> known;
-  const auto found = known.find(binary);
-  if (found != known.end()) return found->second;
-  const RunResult help = Run({binary, "-accel", "help"}, kStartTimeout);
-  return known[binary] = help.out.find("qtest") != std::string::npos;
+  return AcceleratorHelp(binary).find("qtest") != std::string::npos;
+}
+
+bool HasTcg(const std::filesystem::path& binary) {
+  return AcceleratorHelp(binary).find("tcg") != std::string::npos;
 }
 
 Qemu::Qemu(QemuOptions options) {

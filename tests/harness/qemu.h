@@ -20,6 +20,8 @@ std::filesystem::path QemuBinary();
 /// Whether `binary` has the accelerator that runs no guest CPU and stops the virtual clock (QTest's
 /// ClockStep moves it). Distributions leave it out.
 bool HasQtestAccelerator(const std::filesystem::path& binary);
+/// Whether `binary` can run a guest without KVM.
+bool HasTcg(const std::filesystem::path& binary);
 
 struct QemuOptions {
   /// Defaults to QemuBinary().
