@@ -31,10 +31,16 @@ std::string QemuVersion(const fs::path& path) {
   }
 }
 
-std::string ShareFailure(Pod& pod) {
-  std::random_device random;
-  std::string bytes(1 << 20, '\0');
+std::string RandomBytes(size_t count) {
+  // The device once, not for each byte: emulated, it takes a second or two for a megabyte.
+  std::mt19937 random(std::random_device{}());
+  std::string bytes(count, '\0');
   for (char& byte : bytes) byte = static_cast<char>(random());
+  return bytes;
+}
+
+std::string ShareFailure(Pod& pod) {
+  const std::string bytes = RandomBytes(1 << 20);
   WriteFile(pod.share() / "from-host", bytes);
   if (pod.agent().Read("/share/from-host") != bytes) return "the guest reads other bytes";
   pod.agent().Write("/share/from-guest", bytes);

@@ -11,6 +11,8 @@ namespace stx {
 /// The first line of --version; throws a sentence when `path` is no x86_64 system QEMU.
 std::string QemuVersion(const std::filesystem::path& path);
 
+std::string RandomBytes(size_t count);
+
 /// Bytes in both directions through the share; "" or what went wrong.
 std::string ShareFailure(Pod& pod);
 

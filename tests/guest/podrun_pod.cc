@@ -4,7 +4,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <random>
 #include <stdexcept>
 
 #include "guest/pod_agent.h"
@@ -21,13 +20,6 @@ namespace fs = std::filesystem;
 
 constexpr unsigned kDimmMib = 128;
 constexpr size_t kBlockBytes = 1 << 20;
-
-std::string RandomBytes(size_t count) {
-  std::random_device random;
-  std::string bytes(count, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random());
-  return bytes;
-}
 
 /// The first bytes of the host's device, past the page cache of whoever wrote them.
 std::string ReadDevice(const fs::path& path, size_t bytes) {

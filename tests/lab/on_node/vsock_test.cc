@@ -10,8 +10,8 @@
 #include <cstring>
 #include <future>
 #include <optional>
-#include <random>
 
+#include "guest/pod_checks.h"
 #include "guest/pod_shim.h"
 #include "lab/on_node/on_node.h"
 
@@ -73,9 +73,7 @@ class KernelVsock : public testing::Test {
 
 TEST_F(KernelVsock, CarriesBytesBothWaysAndEndsAsItShould) {
   ASSERT_EQ(pod->VsockKind(), "vhost-vsock");
-  std::mt19937 random(1);
-  std::string bytes(8 << 20, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random());
+  const std::string bytes = RandomBytes(8 << 20);
 
   // Large, more than any buffer between: what is sent is read meanwhile.
   UniqueFd stream = Stream();
