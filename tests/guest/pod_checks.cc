@@ -32,7 +32,6 @@ std::string QemuVersion(const fs::path& path) {
 }
 
 std::string RandomBytes(size_t count) {
-  // The device once, not for each byte: emulated, it takes a second or two for a megabyte.
   std::mt19937 random(std::random_device{}());
   std::string bytes(count, '\0');
   for (char& byte : bytes) byte = static_cast<char>(random());
