@@ -61,10 +61,8 @@ kernel_package() {
 }
 
 # The apt of our own: lists, cache and sources under cache/apt, derived from the machine's sources with
-# deb-src added. The machine's own configuration is read (proxies, keys), never written. Once a script: its lock is held
-# until the script ends.
+# deb-src added. The machine's own configuration is read (proxies, keys), never written.
 private_apt() {
-  [ -z "${apt_options+made}" ] || return 0
   local apt=$cache/apt list parts
   eval "$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
   lock apt

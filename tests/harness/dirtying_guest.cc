@@ -4,10 +4,12 @@
 #include <stdexcept>
 #include <thread>
 
+#include "harness/firmware.h"
+
 namespace stx {
 namespace {
 
-constexpr size_t kImageSize = 0x10000, kResetVector = 0xfff0, kEndField = 0x33;
+constexpr size_t kEndField = 0x33;
 constexpr uint32_t kMiB = 1 << 20;
 
 // Runs at F000:0000. Offsets are on the left; jumps and the GDT depend on them.
@@ -34,15 +36,12 @@ constexpr uint8_t kCode[] = {
     0xff, 0xff, 0,    0,    0,    0x92, 0xcf, 0,     // 4b 10: flat data
     0x17, 0x00, 0x3b, 0x00, 0x0f, 0x00,              // 53 GDT limit and address
 };
-constexpr uint8_t kReset[] = {0xea, 0x00, 0x00, 0x00, 0xf0};  // jmp F000:0000
 
 }  // namespace
 
 DirtyingGuest::DirtyingGuest(uint32_t end) : end_(end) {
-  std::string image(kImageSize, '\0');
-  std::memcpy(image.data(), kCode, sizeof(kCode));
+  std::string image = Firmware({reinterpret_cast<const char*>(kCode), sizeof(kCode)});
   std::memcpy(image.data() + kEndField, &end, sizeof(end));
-  std::memcpy(image.data() + kResetVector, kReset, sizeof(kReset));
   WriteFile(dir_ / "firmware", image);
 }
 

@@ -1,16 +1,13 @@
 #include "harness/flat_guest.h"
 
-#include <sched.h>
-
-#include <cstring>
 #include <stdexcept>
 
+#include "harness/firmware.h"
 #include "harness/load.h"
 
 namespace stx {
 namespace {
 
-constexpr size_t kImageSize = 0x10000, kResetVector = 0xfff0;
 constexpr size_t kRam = 0x1000;  // what is copied to FlatGuest::kBegin
 constexpr size_t kOthersField = 0x7e;
 constexpr uint32_t kNoHandler = 0xf009a, kNoHandlerCount = FlatGuest::kReport + 0xffc;
@@ -73,19 +70,12 @@ constexpr uint8_t kStart[] = {
     0xff, 0x07,                                      // c2 idtr
     0x00, 0x30, 0x10, 0x00,                          // c4 .long 0x103000
 };
-constexpr uint8_t kReset[] = {0xea, 0x00, 0x00, 0x00, 0xf0};  // jmp F000:0000
 
 }  // namespace
 
-int UsableCpus() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
-FlatGuest::FlatGuest(uint8_t cpus) : cpus_(cpus), image_(kImageSize, '\0') {
-  std::memcpy(image_.data(), kStart, sizeof(kStart));
+FlatGuest::FlatGuest(uint8_t cpus)
+    : cpus_(cpus), image_(Firmware({reinterpret_cast<const char*>(kStart), sizeof(kStart)})) {
   image_[kOthersField] = static_cast<char>(cpus - 1);
-  std::memcpy(image_.data() + kResetVector, kReset, sizeof(kReset));
   for (int vector = 0; vector < kVectors; ++vector)
     SetHandler(static_cast<uint8_t>(vector), kNoHandler);
 }
@@ -104,26 +94,29 @@ void FlatGuest::SetHandler(uint8_t vector, uint32_t handler) {
   Put(kIdt + vector * sizeof(gate), gate);
 }
 
-std::vector<std::string> FlatGuest::args() {
+QemuOptions FlatGuest::Options() {
   WriteFile(dir_ / "firmware", image_);
   WriteFile(dir_ / kRamFile, std::string(kRamSize, '\0'));
-  return {"-machine",
-          "q35,memory-backend=ram",
-          "-object",
-          "memory-backend-file,id=ram,share=on,size=4M,mem-path=" + (dir_ / kRamFile).string(),
-          "-accel",
-          "tcg,thread=multi",
-          "-cpu",
-          "max",
-          "-smp",
-          std::to_string(cpus_),
-          "-m",
-          "4",
-          "-nodefaults",
-          "-display",
-          "none",
-          "-bios",
-          (dir_ / "firmware").string()};
+  QemuOptions options;
+  options.args = {
+      "-machine",
+      "q35,memory-backend=ram",
+      "-object",
+      "memory-backend-file,id=ram,share=on,size=4M,mem-path=" + (dir_ / kRamFile).string(),
+      "-accel",
+      "tcg,thread=multi",
+      "-cpu",
+      "max",
+      "-smp",
+      std::to_string(cpus_),
+      "-m",
+      "4",
+      "-nodefaults",
+      "-display",
+      "none",
+      "-bios",
+      (dir_ / "firmware").string()};
+  return options;
 }
 
 std::string FlatGuest::ReportPage() const {

@@ -6,14 +6,11 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <vector>
 
 #include "harness/os.h"
+#include "harness/qemu.h"
 
 namespace stx {
-
-/// How many CPUs this process may use: a guest whose CPUs have to run side by side needs two.
-int UsableCpus();
 
 class FlatGuest {
  public:
@@ -42,8 +39,8 @@ class FlatGuest {
   /// CPU, and Report throws.
   void SetHandler(uint8_t vector, uint32_t handler);
 
-  /// The arguments of QEMU: machine q35 under TCG with a thread for each CPU, which has SVM.
-  std::vector<std::string> args();
+  /// For QEMU: machine q35 under TCG with a thread for each CPU, which has SVM.
+  QemuOptions Options();
   /// The T (plain data) at kReport. QEMU is not asked: it may hang.
   template <typename T>
   T Report() const {

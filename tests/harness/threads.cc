@@ -1,5 +1,7 @@
 #include "harness/threads.h"
 
+#include <sched.h>
+
 #include <filesystem>
 #include <sstream>
 #include <system_error>
@@ -18,6 +20,11 @@ std::string StatusField(const std::string& status, const std::string& name) {
 }
 
 }  // namespace
+
+int UsableCpus() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
 
 std::vector<ThreadInfo> Threads(pid_t pid) {
   std::vector<ThreadInfo> threads;

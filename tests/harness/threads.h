@@ -22,6 +22,9 @@ struct ThreadInfo {
   int seccomp = 0;
 };
 
+/// How many CPUs this process may use.
+int UsableCpus();
+
 /// The threads that run now; one that ends while it is read is left out.
 std::vector<ThreadInfo> Threads(pid_t pid);
 

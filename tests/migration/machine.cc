@@ -5,12 +5,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <exception>
 #include <iostream>
 #include <sstream>
 #include <thread>
 
+#include "harness/firmware.h"
 #include "harness/migration.h"
 #include "harness/pci.h"
 
@@ -55,14 +55,6 @@ constexpr uint8_t kCode[] = {
     0x17, 0x00, 0x52, 0x00, 0x0f, 0x00,              // 6a GDT limit and address
 };
 
-std::string Firmware() {
-  constexpr size_t kSize = 0x10000, kResetVector = 0xfff0;
-  std::string image(kSize, '\xf4');
-  std::memcpy(image.data(), kCode, sizeof(kCode));
-  image.replace(kResetVector, 5, std::string("\xea\0\0\0\xf0", 5));  // jmp F000:0000
-  return image;
-}
-
 std::string ReadFrom(int fd, size_t size) {
   std::string text(size, '\0');
   Deadline deadline(Machine::kTimeout);
@@ -92,7 +84,7 @@ Machine::Machine(const std::filesystem::path& binary, const std::string& type,
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) ThrowErrno("socketpair");
   wire_.Reset(pair[0]);
   const UniqueFd theirs(pair[1]);
-  WriteFile(dir_ / "firmware", Firmware());
+  WriteFile(dir_ / "firmware", Firmware({reinterpret_cast<const char*>(kCode), sizeof(kCode)}));
   QemuOptions options;
   options.binary = binary;
   options.fds = {theirs.get()};

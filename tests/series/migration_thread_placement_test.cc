@@ -54,10 +54,7 @@ class MigrationThreadPlacement : public testing::Test {
  protected:
   void SetUp() override {
     if (sysconf(_SC_NPROCESSORS_CONF) < 2) GTEST_SKIP() << "needs two CPUs to tell them apart";
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    sched_getaffinity(0, sizeof(set), &set);
-    if (CPU_COUNT(&set) < 2) GTEST_SKIP() << "this process may use one CPU only";
+    if (UsableCpus() < 2) GTEST_SKIP() << "this process may use one CPU only";
   }
 
   void Start(std::vector<std::string> more = {}, bool (*before_exec)() = nullptr) {

@@ -7,6 +7,7 @@
 
 #include "harness/flat_guest.h"
 #include "harness/qemu.h"
+#include "harness/threads.h"
 
 namespace stx {
 namespace {
@@ -92,9 +93,7 @@ TEST(TcgCodeWrittenMeanwhile, TheCodeThatWasWrittenLastIsWhatRuns) {
   guest.Put(FlatGuest::kSecondCpu, kWriter);
   guest.Put(kFunction, Function());
   guest.Put(kNeighbour, kNeighbourCode);
-  QemuOptions options;
-  options.args = guest.args();
-  Qemu qemu(options);
+  Qemu qemu(guest.Options());
   qemu.qmp();  // throws when it does not start
 
   Report report{};

@@ -9,6 +9,7 @@
 
 #include "harness/flat_guest.h"
 #include "harness/qemu.h"
+#include "harness/threads.h"
 
 namespace stx {
 namespace {
@@ -85,9 +86,7 @@ TEST_F(TcgNestedSvm, GifIsNotChangedByAnotherCpuThatLoadsItsFpu) {
   guest.Put(FlatGuest::kSecondCpu, kLoadsFpu);
   guest.Put(kHandler, kGifHandler);
   guest.SetHandler(kVector, kHandler);
-  QemuOptions options;
-  options.args = guest.args();
-  Qemu qemu(options);
+  Qemu qemu(guest.Options());
   qemu.qmp();  // throws when it does not start
 
   GifReport report{};
@@ -187,9 +186,7 @@ TEST_F(TcgNestedSvm, AnInjectedInterruptIsDeliveredOnce) {
   guest.Put(kHandler, kInjectedHandler);
   guest.SetHandler(kVector, kHandler);
   guest.Put(kVmcb, FlatVmcb());
-  QemuOptions options;
-  options.args = guest.args();
-  Qemu qemu(options);
+  Qemu qemu(guest.Options());
   qemu.qmp();
 
   /// Waits until the handler counts on.
