@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "function_index.h"
+#include "landing/function_index.h"
 #include "golden_case.h"
 #include "restack/dep3.h"
 #include "restack/folder.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <ctime>
 
-#include "git_tree.h"
+#include "trees/git_tree.h"
 #include "restack/apply.h"
 #include "restack/dep3.h"
 #include "restack/rebase.h"

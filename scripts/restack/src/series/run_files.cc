@@ -1,7 +1,7 @@
 // What becomes of one file of a patch.
 #include <algorithm>
 
-#include "lander.h"
+#include "landing/lander.h"
 #include "restack/apply.h"
 #include "run.h"
 

@@ -11,7 +11,7 @@
 #include "renames.h"
 #include "restack/patch.h"
 #include "restack/rebase.h"
-#include "side.h"
+#include "landing/side.h"
 
 namespace restack {
 

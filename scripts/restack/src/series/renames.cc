@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "function_index.h"
+#include "landing/function_index.h"
 #include "restack/merge.h"
 #include "restack/outline.h"
 

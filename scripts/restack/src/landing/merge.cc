@@ -4,7 +4,7 @@
 
 #include <unordered_map>
 
-#include "git_library.h"
+#include "trees/git_library.h"
 
 namespace restack {
 

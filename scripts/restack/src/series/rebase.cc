@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "patch_writer.h"
+#include "formats/patch_writer.h"
 #include "restack/apply.h"
 #include "restack/dep3.h"
 #include "run.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "function_index.h"
+#include "landing/function_index.h"
 #include "git_tree.h"
 #include "restack/apply.h"
 
