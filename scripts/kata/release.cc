@@ -13,7 +13,7 @@
 #include <set>
 #include <stdexcept>
 
-#include "harness/os.h"
+#include "base/os.h"
 
 namespace stx {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <toml++/toml.h>
 
-#include "harness/process.h"
+#include "base/process.h"
 
 namespace stx {
 namespace {

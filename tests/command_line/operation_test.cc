@@ -12,9 +12,9 @@
 #include <set>
 
 #include "command_line/pod_machine.h"
-#include "harness/contract.h"
-#include "harness/migration.h"
-#include "harness/threads.h"
+#include "harness/host/threads.h"
+#include "harness/qemu/contract.h"
+#include "harness/qemu/migration.h"
 
 namespace stx {
 namespace {

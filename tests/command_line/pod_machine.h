@@ -6,10 +6,10 @@
 #include <string>
 
 #include "command_line/kata_command.h"
-#include "harness/qemu.h"
-#include "harness/tap.h"
-#include "harness/tiny_kernel.h"
-#include "harness/vhost_user_device.h"
+#include "harness/guest_code/tiny_kernel.h"
+#include "harness/host/tap.h"
+#include "harness/qemu/qemu.h"
+#include "harness/vhost_user/vhost_user_device.h"
 
 namespace stx {
 

@@ -8,10 +8,10 @@
 #include <memory>
 #include <thread>
 
+#include "base/load.h"
 #include "command_line/pod_machine.h"
-#include "harness/contract.h"
-#include "harness/load.h"
-#include "harness/migration.h"
+#include "harness/qemu/contract.h"
+#include "harness/qemu/migration.h"
 
 namespace stx {
 namespace {

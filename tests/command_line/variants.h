@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "command_line/kata_command.h"
-#include "harness/qmp.h"
+#include "harness/qemu/qmp.h"
 
 namespace stx {
 

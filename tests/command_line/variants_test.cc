@@ -9,7 +9,7 @@
 #include <iostream>
 
 #include "command_line/pod_machine.h"
-#include "harness/contract.h"
+#include "harness/qemu/contract.h"
 
 namespace stx {
 namespace {

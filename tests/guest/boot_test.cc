@@ -8,8 +8,8 @@
 #include "guest/guest_client.h"
 #include "guest/host_tsc.h"
 #include "guest/mkguest/root_image.h"
-#include "harness/qemu.h"
-#include "harness/vsock_backend.h"
+#include "harness/qemu/qemu.h"
+#include "harness/vhost_user/vsock_backend.h"
 
 namespace stx {
 namespace {

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/os.h"
+#include "base/process.h"
 #include "guest/protocol.h"
-#include "harness/os.h"
-#include "harness/process.h"
 
 namespace stx {
 

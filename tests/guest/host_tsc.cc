@@ -2,7 +2,7 @@
 
 #include <x86intrin.h>
 
-#include "harness/os.h"
+#include "base/os.h"
 
 namespace stx {
 

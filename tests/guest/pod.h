@@ -9,14 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "base/process.h"
 #include "guest/guest_client.h"
 #include "guest/pod_command.h"
 #include "guest/vsock_calls.h"
-#include "harness/accel.h"
-#include "harness/process.h"
-#include "harness/qemu.h"
-#include "harness/tap.h"
-#include "harness/vsock_backend.h"
+#include "harness/host/tap.h"
+#include "harness/qemu/accel.h"
+#include "harness/qemu/qemu.h"
+#include "harness/vhost_user/vsock_backend.h"
 
 namespace stx {
 

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "harness/process.h"
+#include "base/process.h"
 
 namespace stx {
 

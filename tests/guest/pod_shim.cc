@@ -8,7 +8,7 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "harness/migration.h"
+#include "harness/qemu/migration.h"
 
 namespace stx {
 namespace {

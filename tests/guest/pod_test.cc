@@ -5,7 +5,7 @@
 #include "guest/pod_agent.h"
 #include "guest/pod_shim.h"
 #include "guest/pod_template.h"
-#include "harness/contract.h"
+#include "harness/qemu/contract.h"
 
 namespace stx {
 namespace {

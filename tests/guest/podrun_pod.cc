@@ -10,8 +10,8 @@
 #include "guest/pod_checks.h"
 #include "guest/pod_shim.h"
 #include "guest/podrun_steps.h"
-#include "harness/loop_device.h"
-#include "harness/memory_map.h"
+#include "harness/host/loop_device.h"
+#include "harness/host/memory_map.h"
 
 namespace stx {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "harness/process.h"
+#include "base/process.h"
 
 namespace stx {
 namespace {

@@ -4,7 +4,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "harness/os.h"
+#include "base/os.h"
 
 namespace stx {
 namespace {

@@ -6,7 +6,7 @@
 #include <map>
 #include <optional>
 
-#include "harness/os.h"
+#include "base/os.h"
 
 namespace stx {
 

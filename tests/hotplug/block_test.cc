@@ -7,8 +7,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "harness/loop_device.h"
-#include "harness/threads.h"
+#include "harness/host/loop_device.h"
+#include "harness/host/threads.h"
 #include "hotplug/disk.h"
 
 namespace stx {

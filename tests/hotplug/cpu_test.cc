@@ -5,7 +5,7 @@
 
 #include <set>
 
-#include "harness/threads.h"
+#include "harness/host/threads.h"
 #include "hotplug/pod.h"
 
 namespace stx {

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "harness/load.h"
+#include "base/load.h"
 #include "hotplug/nine_p.h"
 #include "hotplug/pod.h"
 

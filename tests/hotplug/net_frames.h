@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "harness/tap.h"
+#include "harness/host/tap.h"
 
 namespace stx {
 

@@ -8,7 +8,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "harness/net_loopback.h"
+#include "harness/vhost_user/net_loopback.h"
 #include "hotplug/net_frames.h"
 #include "hotplug/pod.h"
 

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "harness/load.h"
+#include "base/load.h"
 
 namespace stx {
 namespace {

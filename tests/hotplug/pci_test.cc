@@ -7,8 +7,8 @@
 #include <set>
 #include <sstream>
 
-#include "harness/device_types.h"
-#include "harness/vhost_user_device.h"
+#include "harness/qemu/device_types.h"
+#include "harness/vhost_user/vhost_user_device.h"
 #include "hotplug/pod.h"
 
 namespace stx {

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "harness/acpi_hotplug.h"
-#include "harness/contract.h"
-#include "harness/guest_heap.h"
-#include "harness/pci.h"
-#include "harness/qemu.h"
-#include "harness/virtio_pci.h"
+#include "harness/qemu/acpi_hotplug.h"
+#include "harness/qemu/contract.h"
+#include "harness/qemu/guest_heap.h"
+#include "harness/qemu/pci.h"
+#include "harness/qemu/qemu.h"
+#include "harness/virtio/virtio_pci.h"
 
 namespace stx {
 

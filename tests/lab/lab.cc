@@ -4,7 +4,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "harness/process.h"
+#include "base/process.h"
 #include "runner/gtest_run.h"
 
 namespace stx {

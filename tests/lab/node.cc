@@ -2,8 +2,8 @@
 
 #include <stdexcept>
 
+#include "base/process.h"
 #include "guest/host_tsc.h"
-#include "harness/process.h"
 
 namespace stx {
 namespace {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "guest/guest_client.h"
-#include "harness/accel.h"
-#include "harness/qemu.h"
+#include "harness/qemu/accel.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 

@@ -7,11 +7,11 @@
 #include <iostream>
 #include <sstream>
 
-#include "harness/acpi_tables.h"
-#include "harness/contract.h"
-#include "harness/load.h"
-#include "harness/qemu.h"
-#include "harness/tiny_kernel.h"
+#include "base/load.h"
+#include "harness/guest_code/tiny_kernel.h"
+#include "harness/qemu/acpi_tables.h"
+#include "harness/qemu/contract.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 namespace {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "harness/contract.h"
-#include "harness/elf_facts.h"
-#include "harness/qemu.h"
+#include "harness/host/elf_facts.h"
+#include "harness/qemu/contract.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 namespace {

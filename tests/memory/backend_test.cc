@@ -11,14 +11,14 @@
 #include <iostream>
 #include <map>
 
-#include "harness/acpi_tables.h"
-#include "harness/contract.h"
-#include "harness/device_types.h"
-#include "harness/huge_pages.h"
-#include "harness/load.h"
-#include "harness/memory_map.h"
-#include "harness/qemu.h"
-#include "harness/tiny_kernel.h"
+#include "base/load.h"
+#include "harness/guest_code/tiny_kernel.h"
+#include "harness/host/huge_pages.h"
+#include "harness/host/memory_map.h"
+#include "harness/qemu/acpi_tables.h"
+#include "harness/qemu/contract.h"
+#include "harness/qemu/device_types.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "harness/device_types.h"
-#include "harness/memory_map.h"
+#include "harness/host/memory_map.h"
+#include "harness/qemu/device_types.h"
 #include "hotplug/pod.h"
 
 namespace stx {

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "harness/migration.h"
+#include "harness/qemu/migration.h"
 #include "migration/guest.h"
 
 namespace stx {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/virtio_pci.h"
+#include "harness/virtio/virtio_pci.h"
 #include "migration/machine.h"
 
 namespace stx {

@@ -6,8 +6,8 @@
 
 #include <thread>
 
-#include "harness/contract.h"
-#include "harness/migration.h"
+#include "harness/qemu/contract.h"
+#include "harness/qemu/migration.h"
 #include "migration/guest.h"
 
 namespace stx {

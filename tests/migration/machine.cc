@@ -10,9 +10,9 @@
 #include <sstream>
 #include <thread>
 
-#include "harness/firmware.h"
-#include "harness/migration.h"
-#include "harness/pci.h"
+#include "harness/guest_code/firmware.h"
+#include "harness/qemu/migration.h"
+#include "harness/qemu/pci.h"
 
 namespace stx {
 namespace {

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "harness/net_loopback.h"
-#include "harness/qemu.h"
+#include "harness/qemu/qemu.h"
+#include "harness/vhost_user/net_loopback.h"
 
 namespace stx {
 

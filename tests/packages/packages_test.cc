@@ -8,7 +8,7 @@
 #include <set>
 #include <sstream>
 
-#include "harness/process.h"
+#include "base/process.h"
 #include "packages/root.h"
 
 namespace stx {

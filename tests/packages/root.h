@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "harness/process.h"
+#include "base/process.h"
 
 namespace stx {
 

@@ -6,7 +6,7 @@
 
 #include <random>
 
-#include "harness/memory_map.h"
+#include "harness/host/memory_map.h"
 #include "hotplug/pod.h"
 
 namespace stx {

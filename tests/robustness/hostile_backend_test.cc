@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "harness/machine_test.h"
-#include "harness/vhost_user_recorder.h"
-#include "harness/virtio_pci.h"
+#include "harness/qemu/machine_test.h"
+#include "harness/vhost_user/vhost_user_recorder.h"
+#include "harness/virtio/virtio_pci.h"
 
 namespace stx {
 namespace {

@@ -7,10 +7,10 @@
 #include <map>
 #include <random>
 
-#include "harness/device_types.h"
-#include "harness/machine_test.h"
-#include "harness/virtio_pci.h"
-#include "harness/vsock_backend.h"
+#include "harness/qemu/device_types.h"
+#include "harness/qemu/machine_test.h"
+#include "harness/vhost_user/vsock_backend.h"
+#include "harness/virtio/virtio_pci.h"
 
 namespace stx {
 namespace {

@@ -8,9 +8,9 @@
 #include <iostream>
 #include <random>
 
-#include "harness/contract.h"
-#include "harness/memory_map.h"
-#include "harness/qemu.h"
+#include "harness/host/memory_map.h"
+#include "harness/qemu/contract.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 namespace {

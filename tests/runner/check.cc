@@ -5,8 +5,8 @@
 #include <exception>
 #include <nlohmann/json.hpp>
 
-#include "harness/os.h"
-#include "harness/process.h"
+#include "base/os.h"
+#include "base/process.h"
 #include "runner/contract.h"
 #include "runner/sanitizer.h"
 

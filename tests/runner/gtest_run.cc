@@ -4,8 +4,8 @@
 #include <sstream>
 #include <string_view>
 
-#include "harness/contract.h"
-#include "harness/process.h"
+#include "base/process.h"
+#include "harness/qemu/contract.h"
 
 namespace stx {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/os.h"
+#include "base/os.h"
 
 namespace stx {
 

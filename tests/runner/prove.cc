@@ -6,7 +6,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "harness/os.h"
+#include "base/os.h"
 #include "runner/gtest_run.h"
 
 namespace stx {

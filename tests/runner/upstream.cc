@@ -7,9 +7,9 @@
 #include <cstdio>
 #include <exception>
 
-#include "harness/accel.h"
-#include "harness/os.h"
-#include "harness/process.h"
+#include "base/os.h"
+#include "base/process.h"
+#include "harness/qemu/accel.h"
 #include "runner/without_kvm.h"
 
 namespace stx {

@@ -5,7 +5,7 @@
 #include <set>
 #include <sstream>
 
-#include "harness/os.h"
+#include "base/os.h"
 
 namespace stx {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "harness/os.h"
+#include "base/os.h"
 
 namespace stx {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <filesystem>
 
-#include "harness/os.h"
+#include "base/os.h"
 
 namespace stx {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "harness/process.h"
+#include "base/process.h"
 
 namespace stx {
 namespace {

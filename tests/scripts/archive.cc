@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-#include "harness/process.h"
+#include "base/process.h"
 
 namespace stx {
 namespace {

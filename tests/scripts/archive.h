@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "harness/os.h"
+#include "base/os.h"
 
 namespace stx {
 

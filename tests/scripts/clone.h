@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/process.h"
+#include "base/process.h"
 #include "scripts/archive.h"
 
 namespace stx {

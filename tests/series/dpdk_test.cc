@@ -14,7 +14,7 @@
 #include <fstream>
 #include <optional>
 
-#include "harness/qemu.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "harness/huge_pages.h"
+#include "harness/host/huge_pages.h"
 #include "series/mem_lock_machines.h"
 
 namespace stx {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "harness/memory_map.h"
-#include "harness/qemu.h"
-#include "harness/ram_blocks.h"
+#include "harness/host/memory_map.h"
+#include "harness/qemu/qemu.h"
+#include "harness/qemu/ram_blocks.h"
 
 namespace stx {
 

@@ -1,9 +1,9 @@
-// patches/migration-thread-placement.patch, its interface: what the parameters accept, how they
+// patches/wro/migration-thread-placement.patch, its interface: what the parameters accept, how they
 // read back, and the old commands in front of them.
 
 #include <gtest/gtest.h>
 
-#include "harness/qemu.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 namespace {

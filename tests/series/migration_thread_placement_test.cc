@@ -1,4 +1,4 @@
-// patches/migration-thread-placement.patch: the threads that send the migration stream run where
+// patches/wro/migration-thread-placement.patch: the threads that send the migration stream run where
 // and how they were asked to, and no other thread does. Real migrations of a guest that dirties its
 // memory; the threads are looked at in /proc while they send.
 
@@ -11,10 +11,10 @@
 #include <algorithm>
 #include <thread>
 
-#include "harness/dirtying_guest.h"
-#include "harness/migration.h"
-#include "harness/qemu.h"
-#include "harness/threads.h"
+#include "harness/guest_code/dirtying_guest.h"
+#include "harness/host/threads.h"
+#include "harness/qemu/migration.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 namespace {

@@ -1,11 +1,11 @@
-// patches/support-statement.patch: -help says, before the usage and at its end, what StarlingX
+// patches/wro/support-statement.patch: -help says, before the usage and at its end, what StarlingX
 // supports; nothing else says it.
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "harness/qemu.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 namespace {

@@ -1,13 +1,13 @@
-// patches/tcg-code-written-meanwhile.patch: code that another CPU writes while TCG translates it is
+// patches/tcg/tcg-code-written-meanwhile.patch: code that another CPU writes while TCG translates it is
 // translated again; the translation of the old code does not stay.
 
 #include <gtest/gtest.h>
 
 #include <thread>
 
-#include "harness/flat_guest.h"
-#include "harness/qemu.h"
-#include "harness/threads.h"
+#include "harness/guest_code/flat_guest.h"
+#include "harness/host/threads.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 namespace {

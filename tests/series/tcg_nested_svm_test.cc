@@ -1,4 +1,4 @@
-// patches/tcg-nested-svm.patch: under TCG, a CPU's global interrupt flag (GIF) is what its own CLGI
+// patches/tcg/tcg-nested-svm.patch: under TCG, a CPU's global interrupt flag (GIF) is what its own CLGI
 // and STGI made it, whatever other CPUs load into their FPUs; and an interrupt that VMRUN injects
 // is delivered once.
 
@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <thread>
 
-#include "harness/flat_guest.h"
-#include "harness/qemu.h"
-#include "harness/threads.h"
+#include "harness/guest_code/flat_guest.h"
+#include "harness/host/threads.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 namespace {

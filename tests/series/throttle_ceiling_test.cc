@@ -1,13 +1,13 @@
-// patches/throttle-ceiling.patch: auto-converge throttles a guest up to 92 percent and never more;
+// patches/wro/throttle-ceiling.patch: auto-converge throttles a guest up to 92 percent and never more;
 // what can be set, what is read back and what is obeyed are the same.
 
 #include <gtest/gtest.h>
 
 #include <thread>
 
-#include "harness/dirtying_guest.h"
-#include "harness/migration.h"
-#include "harness/qemu.h"
+#include "harness/guest_code/dirtying_guest.h"
+#include "harness/qemu/migration.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 namespace {

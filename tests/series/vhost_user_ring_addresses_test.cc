@@ -9,11 +9,11 @@
 #include <map>
 #include <set>
 
-#include "harness/guest_heap.h"
-#include "harness/pci.h"
-#include "harness/qemu.h"
-#include "harness/vhost_user_recorder.h"
-#include "harness/virtio_pci.h"
+#include "harness/qemu/guest_heap.h"
+#include "harness/qemu/pci.h"
+#include "harness/qemu/qemu.h"
+#include "harness/vhost_user/vhost_user_recorder.h"
+#include "harness/virtio/virtio_pci.h"
 
 namespace stx {
 namespace {

@@ -7,10 +7,10 @@
 #include <optional>
 #include <thread>
 
-#include "harness/guest_heap.h"
-#include "harness/pci.h"
-#include "harness/qemu.h"
-#include "harness/virtio_pci.h"
+#include "harness/qemu/guest_heap.h"
+#include "harness/qemu/pci.h"
+#include "harness/qemu/qemu.h"
+#include "harness/virtio/virtio_pci.h"
 
 namespace stx {
 namespace {

@@ -1,4 +1,4 @@
-// patches/virtio-serial-stopped-vm.patch: at a migration target that does not run yet, chardev
+// patches/wro/virtio-serial-stopped-vm.patch: at a migration target that does not run yet, chardev
 // traffic must not reach the queues; nothing is lost, and all arrives when the target runs.
 //
 // The guest is this test, as a driver over qtest. Queues have 4 entries, and more than 4 buffers
@@ -12,9 +12,9 @@
 #include <optional>
 #include <thread>
 
-#include "harness/migration.h"
-#include "harness/qemu.h"
-#include "harness/virtio_pci.h"
+#include "harness/qemu/migration.h"
+#include "harness/qemu/qemu.h"
+#include "harness/virtio/virtio_pci.h"
 
 namespace stx {
 namespace {

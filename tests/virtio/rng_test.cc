@@ -1,7 +1,7 @@
 // The example of harness/README.md.
 
-#include "harness/machine_test.h"
-#include "harness/virtio_pci.h"
+#include "harness/qemu/machine_test.h"
+#include "harness/virtio/virtio_pci.h"
 
 namespace stx {
 namespace {

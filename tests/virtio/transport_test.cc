@@ -3,12 +3,12 @@
 
 #include <memory>
 
-#include "harness/contract.h"
-#include "harness/machine_test.h"
-#include "harness/msix.h"
-#include "harness/virtio_mmio.h"
-#include "harness/virtio_pci.h"
-#include "harness/virtio_pci_legacy.h"
+#include "harness/qemu/contract.h"
+#include "harness/qemu/machine_test.h"
+#include "harness/qemu/msix.h"
+#include "harness/virtio/virtio_mmio.h"
+#include "harness/virtio/virtio_pci.h"
+#include "harness/virtio/virtio_pci_legacy.h"
 
 namespace stx {
 namespace {

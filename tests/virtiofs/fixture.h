@@ -4,11 +4,11 @@
 
 #include <memory>
 
-#include "harness/contract.h"
-#include "harness/device_types.h"
-#include "harness/machine_test.h"
-#include "harness/virtio_mmio.h"
-#include "harness/virtio_pci.h"
+#include "harness/qemu/contract.h"
+#include "harness/qemu/device_types.h"
+#include "harness/qemu/machine_test.h"
+#include "harness/virtio/virtio_mmio.h"
+#include "harness/virtio/virtio_pci.h"
 #include "virtiofs/fuse_client.h"
 #include "virtiofs/virtiofsd.h"
 

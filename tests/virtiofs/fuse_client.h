@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "harness/guest_heap.h"
-#include "harness/virtio_device.h"
+#include "harness/qemu/guest_heap.h"
+#include "harness/virtio/virtio_device.h"
 
 namespace stx {
 

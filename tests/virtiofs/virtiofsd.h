@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "harness/os.h"
-#include "harness/process.h"
+#include "base/os.h"
+#include "base/process.h"
 
 namespace stx {
 

@@ -9,10 +9,10 @@
 #include <iostream>
 #include <thread>
 
-#include "harness/migration.h"
-#include "harness/qemu.h"
-#include "harness/virtio_pci.h"
-#include "harness/vsock_backend.h"
+#include "harness/qemu/migration.h"
+#include "harness/qemu/qemu.h"
+#include "harness/vhost_user/vsock_backend.h"
+#include "harness/virtio/virtio_pci.h"
 #include "vsock/vsock_driver.h"
 
 namespace stx {

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "harness/contract.h"
-#include "harness/qemu.h"
+#include "harness/qemu/contract.h"
+#include "harness/qemu/qemu.h"
 
 namespace stx {
 namespace {

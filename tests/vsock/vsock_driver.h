@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "harness/guest_heap.h"
-#include "harness/virtio_device.h"
-#include "harness/vsock_packet.h"
+#include "harness/qemu/guest_heap.h"
+#include "harness/virtio/virtio_device.h"
+#include "harness/vsock/vsock_packet.h"
 
 namespace stx {
 

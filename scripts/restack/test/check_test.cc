@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "harness/process.h"
+#include "base/process.h"
 #include "restack/folder.h"
 #include "restack/lint.h"
 #include "restack/series.h"

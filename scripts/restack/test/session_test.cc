@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <map>
 
-#include "harness/process.h"
+#include "base/process.h"
 #include "restack/folder.h"
 
 namespace restack {

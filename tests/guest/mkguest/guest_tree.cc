@@ -8,7 +8,7 @@
 #include <memory>
 #include <stdexcept>
 
-#include "harness/os.h"
+#include "base/os.h"
 
 namespace stx {
 namespace fs = std::filesystem;

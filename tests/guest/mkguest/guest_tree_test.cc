@@ -8,8 +8,8 @@
 #include <map>
 #include <memory>
 
-#include "harness/os.h"
-#include "harness/process.h"
+#include "base/os.h"
+#include "base/process.h"
 
 namespace stx {
 namespace {

@@ -9,7 +9,7 @@
 #include <memory>
 #include <stdexcept>
 
-#include "harness/load.h"
+#include "base/load.h"
 
 namespace stx {
 

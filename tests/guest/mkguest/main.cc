@@ -4,11 +4,11 @@
 #include <exception>
 #include <filesystem>
 
+#include "base/os.h"
 #include "guest/mkguest/guest_tree.h"
 #include "guest/mkguest/kernel_image.h"
 #include "guest/mkguest/output.h"
 #include "guest/mkguest/root_image.h"
-#include "harness/os.h"
 
 namespace stx {
 namespace {

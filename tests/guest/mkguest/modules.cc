@@ -8,8 +8,8 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "harness/load.h"
-#include "harness/os.h"
+#include "base/load.h"
+#include "base/os.h"
 
 namespace stx {
 namespace fs = std::filesystem;

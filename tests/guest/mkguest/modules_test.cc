@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "harness/os.h"
+#include "base/os.h"
 
 namespace stx {
 namespace {

@@ -1,6 +1,6 @@
 #include "guest/mkguest/output.h"
 
-#include "harness/os.h"
+#include "base/os.h"
 
 namespace stx {
 namespace fs = std::filesystem;

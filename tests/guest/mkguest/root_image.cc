@@ -6,8 +6,8 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "harness/os.h"
-#include "harness/process.h"
+#include "base/os.h"
+#include "base/process.h"
 
 namespace stx {
 namespace fs = std::filesystem;

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "harness/os.h"
-#include "harness/process.h"
+#include "base/os.h"
+#include "base/process.h"
 
 namespace stx {
 namespace {

@@ -11,8 +11,8 @@
 
 #include "guest/pod_agent.h"
 #include "guest/pod_shim.h"
-#include "harness/loop_device.h"
-#include "harness/threads.h"
+#include "harness/host/loop_device.h"
+#include "harness/host/threads.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {

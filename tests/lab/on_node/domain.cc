@@ -2,7 +2,7 @@
 
 #include <sys/socket.h>
 
-#include "harness/process.h"
+#include "base/process.h"
 
 namespace stx {
 namespace {

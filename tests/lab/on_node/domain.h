@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/process.h"
 #include "guest/guest_client.h"
-#include "harness/process.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "harness/memory_map.h"
+#include "harness/host/memory_map.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {

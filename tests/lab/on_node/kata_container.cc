@@ -8,7 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "harness/process.h"
+#include "base/process.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {

@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "harness/process.h"
-#include "harness/threads.h"
+#include "base/process.h"
+#include "harness/host/threads.h"
 #include "lab/on_node/huge_pages.h"
 #include "lab/on_node/kata_container.h"
 #include "lab/on_node/on_node.h"

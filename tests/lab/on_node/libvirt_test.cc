@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "guest/pod_agent.h"
-#include "harness/memory_map.h"
+#include "harness/host/memory_map.h"
 #include "lab/on_node/domain.h"
 
 namespace stx {

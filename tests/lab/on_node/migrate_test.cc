@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "guest/pod_agent.h"
-#include "harness/threads.h"
+#include "harness/host/threads.h"
 #include "lab/on_node/domain.h"
 #include "lab/on_node/load.h"
 

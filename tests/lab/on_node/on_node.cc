@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "harness/process.h"
+#include "base/process.h"
 
 namespace stx {
 

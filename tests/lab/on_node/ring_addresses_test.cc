@@ -7,7 +7,7 @@
 
 #include "guest/pod_agent.h"
 #include "guest/pod_shim.h"
-#include "harness/vhost_user_recorder.h"
+#include "harness/vhost_user/vhost_user_recorder.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {

@@ -1,0 +1,37 @@
+// A tap interface in a network namespace of its own: the machine's own interfaces never see it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/os.h"
+
+namespace stx {
+
+class Tap {
+ public:
+  /// An interface `name` (at most 15 bytes) that is up, with `queues` file descriptors and frames
+  /// of `mtu` bytes; unset, with the reason in `why_not`, where /dev/net/tun or a namespace of its
+  /// own cannot be had.
+  static std::optional<Tap> Make(const std::string& name, int queues, std::string* why_not,
+                                 int mtu = 1500);
+
+  /// One per queue, for -netdev tap,fds= (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, as Kata opens them).
+  const std::vector<UniqueFd>& fds() const { return fds_; }
+  /// The namespace, for setns(2); it lives as long as this object.
+  int network_namespace() const { return namespace_.get(); }
+  /// What Run takes before a command that is to run in that namespace: nsenter and its options.
+  std::vector<std::string> Enter() const;
+  const std::string& name() const { return name_; }
+  /// Gives the interface an IPv6 address; throws when the kernel refuses.
+  void AddAddress6(const std::string& address, unsigned prefix) const;
+
+ private:
+  Tap() = default;
+  UniqueFd namespace_;
+  std::string name_;
+  std::vector<UniqueFd> fds_;
+};
+
+}  // namespace stx

@@ -1,0 +1,77 @@
+#include "harness/qemu/migration.h"
+
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <stdexcept>
+#include <thread>
+
+namespace stx {
+namespace {
+
+constexpr Milliseconds kTimeout{20000}, kPoll{5};
+
+}  // namespace
+
+void SetMigrationCapability(Qmp& qmp, const std::string& name, bool on) {
+  json capability{{"capability", name}, {"state", on}};
+  qmp.Execute("migrate-set-capabilities", {{"capabilities", json::array({capability})}});
+}
+
+json WaitMigrationEnd(Qmp& qmp, Milliseconds timeout) {
+  for (Deadline deadline(timeout);;) {
+    json info = qmp.Execute("query-migrate");
+    std::string status = info.value("status", "none");
+    if (status == "completed" || status == "failed" || status == "cancelled") return info;
+    if (deadline.Passed()) throw std::runtime_error("the migration does not end: " + info.dump());
+    std::this_thread::sleep_for(kPoll);
+  }
+}
+
+std::string MigrateToBytes(Qemu& source) {
+  TempDir dir("migrate");
+  UniqueFd listener = ListenUnix(dir / "sock");
+  source.qmp().Execute("migrate", {{"uri", "unix:" + (dir / "sock").string()}});
+  Deadline deadline(kTimeout);
+  UniqueFd fd = Accept(listener.get(), deadline);
+  std::string stream;
+  char chunk[65536];
+  for (;;) {
+    if (!WaitFor(fd.get(), POLLIN, deadline))
+      throw std::runtime_error("the migration stream does not end");
+    ssize_t n = read(fd.get(), chunk, sizeof(chunk));
+    if (n < 0) ThrowErrno("read of the migration stream");
+    if (n == 0) break;
+    stream.append(chunk, static_cast<size_t>(n));
+  }
+  json info = WaitMigrationEnd(source.qmp());
+  if (info["status"] != "completed") throw std::runtime_error("migration: " + info.dump());
+  return stream;
+}
+
+IncomingStream::IncomingStream(Qemu& target) : target_(target) {
+  target.qmp().Execute("migrate-incoming", {{"uri", "unix:" + (dir_ / "sock").string()}});
+  fd_ = ConnectUnix(dir_ / "sock", Deadline(kTimeout));
+}
+
+void IncomingStream::Send(std::string_view bytes) {
+  WriteAll(fd_.get(), bytes);
+  for (Deadline deadline(kTimeout);;) {
+    int unread = 0;
+    if (ioctl(fd_.get(), SIOCOUTQ, &unread) < 0) ThrowErrno("SIOCOUTQ");
+    if (unread == 0 || !target_.process().Running()) break;
+    if (deadline.Passed()) throw std::runtime_error("the target does not read its stream");
+    std::this_thread::sleep_for(kPoll);
+  }
+  // The main loop answers only between two steps of the load.
+  if (target_.process().Running()) target_.qmp().Execute("query-status");
+}
+
+void IncomingStream::Finish(std::string_view bytes) {
+  WriteAll(fd_.get(), bytes);
+  fd_.Reset();
+}
+
+}  // namespace stx

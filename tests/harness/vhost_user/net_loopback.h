@@ -1,0 +1,31 @@
+// A vhost-user-net whose wire ends in itself: what the guest sends, it receives.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "harness/vhost_user/vhost_user_device.h"
+
+namespace stx {
+
+/// virtio-net's first pair of queues (virtio 1.2, section 5.1.2) and the header of its frames, in
+/// bytes.
+inline constexpr uint16_t kReceive = 0, kTransmit = 1;
+inline constexpr size_t kNetHeader = 12;
+
+class NetLoopback final : private VhostUserHandler {
+ public:
+  explicit NetLoopback(const std::filesystem::path& socket) : device_(socket, 2, *this) {
+    device_.Start();
+  }
+  ~NetLoopback() override { device_.Stop(); }
+  /// As VhostUserDevice::Broken.
+  std::string Broken() const { return device_.Broken(); }
+
+ private:
+  void HandleQueue(int) override;
+
+  VhostUserDevice device_;
+};
+
+}  // namespace stx

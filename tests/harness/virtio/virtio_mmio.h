@@ -1,0 +1,44 @@
+// The driver's side of a virtio device on MMIO (virtio 1.2, section 4.2), as microvm has them; both
+// the modern interface (version 2) and the legacy one (section 4.2.4).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "harness/virtio/virtio_device.h"
+
+namespace stx {
+
+class VirtioMmioDevice final : public VirtioDevice {
+ public:
+  /// microvm's transports: where the first is, how far apart, the most that there are.
+  static constexpr uint64_t kMicrovmBase = 0xfeb00000, kMicrovmStep = 512;
+  static constexpr int kMicrovmCount = 24;
+
+  /// The transport at this guest-physical address; throws when there is none.
+  VirtioMmioDevice(QTest& qtest, uint64_t base);
+  /// The first of microvm's devices with this type; none when there is none.
+  static std::optional<VirtioMmioDevice> FindOnMicrovm(QTest& qtest, uint16_t device_type);
+
+  bool legacy() const override { return version_ == 1; }
+  uint32_t device_type() const { return device_type_; }
+  uint64_t OfferedFeatures() override;
+  uint8_t Status() override;
+  void SetStatus(uint8_t status) override;
+  uint16_t QueueMaxSize(uint16_t index) override;
+  void PlaceQueue(uint16_t index, const QueuePlace& place) override;
+  void Notify(uint16_t index) override;
+  /// Reads the interrupt status and acknowledges what it says.
+  uint8_t Isr() override;
+
+ private:
+  void WriteFeatures(uint64_t features) override;
+  uint32_t ReadConfig(uint32_t offset, int width) override;
+  uint32_t Read(uint32_t offset) { return qtest().ReadL(base_ + offset); }
+  void Write(uint32_t offset, uint32_t value) { qtest().WriteL(base_ + offset, value); }
+
+  uint64_t base_;
+  uint32_t version_ = 0, device_type_ = 0;
+};
+
+}  // namespace stx

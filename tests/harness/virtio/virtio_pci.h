@@ -1,0 +1,58 @@
+// The driver's side of a modern virtio device on PCI (virtio 1.2, section 4.1), by qtest.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "harness/qemu/pci.h"
+#include "harness/virtio/virtio_device.h"
+
+namespace stx {
+
+namespace virtio {
+inline constexpr uint16_t kPciVendor = 0x1af4;
+/// Transitional devices are found with disable-legacy=on as 0x1040 + the device type.
+constexpr uint16_t PciId(uint16_t device_type) {
+  return static_cast<uint16_t>(0x1040 + device_type);
+}
+/// No MSI-X vector.
+inline constexpr uint16_t kNoVector = 0xffff;
+}  // namespace virtio
+
+class VirtioPciDevice final : public VirtioDevice {
+ public:
+  /// Places the BARs and finds the device's structures. Throws when one of them is missing.
+  VirtioPciDevice(PciBus& bus, const PciDevice& device);
+
+  uint64_t OfferedFeatures() override;
+  uint8_t Status() override;
+  void SetStatus(uint8_t status) override;
+  uint16_t QueueCount();
+  uint16_t QueueMaxSize(uint16_t index) override;
+  void PlaceQueue(uint16_t index, const QueuePlace& place) override;
+  void Notify(uint16_t index) override;
+  uint8_t Isr() override;
+
+  /// Has the vector of msix.h told of the queue, or of changes of the configuration; returns what
+  /// the device took, virtio::kNoVector when it refused.
+  uint16_t SetQueueVector(uint16_t index, uint16_t vector);
+  uint16_t SetConfigVector(uint16_t vector);
+
+  const PciDevice& pci() const { return pci_; }
+  /// The base of each BAR, as PciBus::Enable returned it.
+  const std::vector<uint64_t>& bars() const { return bars_; }
+  /// Guest-physical address of the common configuration (section 4.1.4.3).
+  uint64_t common() const { return common_; }
+
+ private:
+  void WriteFeatures(uint64_t features) override;
+  uint32_t ReadConfig(uint32_t offset, int width) override;
+
+  PciDevice pci_;
+  std::vector<uint64_t> bars_;
+  // Guest-physical addresses of the structures; 0: the device has none.
+  uint64_t common_ = 0, notify_ = 0, isr_ = 0, device_config_ = 0;
+  uint32_t notify_multiplier_ = 0;
+};
+
+}  // namespace stx
