@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Sourced by every script: where things are, how steps speak, how they stay atomic.
 # shellcheck shell=bash
 set -euo pipefail

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // kata-release: takes what the package kata-containers needs out of an upstream release, and checks
 // that the configuration names nothing that will not be there. scripts/step/kata calls it.
 #include <CLI/CLI.hpp>

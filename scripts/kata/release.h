@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // An upstream release of Kata Containers (kata-static-VERSION-x86_64.tar.xz) and what a package
 // takes of it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The package kata-containers, made from a tarball with the layout of upstream's release, and what
 // is refused. $REPOSITORY is where scripts/ and debian/ are.
 #include "kata/release.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // An epoll loop for a back-end's own thread: descriptors with a callback each. Level-triggered, and
 // one event is taken at a time, so a callback may close or forget any descriptor.
 #pragma once

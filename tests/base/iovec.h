@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Scattered buffers, as virtqueue chains describe guest memory. Offsets and lengths in bytes.
 #pragma once
 

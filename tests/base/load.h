@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Structures out of a file that was read whole.
 #pragma once
 

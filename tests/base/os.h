@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The few operating-system things every part of the harness needs: descriptors and folders that
 // clean up after themselves, deadlines, Unix sockets, whole-file reads.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A child process as Kata's shim starts one: inherited descriptors from 3 upward, stdin and stdout
 // on /dev/null, stderr kept.
 #pragma once

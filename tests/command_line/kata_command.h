@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A pod's command line as text, an option a line, so that a variant of the contract's section 1.2
 // is written as what it changes.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What Kata does with a pod's QEMU beside starting it: its connections, run states, pidfile, ways
 // to end (contract 1.1, 2.1, 2.2).
 

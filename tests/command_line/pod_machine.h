@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What a pod's command line needs around it: its kernel, image, back-ends and tap.
 #pragma once
 

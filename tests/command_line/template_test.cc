@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // VM templates as Kata makes and uses them (contract 1.2, 2.2): a pod whose RAM is a file is saved
 // without that RAM, and clones map the file privately and go on from there.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The variants of a pod's command line (contract 1.2), declared: a stanza a variant, with what
 // Kata's setting changes and what must come of it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Real-kernel boots of what mkguest makes, and what guestd promises of them. $GUEST is the folder
 // with vmlinuz, vmlinux, initrd and root.img (build/guest); $QEMU the binary.
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The host's end of guest/protocol.h: asks a booted guest.
 #pragma once
 

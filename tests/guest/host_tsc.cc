@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 #include "guest/host_tsc.h"
 
 #include <x86intrin.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The clock of a TCG guest. TCG hands the host's time stamp counter through, and a Linux guest has
 // to find out its rate: from KVM's clock (not under TCG), or against the PIT. On a busy host the
 // latter fails; q35 then has the HPET, but microvm with ACPI has no other clock and no timer

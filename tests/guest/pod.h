@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A pod-shaped guest, booted the way Kata's shim boots one: virtiofsd, vsock, tap, QEMU with
 // inherited descriptors; ready when guestd calls back over vsock. What the shim does to it then is
 // PodShim's; VM templates and their clones are PodTemplate's.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What Kata's agent does in the guest when the shim has added something, by guestd: CPUs and memory
 // are put online, disks and NICs are found where QEMU has put them. Each waits for the guest's
 // kernel, at most kGuestWait, and throws with what did not come.

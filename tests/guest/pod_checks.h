@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What a booted pod must show, and the summary that run and podrun print.
 #pragma once
 

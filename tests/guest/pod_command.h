@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The command line that Kata Containers 3.1.3 starts a pod's QEMU with: section 1.1 of the
 // contract, and of its variants (1.2) those that our boots use.
 #pragma once

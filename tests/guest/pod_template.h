@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A VM template as Kata makes it (contract 1.2, 2.2): a pod from an initrd whose RAM is a file,
 // saved when its guest is up; clones map that file privately and go on from there.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A booted pod and what Kata's shim does to it (PodShim), as seen by the guest; and podrun, which
 // does all of it. $QEMU and $GUEST name the binary and build/guest; the daemon is found beside it.
 #include <gtest/gtest.h>

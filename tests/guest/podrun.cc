@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // podrun: plays Kata's shim against a QEMU and says what came of each step.
 #include <CLI/CLI.hpp>
 #include <algorithm>

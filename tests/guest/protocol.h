@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What the host and guestd say to each other, over vsock or a virtio-serial port: the host sends a
 // request, the guest answers it, one at a time.
 //

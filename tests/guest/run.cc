@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // run: boots a pod-shaped guest and says what worked. scripts/run builds what it needs and calls
 // it.
 #include <sys/utsname.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The `run` program on $QEMU: Kata's command line (contract 1.1) and its variants, each with a real
 // kernel. Binaries that are none are the scripts' tests' matter.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The user's terminal joined to a guest's console socket.
 #pragma once
 

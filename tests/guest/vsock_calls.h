@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Calls of guests to a vsock port of this host, told apart by their CIDs: clones of a template
 // (contract 2.2) all call the port that the template was told.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Hot-plugged disks as Kata plugs them (contract 2.2): a block device of the host behind
 // host_device, with each way of aio and each cache setting, as scsi-hd and as virtio-blk; a swap
 // file; vhost-user-blk. The bytes that the guest writes are on the host, and the other way round.

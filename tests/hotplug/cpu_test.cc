@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // vCPU hot-plug as Kata does it (contract 2.2): topology values as text, any of 240 CPUs, replies
 // that fit a line; and the guest's side of an add and of a remove.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Disks as a guest's driver sees them, by sector of 512 bytes: virtio-blk (virtio 1.2, section 5.2)
 // and SCSI disks behind virtio-scsi (section 5.6; SBC-3).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Ethernet frames of a guest that speaks just enough IPv4 and IPv6 to talk to a Linux host, and the
 // host's side of the wire: a tap with addresses in a network namespace of its own.
 #pragma once

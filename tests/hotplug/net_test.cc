@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Networks of a pod: a tap with several queues, inherited or hot-plugged by getfd and SCM_RIGHTS,
 // whose other end is a real Linux host in a network namespace of the test, IPv6 too; and
 // vhost-user-net.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Just enough of 9P2000.L for a guest's driver on virtio-9p to look, read and write
 // (the messages' layout: Linux's net/9p and the diod protocol description).
 #pragma once

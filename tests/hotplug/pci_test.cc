@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // PCI hot-plug as Kata uses it: bridges with shpc=off and root ports, every slot, every kind of
 // device, and what happens when the guest does not play along.
 

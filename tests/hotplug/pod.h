@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A q35 as Kata starts it, driven by qtest: shared RAM, one or more bridges with shpc=off, a
 // virtio-scsi controller; and what Kata does to it over QMP.
 #pragma once

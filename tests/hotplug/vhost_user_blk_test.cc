@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Disks of another process: vhost-user-blk-pci hot-plugged as Kata does, against an export of the
 // tree's qemu-storage-daemon ($STORAGE_DAEMON).
 

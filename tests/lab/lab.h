@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Nodes and what runs on them: boots what a scenario needs, once, and runs its cases there.
 #pragma once
 

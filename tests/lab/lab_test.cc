@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The quick scenarios, on our builds: what scripts/check runs of the lab. $QEMU is build/host's
 // binary, on which the node runs and which its guests get, too.
 #include "lab/lab.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // lab: runs the scenarios of StarlingX on nodes of its own. scripts/lab builds what it needs and
 // calls it.
 #include <CLI/CLI.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A compute node: a Debian 12 system with real KVM, vsock, vhost-net, VFIO and libvirt, in a
 // virtual machine of our own `host` build. Below it is this machine's KVM where that works, else
 // TCG, which emulates AMD's SVM, so that the node has a /dev/kvm either way.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The lab's scenarios by name. Each is one or more GoogleTest cases of the program that runs on the
 // node (on_node/).
 #pragma once

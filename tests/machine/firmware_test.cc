@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Every machine type of the binary: its firmware starts a kernel, and leaves the ACPI tables that
 // a guest needs, for hot-plug too.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What the binary contains: every type of section 4 of the Kata contract, little else, and built
 // hardened.
 

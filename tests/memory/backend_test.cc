@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Where guest memory comes from: each back-end's mapping as the kernel knows it, NUMA,
 // preallocation, huge pages, and what is said when the host cannot give it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // NVDIMMs as pods have them: the image read-only, volumes writable, labels; what the guest reads
 // and writes against the file, and the NFIT (ACPI 6.2, section 5.2.25) as firmware leaves it in
 // memory.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // virtio-mem (virtio 1.2, section 5.15) as Kata resizes pods with it: requests of the host, blocks
 // that the guest plugs, and the bytes behind them.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A guest moves between Debian's QEMU 7.2 ($QEMU_DEBIAN) and ours and back, in the middle of its
 // work: the series adds nothing to the migration stream. Both sides run a real CPU (TCG) that
 // counts in memory; the devices' driver is this test, over the qtest socket.

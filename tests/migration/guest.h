@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The guest: drivers over qtest of what a Machine has, and their state, which moves with it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A guest at work moves between two QEMUs: its CPU dirties memory, its drivers talk to their
 // devices all the while. By Unix socket and TCP, plain, over several channels, throttled, and with
 // the target running before its memory is there.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A QEMU with a virtio-net on a wire, a vhost-user-net, a virtio-serial port and a disk, and the
 // host's ends of them: what a guest on the move is to find again.
 #pragma once

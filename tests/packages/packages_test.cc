@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The packages in a Debian 12 system: over Debian's and back, beside Debian's other packages, and
 // away again. $PACKAGES is the folder they are in, with an index (scripts/step/try makes it);
 // $REPOSITORY is where debian/ and docs/ are.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A Debian 12 system in a folder, for installing packages in it: made by debootstrap from the
 // machine's own archive, kept as a template, copied for each use.
 #pragma once

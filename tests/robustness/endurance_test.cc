@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Machines that work long, and machines that end suddenly: nothing grows, and nothing stays behind
 // that blocks the next start.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // vhost-user back-ends that answer with nonsense: QEMU refuses the device with a sentence, or goes
 // on without it, and never dies of it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Guests whose drivers lie, on each virtio device: QEMU must neither die nor hang, must say of a
 // ring that cannot be that the device needs a reset (virtio 1.2, section 2.1.2), and must serve the
 // next driver.

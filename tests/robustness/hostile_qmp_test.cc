@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Monitor clients that send no QMP: each gets an error or is dropped, and the next one is served.
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // check: runs all test programs of our build and counts. scripts/check builds what it needs and
 // calls it.
 #include <CLI/CLI.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The Kata contract's rows (tests/contract.txt), what the suites said of each, and the page that
 // shows it for two binaries side by side.
 #pragma once

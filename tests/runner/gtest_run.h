@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Runs one GoogleTest program on one QEMU and says what became of each of its cases.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // prove: for every patch of the series, its tests (DEP-3 Tested-By) fail on the base and pass on
 // ours. scripts/prove builds what it needs and calls it.
 #include <CLI/CLI.hpp>

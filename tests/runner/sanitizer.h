@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What AddressSanitizer and UndefinedBehaviorSanitizer of a QEMU under test say. Most cases end
 // QEMU by SIGKILL and do not read its stderr to the end: the former's reports go to files, which
 // are looked at after each test program; the latter's end QEMU, which fails its case.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // upstream: runs QEMU's own unit tests and x86_64 qtests on the base and on ours, and compares:
 // this machine's own failures appear on both. scripts/check --upstream builds what it needs and
 // calls it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What QEMU's own tests said, from meson's log, and how two runs differ.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // For a machine whose /dev/kvm opens but cannot run a guest (see harness/accel.h): programs that
 // decide by that file alone, as QEMU's own tests do, must not find it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A Debian archive in a folder, with small source packages that stand for the base: scripts/step/*
 // work on it as on the real one, without a network and in tenths of a second.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Profiles that cannot be read, and binaries that are no QEMU of ours.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A clone of the repository whose base is a package of an Archive: the real scripts, with patches
 // and profiles that a test writes.
 #pragma once

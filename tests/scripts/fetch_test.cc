@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // scripts/step/fetch: what is not what base.toml pins, and an archive that does not have it.
 #include <gtest/gtest.h>
 #include <unistd.h>

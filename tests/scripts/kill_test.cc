@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Each step is killed at many moments, and ends as if nothing had been when it is started again.
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The machine is not as the scripts want it: packages, release, disk.
 #include <gtest/gtest.h>
 #include <unistd.h>

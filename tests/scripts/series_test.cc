@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // scripts/step/tree: a series that does not apply, and edits that it would lose.
 #include <gtest/gtest.h>
 

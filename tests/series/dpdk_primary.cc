@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A DPDK primary process as small as one can be, in the place of a virtual switch: its arguments
 // are the EAL's. On descriptor 3 it talks to the test, a line each way:
 //   -> "ADDRESS LENGTH"  once it is up: a memzone of kBytes bytes at that virtual address

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // dpdk.patch: QEMU as a secondary process of a real DPDK primary process over real hugepages.
 //
 // Two binaries: $QEMU_DPDK, built with the profile dpdk, joins; $QEMU, built without DPDK, says so.

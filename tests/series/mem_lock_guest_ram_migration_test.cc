@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // mem-lock-guest-ram.patch (WRO 8) in migration: post-copy unlocks and re-locks the same blocks,
 // and blocks that the stream resizes are locked as far as they are used then.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // mem-lock-guest-ram.patch (WRO 8): -overcommit mem-lock=on locks the used part of the guest's RAM
 // blocks and nothing else of QEMU; a lock that fails is an error where memory is added.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What the tests of mem-lock-guest-ram.patch share: machines, limits, and the claim itself.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // patches/wro/migration-thread-placement.patch, its interface: what the parameters accept, how they
 // read back, and the old commands in front of them.
 

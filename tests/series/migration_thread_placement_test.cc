@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // patches/wro/migration-thread-placement.patch: the threads that send the migration stream run where
 // and how they were asked to, and no other thread does. Real migrations of a guest that dirties its
 // memory; the threads are looked at in /proc while they send.

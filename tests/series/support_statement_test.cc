@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // patches/wro/support-statement.patch: -help says, before the usage and at its end, what StarlingX
 // supports; nothing else says it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // patches/tcg/tcg-code-written-meanwhile.patch: code that another CPU writes while TCG translates it is
 // translated again; the translation of the old code does not stay.
 

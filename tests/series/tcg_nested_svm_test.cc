@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // patches/tcg/tcg-nested-svm.patch: under TCG, a CPU's global interrupt flag (GIF) is what its own CLGI
 // and STGI made it, whatever other CPUs load into their FPUs; and an interrupt that VMRUN injects
 // is delivered once.

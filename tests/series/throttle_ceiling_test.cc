@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // patches/wro/throttle-ceiling.patch: auto-converge throttles a guest up to 92 percent and never more;
 // what can be set, what is read back and what is obeyed are the same.
 

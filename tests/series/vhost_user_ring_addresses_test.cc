@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // vhost-user-ring-addresses.patch (WRO 9): after a new memory table the back-end gets the addresses
 // of the live rings again, of those and no others; a back-end that dies in between takes neither
 // the guest nor the device with it.

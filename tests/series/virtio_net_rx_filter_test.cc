@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // virtio-net-rx-filter.patch (WRO 3): which frames of the back-end reach the guest's receive
 // buffers, with the filter that the driver has set, and with rx-filter=off in spite of it.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // patches/wro/virtio-serial-stopped-vm.patch: at a migration target that does not run yet, chardev
 // traffic must not reach the queues; nothing is lost, and all arrives when the target runs.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The example of harness/README.md.
 
 #include "harness/qemu/machine_test.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The ways a driver can speak to a virtio device, each with every ring that it may use, on the same
 // device: virtio-blk (virtio 1.2, section 5.2), whose bytes the test can compare with a file.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A machine with a virtio-fs device, a daemon that serves a folder of the host to it, and a FUSE
 // client as its driver.
 #pragma once

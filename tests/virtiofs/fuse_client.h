@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A FUSE client in the test (include/uapi/linux/fuse.h, virtio 1.2 section 5.11): file operations
 // through the queues of a virtio-fs device.
 //   FuseClient fs(device, heap);

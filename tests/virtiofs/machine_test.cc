@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // virtio-fs as a device of a machine: what is refused at the start, what a daemon does to QEMU when
 // it ends or stops, hot-plug.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Whole FUSE sessions through vhost-user-fs-pci and vhost-user-fs-device: what the guest does and
 // reads, and what the host's folder holds after it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The daemons that serve virtio-fs: the C one of the 7.2 tree ($VIRTIOFSD) and the Rust one that
 // Kata ships ($VIRTIOFSD_RUST), the latter started as Kata does (contract, section 3).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A random workload on 100 000 files, with many requests in flight: at the end, the host's folder
 // is what the test's own model says, byte by byte.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // vhost-user-vsock-pci with our back-end: QEMU's side of the device and the back-end together, as a
 // guest's driver and the host's processes see them. Streams alone are in vsock_stream_test.cc.
 

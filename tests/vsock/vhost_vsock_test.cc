@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // vhost-vsock-pci, the kernel's vsock: what the host must give, and what is said when it does not.
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A vsock driver in the test (virtio 1.2 section 5.10): packets through the device's queues.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // check, graph, compare: about a series as it is.
 #include <cstdio>
 #include <map>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The commands. Each adds itself to the command line and sets `exit` when it runs.
 #pragma once
 

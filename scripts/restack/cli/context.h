@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What every command needs: where things are, and how it speaks.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // import and export: a series as commits, or as files in a source tree.
 #include <cstdio>
 #include <filesystem>

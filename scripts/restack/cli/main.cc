@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // restack: moves a quilt series to another base and says what became of every hunk.
 #include <CLI/CLI.hpp>
 #include <cstdio>

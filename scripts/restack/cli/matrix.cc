@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // matrix and report: a series on many bases at once.
 #include <algorithm>
 #include <atomic>

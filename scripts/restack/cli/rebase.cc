@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // rebase, continue, undo, status: a series on its way to another base.
 #include <algorithm>
 #include <cstdio>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A rebase that waits for a person: its folder beside the result, safe to kill at any point.
 //
 //   OUTPUT.restack/plan.json       what was asked

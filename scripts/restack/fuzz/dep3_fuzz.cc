@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The DEP-3 parser: fields and other text together are the header; a field that is set reads back.
 #include <string>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The patch parser: any bytes are refused with a sentence or print as they were.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Landing: an input is a path and three texts, each behind a line "%%": the file of the base, the
 // same file after the patch, and the file of the target. Whatever they are, the run ends, and what
 // it writes is a patch.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The corpus and mutations of it, the same in every run, without libFuzzer: for the normal tests.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The series parser: any bytes are refused with a sentence or print as they were.
 #include "fuzz.h"
 #include "restack/series.h"

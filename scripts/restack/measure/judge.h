@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Was a hunk put where it belongs? Judged from the texts alone, the same for every tool.
 #pragma once
 

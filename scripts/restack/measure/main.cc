@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Puts the tools of a maintainer to the same series and says what each made of every hunk.
 #include <CLI/CLI.hpp>
 #include <cstdio>

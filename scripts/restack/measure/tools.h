@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The tools that a maintainer would use instead, each put to the same series.
 #pragma once
 

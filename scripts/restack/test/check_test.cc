@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The gate: what `restack check` finds in a series, and that it finds nothing in ours.
 #include <gtest/gtest.h>
 #include <unistd.h>

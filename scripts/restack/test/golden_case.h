@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A golden case: one text file that shows one thing.
 //
 // Its first lines say what it shows. Then come sections, each begun by a line "=== WORD

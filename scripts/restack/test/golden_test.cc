@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Every case of cases/ through the engine.
 #include <gtest/gtest.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The report's page: what is in it, and what of a patch can never be in it as HTML.
 #include "restack/html_report.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Whole runs of the engine on files in memory.
 #include <gtest/gtest.h>
 

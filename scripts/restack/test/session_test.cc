@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The command on a small series in a temporary folder: conflict, edit, continue, undo, and being
 // killed.
 #include <gtest/gtest.h>

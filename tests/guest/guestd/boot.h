@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // From the kernel's first program to a served guest: modules, root, mounts.
 #pragma once
 

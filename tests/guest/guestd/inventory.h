@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What the guest sees of its machine; each function is an operation of ops.cc and returns its
 // reply.
 #pragma once

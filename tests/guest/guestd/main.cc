@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // guestd: /init of the initramfs (stage 1) and /sbin/init of the root image (stage 2). Process 1
 // reaps and restarts; a child answers the host; with guestd.shell another one is a shell.
 // `guestd agent DEVICE` is none of these: it answers the host on a virtio-serial port of a system

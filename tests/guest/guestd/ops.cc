@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The operations of the protocol; every field of a request and of its reply is named here.
 //
 //   info      {}                          -> release, version, machine, cmdline, uptime_ms,

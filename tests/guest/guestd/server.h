@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Serves the host: guest/protocol.h over vsock, or over a virtio-serial port where there is none.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What guestd needs of the system, without iostream and <filesystem>: it is the first program of a
 // guest that has to be up at once. Failures are exceptions whose text is the reply's sentence.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The files of a guest, the same for the initramfs and the root image, and the initramfs's format.
 #pragma once
 

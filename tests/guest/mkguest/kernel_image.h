@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The uncompressed kernel that Kata boots, out of the bzImage that Debian ships.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // mkguest: makes what a test guest boots from, out of Debian's packages and guestd.
 #include <CLI/CLI.hpp>
 #include <cstdio>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The kernel modules a guest needs, out of an unpacked kernel package.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The root image in Kata's layout, one file for both ways to attach it.
 //
 //   byte 0       MBR; its partition 1 is what virtio-blk shows as /dev/vda1

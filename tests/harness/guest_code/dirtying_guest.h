@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A guest that does nothing but write to its memory, without pause: what a live migration has to
 // work against. It is a firmware image of our own, so it runs at once, under any accelerator, and
 // needs no disk.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The smallest kernels that firmware can start: they write down that they were reached and what
 // they were given, and halt. With one, a start-up test goes through firmware, option ROM and kernel
 // loading in a second, under any accelerator.

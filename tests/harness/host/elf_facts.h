@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What a linker made of a program, for its hardening (ELF gABI; the GNU extensions of the LSB).
 #pragma once
 

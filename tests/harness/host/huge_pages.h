@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // 2 MiB pages of the machine (vm.nr_hugepages), reserved for a test and given back.
 #pragma once
 

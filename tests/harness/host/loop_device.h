@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A block device of the host with a file behind it (loop(4)), for what takes no regular file.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What the kernel says about a process's memory: /proc/PID/smaps and /proc/PID/status (proc(5)).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A tap interface in a network namespace of its own: the machine's own interfaces never see it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The threads of a process as the kernel schedules them (proc(5), sched(7)).
 #pragma once
 

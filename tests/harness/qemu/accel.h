@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Which accelerator works here. /dev/kvm may open on a machine whose KVM cannot run a plain guest,
 // so opening proves nothing: a guest must answer.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The guest's end of q35's ACPI hot-plug: what the methods of QEMU's DSDT do with the registers
 // (docs/specs/acpi_pci_hotplug.rst, acpi_cpu_hotplug.rst, acpi_mem_hotplug.rst of the base), so
 // that a test is a guest that notices, uses and ejects.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The ACPI tables as firmware leaves them in guest memory (ACPI 6.4, section 5.2): what the guest's
 // kernel will read.
 #pragma once

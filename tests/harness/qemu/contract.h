@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Which rows of the Kata contract a test case answers for. tests/contract.txt has the rows;
 // scripts/check --table makes docs/kata-contract.md of them, with what each row's cases said.
 #pragma once

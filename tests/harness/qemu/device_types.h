@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What the binary under test contains, for cases that only some binaries can run.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Guest memory for a driver that lives in the test: handed out once, never taken back.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The fixture of most device suites: a machine that the test drives by qtest, with its RAM mapped
 // into the test. A failed case shows what QEMU said.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Live migration between two QEMUs under test, or of one QEMU into memory, so that a test decides
 // when the target gets which bytes.
 #pragma once

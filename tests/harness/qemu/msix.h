@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // MSI-X of a PCI function (PCI Local Bus 3.0, section 6.8.2). A message is a write of the device:
 // sent into guest memory, it can be read there.
 #pragma once

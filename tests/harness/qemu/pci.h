@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // PCI as a driver sees it, by the qtest protocol: configuration space through ports 0xcf8/0xcfc
 // (PCI Local Bus 3.0, section 3.2.2.3.2), base address registers (6.2.5), capabilities (6.7).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A QEMU under test. Which binary: $QEMU, so that the same suite judges ours, the plain build,
 // Debian's, or a customer's.
 #pragma once

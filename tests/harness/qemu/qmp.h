@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A QMP client as Kata's is (contract 2.1): one request in flight, no ids, a reply is one line of
 // at most 64 KiB, events may come at any time.
 #pragma once

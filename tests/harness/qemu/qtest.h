@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Client of QEMU's qtest protocol (docs/devel/qtest.rst of the base): a test drives the machine's
 // memory, I/O ports, clock and interrupts from outside, with no guest CPU running.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The RAM blocks of a machine as QEMU reports them (HMP "info ramblock").
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A vhost-user-net whose wire ends in itself: what the guest sends, it receives.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The device end of vhost-user (docs/interop/vhost-user.rst of the base) for our back-ends, on the
 // base's libvhost-user: listens on a Unix socket, serves one QEMU at a time on a thread of its own,
 // and takes the next one when the first is gone. QEMU's side is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // One message of vhost-user's front-end (docs/interop/vhost-user.rst of the base, "Message
 // Specification"), as it came over the socket, with its fields decoded.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 #include "harness/vhost_user/vhost_user_recorder.h"
 
 #include <poll.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A vhost-user back-end that serves no ring: it speaks the protocol's frames itself, keeps every
 // message in order, and fails where a test wants it to. For what QEMU says; a back-end that moves
 // data is vhost_user_device.h.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A vhost-user-vsock device (virtio 1.2 section 5.10) for hosts without /dev/vhost-vsock. Stream
 // sockets; how ports meet Unix sockets is in vsock_mux.h.
 //   VsockBackend vsock({.socket = dir / "vhost.sock", .guest_cid = 3, .uds = dir / "vsock"});

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The driver's side of a packed virtqueue (virtio 1.2, section 2.8), in guest memory by qtest.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The driver's side of a virtio device (virtio 1.2, chapters 2 and 3), whatever carries it:
 // virtio_pci.h (modern), virtio_pci_legacy.h, virtio_mmio.h (both).
 #pragma once

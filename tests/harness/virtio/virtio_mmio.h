@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The driver's side of a virtio device on MMIO (virtio 1.2, section 4.2), as microvm has them; both
 // the modern interface (version 2) and the legacy one (section 4.2.4).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The driver's side of a modern virtio device on PCI (virtio 1.2, section 4.1), by qtest.
 #pragma once
 

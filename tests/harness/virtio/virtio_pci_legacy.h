@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The driver's side of a transitional virtio device through its legacy interface (virtio 1.2,
 // section 4.1.4.10): I/O ports, one contiguous ring a queue, no VERSION_1.
 #pragma once

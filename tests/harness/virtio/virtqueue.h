@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The driver's side of a virtqueue, in guest memory by qtest: the split ring (virtio 1.2, section
 // 2.7) here, the packed one in packed_virtqueue.h.
 #pragma once

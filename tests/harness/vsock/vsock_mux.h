@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // All streams between one guest and the host's Unix sockets, bridged as Firecracker and Cloud
 // Hypervisor do ("hybrid vsock"):
 //  - the guest connects to CID 2, port P: the Unix socket UDS_P is connected to, or it gets a RST

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The packets of a virtio socket device (virtio 1.2 section 5.10.6).
 #pragma once
 

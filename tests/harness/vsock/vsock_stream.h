@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // One stream between the guest and a Unix socket of the host: flow control by credit, half close,
 // end (virtio 1.2 sections 5.10.6.3 to 5.10.6.5). Knows nothing of queues and event loops.
 #pragma once

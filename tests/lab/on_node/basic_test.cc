@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Scenario 1 of StarlingX's specification: the pod runs on a kernel of its own.
 #include <gtest/gtest.h>
 #include <sys/utsname.h>

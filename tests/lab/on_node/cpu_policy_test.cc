@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Scenarios 2 and 3: kubelet's CPU manager gives a pod exclusive CPUs (static policy), or it does
 // not (none).
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A libvirt guest of the shape that nova writes, with guestd inside; alive on one of two nodes. One
 // at a time.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Pods one after another and at once: none fails, and the node is afterwards as it was before.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Scenario 5: a pod whose memory is huge pages.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Scenario 6: a pod is reached over IPv6, through its tap and vhost-net, both ways.
 #include <gtest/gtest.h>
 

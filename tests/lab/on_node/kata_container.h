@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A container that containerd runs by Kata's shim (io.containerd.kata.v2), as `ctr run` starts one.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Scenarios 1 to 6 of StarlingX's specification through a release of Kata: containerd, its shim,
 // its guest and its agent, on our QEMU with our configuration (debian/kata). What ctr cannot say is
 // not here: pods of Kubernetes (a RuntimeClass, kubelet's CPU manager), CNI's plugins.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A guest as nova defines it, through the life that an operator of OpenStack gives it.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A guest at work: writes random bytes over and over, and knows whether they are still right.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The Standard system: a libvirt guest moves between two nodes while it works.
 #include <gtest/gtest.h>
 #include <sched.h>

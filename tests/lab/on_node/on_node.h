@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What the scenarios have in common on the node.
 #pragma once
 

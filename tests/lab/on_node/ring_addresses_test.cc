@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // What WRO 9 is for: when the guest's memory map changes under a pod, the virtual switch behind its
 // vhost-user NIC must hear the addresses of the rings again, or the port stays down.
 #include <gtest/gtest.h>

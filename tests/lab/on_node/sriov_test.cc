@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Scenario 4: a virtual function of the node's NVMe controller is a pod's own disk.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A VM template under KVM, and clones that share its memory until they write to it.
 #include <gtest/gtest.h>
 

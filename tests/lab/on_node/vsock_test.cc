@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The kernel's vhost-vsock, which carries Kata's agent: bytes both ways, many streams, and what is
 // said to who is late.
 #include <gtest/gtest.h>

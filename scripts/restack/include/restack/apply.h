@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// Applying a patch as `patch --fuzz=0` does: every context line must be there; only line numbers
 /// may be off.
 #pragma once

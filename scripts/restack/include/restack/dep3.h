@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// The head of a patch in Debian's patch tagging form (DEP-3): "Field: value" lines, continued by
 /// lines that begin with a space; a mail's From/Subject/Date, too.
 #pragma once

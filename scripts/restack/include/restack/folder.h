@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// Series and trees as they lie on a disk.
 #pragma once
 

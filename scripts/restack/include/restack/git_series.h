@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// A series as commits of a git repository and back, without loss.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// Which patch of a series needs which other one.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// The report as one page that needs nothing but itself.
 #pragma once
 

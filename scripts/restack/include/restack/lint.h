@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// The gate for a series that a house keeps: does it apply as it stands, and does each patch say
 /// what it must?
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// The map of files and functions as a TOML file that a person may edit.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// Difference and three-way merge of texts: libgit2's, as values.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// The named parts of a source file: what an insertion belongs to, when its neighbour lines are
 /// gone.
 #pragma once

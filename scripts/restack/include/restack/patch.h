@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// A patch file: unified diffs, git's included, between text that says why. Printing what was
 /// parsed gives the same bytes; only what a caller changed is printed anew.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// Moving a series from the tree that it was made for to another one.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// Errors are values: nothing of librestack throws across its border.
 #pragma once
 

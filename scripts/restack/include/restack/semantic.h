@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// Does what was landed mean something in the target? The target's own configured build says:
 /// meson, the QAPI and trace generators, and the compiler's syntax check of every touched file with
 /// its own flags.

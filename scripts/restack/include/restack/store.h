@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// The source packages that restack knows, kept as trees in a bare git repository: made once from
 /// the tarballs and Debian's patches, then read file by file. Everything in it can be deleted and
 /// comes back.

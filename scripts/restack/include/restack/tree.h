@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// A source tree as a value: what restack reads, wherever it lies.
 #pragma once
 

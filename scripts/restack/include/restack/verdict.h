@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /// What restack says about a hunk, a patch and a series.
 #pragma once
 

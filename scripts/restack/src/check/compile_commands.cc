@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 #include "compile_commands.h"
 
 #include <nlohmann/json.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The commands of a configured build, made into such that only say whether a file is right.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The lines of source files that a compiler read: what is below an #if that a build leaves out, it
 // never saw.
 #pragma once

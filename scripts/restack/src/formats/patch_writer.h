@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The patch for the target: what did not need to change stays byte for byte.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Landing one edit by the scope that it belongs to, when its neighbour lines changed.
 #pragma once
 

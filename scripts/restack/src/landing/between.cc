@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // An edit at file scope: whole declarations and definitions between the named scopes of a file.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Reasons against a landing: what it would do twice, or otherwise than it was meant.
 #include <algorithm>
 #include <set>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // One edit in one pair of scopes: what anchor.cc asks of it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Landing the hunks of one file of a patch in the target.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Elements of a list, members of a documented type: their names are a place when the lines beside
 // them have changed.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 #include "restack/merge.h"
 
 #include <git2.h>

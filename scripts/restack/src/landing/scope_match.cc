@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The scope of an edit, and which one of the target is the same.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A file as the landing code looks at it, and what landing makes of it.
 #pragma once
 

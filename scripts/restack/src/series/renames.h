@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Where the files that a patch touches are in the target.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // One run over a series: what the files of rebase share.
 #pragma once
 

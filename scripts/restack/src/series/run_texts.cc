@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // The texts that a patch's landings make: the target's files, and those with conflict markers.
 #include <algorithm>
 

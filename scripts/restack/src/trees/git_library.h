@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // libgit2's objects with an owner, and its last error as a sentence.
 #pragma once
 

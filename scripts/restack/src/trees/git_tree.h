@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A git tree object as a Tree, and writing one.
 #pragma once
 
