@@ -197,8 +197,8 @@ Landing InScope::Replace() const {
               "the replaced lines are elsewhere in " + to_.Title() + ", at line " +
                   std::to_string(begin + 1));
   }
-  if (Landing appended = Append(); appended.grade != Grade::kConflict) return appended;
-  if (Landing worded = Reworded(); worded.grade != Grade::kConflict) return worded;
+  if (std::optional<Landing> appended = Append()) return *appended;
+  if (std::optional<Landing> worded = Reworded()) return *worded;
   for (size_t i = edit_.begin; i < edit_.end; ++i) {
     if (!IsSignificant(base_[i]) || map_[i] != kNowhere) continue;
     std::string like = MostLike(base_[i], target_, to_.lead, to_.end);

@@ -42,9 +42,9 @@ std::set<std::string> Variables(const Lines& lines) {
 /// A new function that the target has got in another file: the hunk's own file may be gone, and one
 /// like it is no place for it. Upstream when all of the edit is there; a conflict when it is there
 /// in other words; no reason when it is not.
-Landing Lander::InAnotherFile(const Edit& edit) const {
+std::optional<Landing> Lander::InAnotherFile(const Edit& edit) const {
   constexpr double kSame = 0.5;
-  if (edit.begin != edit.end) return Failed("");
+  if (edit.begin != edit.end) return std::nullopt;
   Text added(Join(edit.added));
   for (const Scope& made : Outline(base_->path, added)) {
     if (made.kind != Scope::Kind::kFunction) continue;
@@ -56,11 +56,11 @@ Landing Lander::InAnotherFile(const Edit& edit) const {
     if (!FindRun(SqueezeLines(other->text.lines(), 0, other->text.size()),
                  SqueezeLines(added.lines(), 0, added.size()))
              .empty())
-      return {Grade::kUpstream, {}, path, made.Title(), "the target has " + there, {}};
+      return Landing{Grade::kUpstream, {}, path, made.Title(), "the target has " + there, {}};
     if (Similarity(Text(Join(added.lines(), made.body, made.end)), other->text) >= kSame)
       return Failed("the target has " + there + ", in other words");
   }
-  return Failed("");
+  return std::nullopt;
 }
 
 /// The target has got a run of lines that the hunk inserts, in the same function, or a definition
@@ -68,7 +68,7 @@ Landing Lander::InAnotherFile(const Edit& edit) const {
 bool Lander::Gained(const std::vector<Edit>& edits) const {
   constexpr size_t kTelling = 20;
   for (const Edit& edit : edits) {
-    if (!InAnotherFile(edit).reason.empty()) return true;
+    if (InAnotherFile(edit)) return true;
     for (const Scope& made : Outline(base_->path, Text(Join(edit.added))))
       if ((made.kind == Scope::Kind::kFunction || made.kind == Scope::Kind::kAggregate) &&
           !made.name.empty() && FindScopes(base_->scopes, made.kind, made.name).empty() &&
@@ -175,9 +175,10 @@ Landing Lander::WithoutDoubles(Landing landing) const {
 }
 
 /// What lands below another #if is not what it was, and a compiler may never see it.
-std::string Lander::OtherCondition(const Hunk& hunk, size_t place, const Landing& landing) const {
+std::string Lander::OtherCondition(const std::vector<Edit>& edits,
+                                   const Landing& landing) const {
   std::vector<std::string> here;
-  for (const Edit& edit : EditsOf(hunk, place))
+  for (const Edit& edit : edits)
     for (std::string& condition : ConditionsAt(base_->text.lines(), edit.begin))
       here.push_back(std::move(condition));
   for (const Replacement& part : landing.parts) {
@@ -211,22 +212,22 @@ std::string Lander::GoneVariable(const Hunk& hunk, const Side& target) const {
 
 /// Right place, wrong meaning: the target may do what the hunk does already, in its own way. A line
 /// that the hunk adds and that the scope has gained since the base says so.
-std::string Lander::Doubt(const Hunk& hunk, size_t place, const Landing& landing) const {
+std::string Lander::Doubt(const PlacedHunk& hunk, const Landing& landing) const {
   // A shorter line may be there for any reason; less of it is enough where the place itself is no
   // evidence.
   bool unsure = landing.grade == Grade::kReanchored || landing.grade == Grade::kPartlyUpstream;
   const size_t kTelling = unsure ? 10 : 20;
   std::shared_ptr<const Side> target = open_(landing.path);
   if (!target) return {};
-  if (std::string condition = OtherCondition(hunk, place, landing); !condition.empty())
+  if (std::string condition = OtherCondition(hunk.edits, landing); !condition.empty())
     return condition;
-  if (std::string gone = GoneVariable(hunk, *target); !gone.empty()) return gone;
+  if (std::string gone = GoneVariable(hunk.hunk, *target); !gone.empty()) return gone;
   auto count = [](const Side& side, const Scope& scope, const std::string& line) {
     size_t found = 0;
     for (size_t i = scope.lead; i < scope.end; ++i) found += Squeeze(side.text[i]) == line;
     return found;
   };
-  for (const Edit& edit : EditsOf(hunk, place)) {
+  for (const Edit& edit : hunk.edits) {
     const Scope* from = ScopeAt(base_->scopes, edit.begin < edit.end ? edit.begin
                                                : edit.begin > 0      ? edit.begin - 1
                                                                      : 0);

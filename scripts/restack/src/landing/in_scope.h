@@ -42,9 +42,9 @@ class InScope {
   size_t Below(size_t line) const;
   std::string Text() const { return Join(edit_.added); }
   Landing Replace() const;
-  Landing Append() const;
+  std::optional<Landing> Append() const;
   static bool StartsMember(std::string_view line);
-  Landing Reworded() const;
+  std::optional<Landing> Reworded() const;
   Landing Insert() const;
   size_t FirstSignificant(size_t begin, size_t end) const;
   bool Cases(size_t begin, size_t end) const;

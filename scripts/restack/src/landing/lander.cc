@@ -26,62 +26,41 @@ size_t FirstChanged(const Hunk& hunk) {
 
 }  // namespace
 
-std::vector<Edit> EditsOf(const Hunk& hunk, size_t place) {
-  std::vector<Edit> edits;
-  size_t at = place;
-  bool open = false;
-  for (const HunkLine& line : hunk.lines) {
-    if (line.kind == ' ') {
-      open = false;
-      ++at;
-      continue;
-    }
-    if (!open) edits.push_back({at, at, {}});
-    open = true;
-    if (line.kind == '-')
-      edits.back().end = ++at;
-    else
-      edits.back().added.push_back(line.text);
-  }
-  return edits;
-}
-
-Landing Lander::Land(const Hunk& hunk, size_t place) const {
-  Landing landing = Place(hunk, place);
+Landing Lander::Land(const PlacedHunk& hunk) const {
+  Landing landing = Place(hunk);
   if (landing.parts.empty()) return landing;
-  std::string doubt = Doubt(hunk, place, landing);
+  std::string doubt = Doubt(hunk, landing);
   if (doubt.empty()) return landing;
   Landing refused = Failed(doubt);
   refused.path = landing.path;
   refused.scope = landing.scope;
-  refused.failed = EditsOf(hunk, place);
+  refused.failed = hunk.edits;
   return refused;
 }
 
-Landing Lander::Place(const Hunk& hunk, size_t place) const {
-  if (target_ && Gained(EditsOf(hunk, place))) return WithoutDoubles(ByEdits(hunk, place));
-  if (target_) {
-    Landing exact = Exact(hunk, place);
-    if (exact.grade != Grade::kConflict) return exact;
-    Landing merged = ThreeWay(hunk, place);
-    if (merged.grade != Grade::kConflict) {
-      std::string twice = Twice(EditsOf(hunk, place), merged);
-      return twice.empty() ? WithoutDoubles(merged) : Failed(twice);
+Landing Lander::Place(const PlacedHunk& hunk) const {
+  if (target_ && !Gained(hunk.edits)) {
+    if (std::optional<Landing> exact = Exact(hunk)) return *exact;
+    if (std::optional<Landing> merged = ThreeWay(hunk)) {
+      std::string twice = Twice(hunk.edits, *merged);
+      return twice.empty() ? WithoutDoubles(*merged) : Failed(twice);
     }
   }
-  return WithoutDoubles(ByEdits(hunk, place));
+  return WithoutDoubles(ByEdits(hunk.edits));
 }
 
-Landing Lander::Exact(const Hunk& hunk, size_t place) const {
+std::optional<Landing> Lander::Exact(const PlacedHunk& placed) const {
+  const Hunk& hunk = placed.hunk;
+  size_t place = placed.place;
   auto old = hunk.Old();
   size_t at = kNowhere;
   std::string reason = "every line of its context is there";
   if (old.empty()) {
-    if (target_->text.size() > 0) return Failed("");
+    if (target_->text.size() > 0) return std::nullopt;
     at = 0;
   } else {
     std::vector<size_t> found = FindAll(old, target_->text.lines());
-    if (found.empty()) return Failed("");
+    if (found.empty()) return std::nullopt;
     size_t mapped = map_[place];
     if (mapped != kNowhere && std::find(found.begin(), found.end(), mapped) != found.end()) {
       at = mapped;
@@ -96,7 +75,7 @@ Landing Lander::Exact(const Hunk& hunk, size_t place) const {
         return a != ScopeAt(base_->scopes, place + changed);
       });
       auto nth = std::find(here.begin(), here.end(), place);
-      if (found.size() != here.size() || nth == here.end()) return Failed("");
+      if (found.size() != here.size() || nth == here.end()) return std::nullopt;
       at = found[static_cast<size_t>(nth - here.begin())];
       reason = "every line of its context is there, once in its scope";
     }
@@ -109,19 +88,21 @@ Landing Lander::Exact(const Hunk& hunk, size_t place) const {
     // What is one line of a declaration here may be a scope there; a function under another name is
     // said.
     if (from && to && from->kind == Scope::Kind::kFunction && to->kind == from->kind) {
-      if (FindScopes(target_->scopes, from->kind, from->name).size() == 1) return Failed("");
-      if (FindAll(old, target_->text.lines()).size() > 1) return Failed("");
+      if (FindScopes(target_->scopes, from->kind, from->name).size() == 1) return std::nullopt;
+      if (FindAll(old, target_->text.lines()).size() > 1) return std::nullopt;
       landing.grade = Grade::kMoved;
       landing.reason = from->Title() + " is " + to->Title() + " there; " + reason;
     }
   }
-  std::string text;
-  for (const Edit& edit : EditsOf(hunk, at))
-    landing.parts.push_back({target_->path, edit.begin, edit.end, Join(edit.added)});
+  for (const Edit& edit : placed.edits)
+    landing.parts.push_back({target_->path, edit.begin - place + at, edit.end - place + at,
+                             Join(edit.added)});
   return landing;
 }
 
-Landing Lander::ThreeWay(const Hunk& hunk, size_t place) const {
+std::optional<Landing> Lander::ThreeWay(const PlacedHunk& placed) const {
+  const Hunk& hunk = placed.hunk;
+  size_t place = placed.place;
   // A window that begins and ends with a line that both have.
   size_t size = hunk.Old().size();
   size_t begin = place > 3 ? place - 3 : 0, end = std::min(place + size + 3, base_->text.size());
@@ -136,7 +117,7 @@ Landing Lander::ThreeWay(const Hunk& hunk, size_t place) const {
   for (std::string_view line : hunk.New()) after += line;
   after += Join(base_->text.lines(), place + size, end);
   Merged merged = Merge(before, target, after);
-  if (!merged.clean) return Failed("");
+  if (!merged.clean) return std::nullopt;
   Landing landing{Grade::kMerged,
                   {},
                   target_->path,
@@ -156,14 +137,14 @@ Landing Lander::ThreeWay(const Hunk& hunk, size_t place) const {
     return landing;
   }
   // Right place: the scope of each edit is the same one.
-  std::vector<Edit> edits = EditsOf(hunk, place);
+  const std::vector<Edit>& edits = placed.edits;
   size_t first = landing.parts.front().begin;
   landing.scope = ScopeTitle(first);
   const Scope* from = ScopeAt(base_->scopes, edits.front().begin);
   const Scope* to = ScopeAt(target_->scopes, first);
   if (from && to && from->kind == Scope::Kind::kFunction && to->kind == from->kind &&
       from->name != to->name && !FindScopes(target_->scopes, from->kind, from->name).empty())
-    return Failed("");
+    return std::nullopt;
   if (from && to && from->kind == Scope::Kind::kFunction && to->kind == from->kind &&
       from->name != to->name) {
     landing.grade = Grade::kMoved;
@@ -182,7 +163,7 @@ Landing Lander::LandEdit(const Edit& given) const {
   Edit edit = Slid(given);
   const Scope* scope = BaseScope(edit);
   edit.alike = Alike(edit, scope);
-  if (Landing there = InAnotherFile(edit); !there.reason.empty()) return there;
+  if (std::optional<Landing> there = InAnotherFile(edit)) return *there;
   if (!scope) {
     if (!target_)
       return Failed(base_->path + " is not in the target, and nothing there is like it");
@@ -229,9 +210,8 @@ Landing Lander::LandEdit(const Edit& given) const {
   return Failed(base_->path + " is not in the target, and " + scope->Title() + " is nowhere else");
 }
 
-Landing Lander::ByEdits(const Hunk& hunk, size_t place) const {
+Landing Lander::ByEdits(const std::vector<Edit>& edits) const {
   Landing whole;
-  std::vector<Edit> edits = EditsOf(hunk, place);
   size_t upstream = 0, failed = 0;
   Grade worst = Grade::kExact;
   std::string why;

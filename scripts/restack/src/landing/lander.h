@@ -37,19 +37,18 @@ class Lander {
     if (target_) map_ = MapLines(base_->text.bytes(), base_->text.size(), target_->text.bytes());
   }
 
-  /// `place` is the first line of the hunk's old side in the base.
-  Landing Land(const Hunk& hunk, size_t place) const;
+  Landing Land(const PlacedHunk& hunk) const;
 
  private:
-  Landing Place(const Hunk& hunk, size_t place) const;
-  std::string Doubt(const Hunk& hunk, size_t place, const Landing& landing) const;
+  Landing Place(const PlacedHunk& hunk) const;
+  std::string Doubt(const PlacedHunk& hunk, const Landing& landing) const;
   bool Gained(const std::vector<Edit>& edits) const;
-  Landing InAnotherFile(const Edit& edit) const;
+  std::optional<Landing> InAnotherFile(const Edit& edit) const;
   std::string GoneVariable(const Hunk& hunk, const Side& target) const;
-  std::string OtherCondition(const Hunk& hunk, size_t place, const Landing& landing) const;
-  Landing Exact(const Hunk& hunk, size_t place) const;
-  Landing ThreeWay(const Hunk& hunk, size_t place) const;
-  Landing ByEdits(const Hunk& hunk, size_t place) const;
+  std::string OtherCondition(const std::vector<Edit>& edits, const Landing& landing) const;
+  std::optional<Landing> Exact(const PlacedHunk& hunk) const;
+  std::optional<Landing> ThreeWay(const PlacedHunk& hunk) const;
+  Landing ByEdits(const std::vector<Edit>& edits) const;
   std::string Twice(const std::vector<Edit>& edits, const Landing& landing) const;
   Landing WithoutDoubles(Landing landing) const;
   Landing LandEdit(const Edit& edit) const;
@@ -68,8 +67,5 @@ class Lander {
   FindGained gained_;
   LineMap map_;
 };
-
-/// The runs of changed lines of a hunk.
-std::vector<Edit> EditsOf(const Hunk& hunk, size_t place);
 
 }  // namespace restack

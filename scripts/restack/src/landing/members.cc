@@ -11,11 +11,11 @@ using Kind = Scope::Kind;
 
 /// "last } }" becomes "last, new } }": an element behind the last one, whichever that is in the
 /// target.
-Landing InScope::Append() const {
-  if (from_.kind != Kind::kExpression && from_.kind != Kind::kAggregate) return Failed("");
+std::optional<Landing> InScope::Append() const {
+  if (from_.kind != Kind::kExpression && from_.kind != Kind::kAggregate) return std::nullopt;
   if (edit_.end - edit_.begin != 1 || edit_.added.size() < 2 || edit_.begin != from_.close)
-    return Failed("");
-  if (from_.close == from_.end || to_.close == to_.end) return Failed("");  // nothing closes it
+    return std::nullopt;
+  if (from_.close == from_.end || to_.close == to_.end) return std::nullopt;  // nothing closes it
   auto split = [](std::string_view line) {  // what it says, and the brackets that close the list
     line = Trim(line);
     size_t end = line.size();
@@ -33,7 +33,7 @@ Landing InScope::Append() const {
   std::string first(Trim(edit_.added.front()));
   if (close.empty() || Squeeze(close) != Squeeze(fresh_close) ||
       Squeeze(close) != Squeeze(there_close) || Squeeze(first) != Squeeze(last) + ",")
-    return Failed("");
+    return std::nullopt;
   std::string_view line = target_[to_.close];
   std::string text(line.substr(0, line.find(there) + there.size()));
   text += ",\n" + Join(edit_.added, 1);
@@ -49,8 +49,8 @@ bool InScope::StartsMember(std::string_view line) {
 }
 
 /// A documented member whose words are the same, in lines that are broken or indented otherwise.
-Landing InScope::Reworded() const {
-  if (from_.kind != Kind::kDoc) return Failed("");
+std::optional<Landing> InScope::Reworded() const {
+  if (from_.kind != Kind::kDoc) return std::nullopt;
   auto block = [](const Lines& lines, const Scope& scope, size_t begin) {
     size_t end = begin + 1;
     while (end < scope.close && !StartsMember(lines[end]) && Trim(lines[end]) != "#") ++end;
@@ -59,14 +59,14 @@ Landing InScope::Reworded() const {
   size_t begin = edit_.begin;
   while (begin > from_.body && !StartsMember(base_[begin])) --begin;
   size_t end = block(base_, from_, begin), member = FindMember(MemberKey(base_[begin]));
-  if (member == kNowhere || edit_.end > end) return Failed("");
+  if (member == kNowhere || edit_.end > end) return std::nullopt;
   size_t member_end = block(target_, to_, member);
   auto words = [](const Lines& lines, size_t from, size_t to) {
     std::string text;
     for (size_t i = from; i < to; ++i) text += Squeeze(lines[i].substr(1));
     return text;
   };
-  if (words(base_, begin, end) != words(target_, member, member_end)) return Failed("");
+  if (words(base_, begin, end) != words(target_, member, member_end)) return std::nullopt;
   std::string_view indent = "     ";
   if (member + 1 < member_end)
     indent = target_[member + 1].substr(1, target_[member + 1].find_first_not_of(" ", 1) - 1);

@@ -6,6 +6,23 @@
 
 namespace restack {
 
+PlacedHunk::PlacedHunk(Hunk made, size_t at) : hunk(std::move(made)), place(at) {
+  bool open = false;
+  for (const HunkLine& line : hunk.lines) {
+    if (line.kind == ' ') {
+      open = false;
+      ++at;
+      continue;
+    }
+    if (!open) edits.push_back({at, at, {}});
+    open = true;
+    if (line.kind == '-')
+      edits.back().end = ++at;
+    else
+      edits.back().added.push_back(line.text);
+  }
+}
+
 std::string Quote(std::string_view line) {
   line = Trim(line);
   constexpr size_t kMost = 60;

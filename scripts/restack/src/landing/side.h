@@ -2,11 +2,13 @@
 // A file as the landing code looks at it, and what landing makes of it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "restack/merge.h"
 #include "restack/outline.h"
+#include "restack/patch.h"
 #include "restack/text.h"
 #include "restack/verdict.h"
 
@@ -23,6 +25,7 @@ struct Replacement {
   std::string path;
   size_t begin, end;
   std::string text;
+  size_t hunk = 0;  ///< whose it is: its index among the verdicts of the patch
 };
 
 /// A run of changed lines of a hunk: lines [begin, end) of the base become `added`.
@@ -30,6 +33,18 @@ struct Edit {
   size_t begin, end;
   Lines added;
   size_t alike = 1;  ///< edits of the patch that add the same lines in the same scope, it included
+};
+
+/// A hunk in the text that it was made on: `place` is its first line there, `edits` the runs of
+/// lines that it changes.
+struct PlacedHunk {
+  PlacedHunk(Hunk hunk, size_t at);
+  PlacedHunk(const PlacedHunk&) = delete;
+  PlacedHunk& operator=(const PlacedHunk&) = delete;
+
+  Hunk hunk;
+  size_t place;
+  std::vector<Edit> edits;  ///< views into `hunk` and its text
 };
 
 /// What became of an edit or of a hunk.

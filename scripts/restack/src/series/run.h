@@ -2,6 +2,7 @@
 // One run over a series: what the files of rebase share.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,12 +38,20 @@ class SeriesRun {
   Result<RebaseOutcome> All();
 
  private:
+  /// Where a hunk comes from: for taking it back.
+  struct Origin {
+    const PlacedHunk* hunk;
+    std::shared_ptr<const Side> base;
+    std::string patch;
+  };
   /// What one patch changes, collected before any of it is written.
   struct Landed {
     std::map<std::string, std::vector<Replacement>> parts;
     std::map<std::string, std::shared_ptr<const Side>> sides;
     std::map<std::string, std::pair<Text, std::vector<std::pair<Edit, std::string>>>>
         conflicts;  ///< by target path
+    std::deque<PlacedHunk> hunks;
+    std::map<size_t, Origin> origins;  ///< by the index of the hunk's verdict
   };
 
   Result<void> One(size_t index);
@@ -52,8 +61,10 @@ class SeriesRun {
   HunkVerdict Begin(const FileChange& file, int strip, size_t number, const Hunk* hunk) const;
   Result<std::string> LandFile(const Patch& patch, const FileChange& file, int strip,
                                Landed& landed, PatchFiles& files, PatchVerdict& verdict);
-  void Note(const Patch& patch, const FileChange& file, size_t number, const Landing& landing,
-            const Side& base, Landed& landed, HunkVerdict& verdict);
+  void Note(const Origin& origin, Landed& landed, HunkVerdict& verdict,
+            const std::vector<Edit>& failed);
+  void Overlaps(Landed& landed, PatchVerdict& verdict);
+  void Refuse(size_t index, const std::string& reason, Landed& landed, PatchVerdict& verdict);
   std::string NoAncestor(const FileChange& file, int strip, Landed& landed, PatchVerdict& verdict);
   Result<std::string> Create(const FileChange& file, int strip, PatchFiles& files,
                              PatchVerdict& verdict);

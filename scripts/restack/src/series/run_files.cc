@@ -78,9 +78,20 @@ Result<std::string> SeriesRun::LandFile(const Patch& patch, const FileChange& fi
 
   auto base = std::make_shared<Side>(Side{from, before->text, Outline(from, before->text)});
   std::shared_ptr<const Side> target = to.empty() ? nullptr : Open(to, landed);
+  size_t first = landed.hunks.size();
+  std::vector<bool> follows(file.hunks.size());
   std::vector<Edit> edits;
-  for (size_t i = 0; i < file.hunks.size(); ++i)
-    for (Edit& edit : EditsOf(file.hunks[i], (*places)[i])) edits.push_back(std::move(edit));
+  for (size_t i = 0; i < file.hunks.size(); ++i) {
+    Hunk hunk = file.hunks[i];
+    for (HunkLine& line : hunk.lines) {
+      if (line.kind != '+' || !StartsWith(line.text, "#include \"")) continue;
+      std::string renamed = renames_.FollowHeaders(line.text);
+      follows[i] = follows[i] || renamed != line.text;
+      line.text = renamed;
+    }
+    const PlacedHunk& placed = landed.hunks.emplace_back(std::move(hunk), (*places)[i]);
+    edits.insert(edits.end(), placed.edits.begin(), placed.edits.end());
+  }
   Lander lander(
       base, target, std::move(edits), [&](const std::string& path) { return Open(path, landed); },
       [&](const std::string& function, const std::string& path) {
@@ -92,17 +103,10 @@ Result<std::string> SeriesRun::LandFile(const Patch& patch, const FileChange& fi
   if (file.hunks.empty() || file.kind == Kind::kRename)
     Metadata(file, strip, to, *before, files, verdict);
   for (size_t i = 0; i < file.hunks.size(); ++i) {
-    Hunk hunk = file.hunks[i];
-    bool headers = false;
-    for (HunkLine& line : hunk.lines) {
-      if (line.kind != '+' || !StartsWith(line.text, "#include \"")) continue;
-      std::string renamed = renames_.FollowHeaders(line.text);
-      headers = headers || renamed != line.text;
-      line.text = renamed;
-    }
-    Landing landing = lander.Land(hunk, (*places)[i]);
-    if (headers && landing.grade == Grade::kExact) landing.grade = Grade::kMerged;
-    if (headers) landing.reason += "; its #include lines follow the headers";
+    const PlacedHunk& placed = landed.hunks[first + i];
+    Landing landing = lander.Land(placed);
+    if (follows[i] && landing.grade == Grade::kExact) landing.grade = Grade::kMerged;
+    if (follows[i]) landing.reason += "; its #include lines follow the headers";
     HunkVerdict result = Begin(file, strip, i + 1, &file.hunks[i]);
     result.grade = landing.grade;
     result.scope = landing.scope;
@@ -113,35 +117,37 @@ Result<std::string> SeriesRun::LandFile(const Patch& patch, const FileChange& fi
       if (landing.grade == Grade::kExact) result.grade = Grade::kMoved;
       result.reason = "the file is " + landing.path + " there; " + result.reason;
     }
-    if (landing.grade == Grade::kConflict) Note(patch, file, i, landing, *base, landed, result);
+    const Origin& origin = landed.origins[verdict.hunks.size()] = {&placed, base, patch.name};
+    if (landing.grade == Grade::kConflict) Note(origin, landed, result, landing.failed);
     if (!landing.parts.empty()) result.line = landing.parts.front().begin + 1;
-    for (Replacement& part : landing.parts) landed.parts[part.path].push_back(std::move(part));
+    for (Replacement& part : landing.parts) {
+      part.hunk = verdict.hunks.size();
+      landed.parts[part.path].push_back(std::move(part));
+    }
     verdict.hunks.push_back(std::move(result));
   }
   return to;
 }
 
 /// A conflict: what it needs from another one, and what a person will see of it.
-void SeriesRun::Note(const Patch& patch, const FileChange& file, size_t number,
-                     const Landing& landing, const Side& base, Landed& landed,
-                     HunkVerdict& verdict) {
-  for (const HunkLine& line : file.hunks[number].lines) {
+void SeriesRun::Note(const Origin& origin, Landed& landed, HunkVerdict& verdict,
+                     const std::vector<Edit>& failed) {
+  for (const HunkLine& line : origin.hunk->hunk.lines) {
     if (line.kind == '+' || !IsSignificant(line.text)) continue;
     for (const Missing& missing : missing_) {
-      if (missing.line != Trim(line.text) || missing.patch == patch.name) continue;
+      if (missing.line != Trim(line.text) || missing.patch == origin.patch) continue;
       verdict.reason += "; it needs hunk " + std::to_string(missing.hunk) + " of " + missing.patch +
                         ", which is not in place";
       goto found;
     }
   }
 found:
-  for (const HunkLine& line : file.hunks[number].lines)
+  for (const HunkLine& line : origin.hunk->hunk.lines)
     if (line.kind == '+' && IsSignificant(line.text))
-      missing_.push_back({std::string(Trim(line.text)), patch.name, number + 1});
-  std::string path = landing.path.empty() ? base.path : landing.path;
-  auto& conflict = landed.conflicts[path];
-  conflict.first = base.text;
-  for (const Edit& edit : landing.failed) conflict.second.push_back({edit, Join(edit.added)});
+      missing_.push_back({std::string(Trim(line.text)), origin.patch, verdict.number});
+  auto& conflict = landed.conflicts[verdict.target.empty() ? origin.base->path : verdict.target];
+  conflict.first = origin.base->text;
+  for (const Edit& edit : failed) conflict.second.push_back({edit, Join(edit.added)});
 }
 
 std::string SeriesRun::NoAncestor(const FileChange& file, int strip, Landed& landed,
@@ -157,10 +163,11 @@ std::string SeriesRun::NoAncestor(const FileChange& file, int strip, Landed& lan
       hunk.grade = Grade::kExact;
       hunk.reason =
           "every line of its context is there; no known tree is the one that it was made for";
-      std::vector<Edit> edits = EditsOf(file.hunks[i], (*places)[i]);
-      hunk.line = edits.empty() ? 0 : edits.front().begin + 1;
-      for (const Edit& edit : edits)
-        landed.parts[path].push_back({path, edit.begin, edit.end, Join(edit.added)});
+      PlacedHunk placed(file.hunks[i], (*places)[i]);
+      hunk.line = placed.edits.empty() ? 0 : placed.edits.front().begin + 1;
+      for (const Edit& edit : placed.edits)
+        landed.parts[path].push_back(
+            {path, edit.begin, edit.end, Join(edit.added), verdict.hunks.size()});
     } else {
       hunk.reason =
           target ? "no known tree is the one that it was made for, and it does not apply to " + path

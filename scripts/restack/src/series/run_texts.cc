@@ -1,39 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The texts that a patch's landings make: the target's files, and those with conflict markers.
 #include <algorithm>
+#include <set>
 
 #include "run.h"
 
 namespace restack {
 
-/// All replacements of a patch into its files.
-Result<void> SeriesRun::Write(Landed& landed, PatchFiles& files, PatchVerdict& verdict) {
+/// Two hunks want the same lines: the second is a person's, with all of its parts.
+void SeriesRun::Overlaps(Landed& landed, PatchVerdict& verdict) {
+  std::map<size_t, std::string> refused;
   for (auto& [path, parts] : landed.parts) {
     std::stable_sort(parts.begin(), parts.end(), [](const Replacement& a, const Replacement& b) {
       return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
     });
+    size_t at = 0, before = 0;
+    for (const Replacement& part : parts) {
+      if (refused.count(part.hunk)) continue;
+      if (part.begin < at)
+        refused[part.hunk] =
+            part.hunk == before
+                ? "two of its changes would change the same lines of " + path
+                : "it would change the same lines of " + path + " as the hunk before it";
+      else
+        at = part.end, before = part.hunk;
+    }
+  }
+  for (const auto& [hunk, reason] : refused) Refuse(hunk, reason, landed, verdict);
+}
+
+/// Takes back what a hunk has landed.
+void SeriesRun::Refuse(size_t index, const std::string& reason, Landed& landed,
+                       PatchVerdict& verdict) {
+  for (auto& [path, parts] : landed.parts)
+    std::erase_if(parts, [&](const Replacement& part) { return part.hunk == index; });
+  std::erase_if(landed.parts, [](const auto& parts) { return parts.second.empty(); });
+  HunkVerdict& hunk = verdict.hunks[index];
+  hunk.grade = Grade::kConflict;
+  hunk.line = 0;
+  hunk.reason = reason;
+  auto origin = landed.origins.find(index);
+  if (origin == landed.origins.end()) return;
+  Note(origin->second, landed, hunk, origin->second.hunk->edits);
+}
+
+/// All replacements of a patch into its files.
+Result<void> SeriesRun::Write(Landed& landed, PatchFiles& files, PatchVerdict& verdict) {
+  Overlaps(landed, verdict);
+  for (auto& [path, parts] : landed.parts) {
     Result<std::optional<TreeFile>> file = outcome_.landed->Read(path);
     if (!file || !*file) return Error{path + ": cannot be read"};
     const Lines& lines = (*file)->text.lines();
     std::string text;
     size_t at = 0;
     long shift = 0;
+    std::set<size_t> placed;  // hunks whose line is final
     for (const Replacement& part : parts) {
-      if (part.begin < at) {
-        // Two hunks want the same lines: the second is a person's.
-        for (HunkVerdict& hunk : verdict.hunks) {
-          if (hunk.target != path || hunk.line != part.begin + 1 || !hunk.Landed()) continue;
-          hunk.grade = Grade::kConflict;
-          hunk.line = 0;
-          hunk.reason = "it would change the same lines of " + path + " as the hunk before it";
-        }
-        continue;
-      }
-      for (HunkVerdict& hunk : verdict.hunks)
-        if (hunk.target == path && hunk.line == part.begin + 1 && hunk.after.empty()) {
-          hunk.line = static_cast<size_t>(static_cast<long>(part.begin) + 1 + shift);
-          hunk.after.push_back('+');  // its line is final; what it became follows
-        }
+      HunkVerdict& hunk = verdict.hunks[part.hunk];
+      if (hunk.target == path && hunk.line > 0 && placed.insert(part.hunk).second)
+        hunk.line = static_cast<size_t>(static_cast<long>(part.begin) + 1 + shift);
       text += Join(lines, at, part.begin) + part.text;
       at = part.end;
       shift += static_cast<long>(SplitLines(part.text).size()) -
