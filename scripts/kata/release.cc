@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <toml++/toml.h>
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -15,6 +14,7 @@
 #include <stdexcept>
 
 #include "base/os.h"
+#include "kata/toml.h"
 
 namespace stx {
 namespace {
@@ -25,15 +25,6 @@ struct ArchiveDeleter {
   void operator()(archive* a) const { archive_read_free(a); }
 };
 using Reader = std::unique_ptr<archive, ArchiveDeleter>;
-
-toml::table Parse(const fs::path& file) {
-  try {
-    return toml::parse_file(file.string());
-  } catch (const toml::parse_error& error) {
-    throw std::runtime_error(file.string() + ":" + std::to_string(error.source().begin.line) +
-                             ": " + std::string(error.description()));
-  }
-}
 
 /// "./opt//kata/x" and "opt/kata/x" are the same member.
 std::string Normal(const std::string& name) {
@@ -80,7 +71,7 @@ void CopyData(const fs::path& tarball, archive* reader, archive_entry* entry, co
 }  // namespace
 
 std::vector<Selection> ReadSelections(const fs::path& manifest) {
-  const toml::table table = Parse(manifest);
+  const toml::table table = ParseToml(manifest);
   const toml::array* files = table["file"].as_array();
   if (!files || files->empty()) throw std::runtime_error(manifest.string() + ": no [[file]]");
   std::vector<Selection> selections;
@@ -158,14 +149,15 @@ std::vector<std::string> ConfiguredPaths(const fs::path& configuration) {
   std::function<void(const toml::node&)> walk = [&](const toml::node& node) {
     if (const auto* text = node.as_string()) {
       const std::string& value = text->get();
-      if (value.starts_with("/usr/") || value.starts_with("/etc/")) paths.insert(value);
+      for (const char* top : {"/usr/", "/etc/", "/opt/"})
+        if (value.starts_with(top)) paths.insert(value);
     } else if (const auto* array = node.as_array()) {
       for (const toml::node& element : *array) walk(element);
     } else if (const auto* table = node.as_table()) {
       for (const auto& [key, value] : *table) walk(value);
     }
   };
-  const toml::table table = Parse(configuration);
+  const toml::table table = ParseToml(configuration);
   walk(table);
   return {paths.begin(), paths.end()};
 }

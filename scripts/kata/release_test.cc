@@ -37,17 +37,41 @@ for name in containerd-shim-kata-v2 kata-runtime kata-monitor kata-collect-data.
   printf '#!/bin/sh\necho %s\n' $name >bin/$name
 done
 printf '#!/bin/sh\necho virtiofsd 1.3.0\n' >libexec/virtiofsd
-chmod 0755 bin/* libexec/*
+echo nydusd >libexec/nydusd
+chmod 0755 bin/* libexec/nydusd
+chmod 0744 libexec/virtiofsd
+mkdir -p runtime-rs/bin
+echo shim >runtime-rs/bin/containerd-shim-kata-v2
 echo firmware >share/kata-qemu/qemu/bios-256k.bin
-echo '[hypervisor.qemu]' >share/defaults/kata-containers/configuration-qemu.toml
+cat >share/defaults/kata-containers/configuration-qemu.toml <<'END'
+[hypervisor.qemu]
+path = "/opt/kata/bin/qemu-system-x86_64"
+kernel = "/opt/kata/share/kata-containers/vmlinux.container"
+image = "/opt/kata/share/kata-containers/kata-containers.img"
+# initrd = "/opt/kata/share/kata-containers/kata-containers-initrd.img"
+enable_annotations = ["enable_iommu"]
+valid_hypervisor_paths = ["/opt/kata/bin/qemu-system-x86_64"]
+virtio_fs_daemon = "/opt/kata/libexec/virtiofsd"
+valid_virtio_fs_daemon_paths = ["/opt/kata/libexec/virtiofsd"]
+#disable_nesting_checks = true
+#hotplug_vfio_on_root_bus = true
+#pcie_root_port = 2
+disable_guest_selinux=true
+[agent.kata]
+#dial_timeout = 30
+[runtime]
+sandbox_cgroup_only=false
+END
 cd share/kata-containers
-echo kernel >vmlinux-5.19.2-96
-echo compressed >vmlinuz-5.19.2-96
-echo clear >kata-clearlinux-latest.image
+echo kernel >vmlinux-5.19.2-100
+echo compressed >vmlinuz-5.19.2-100
+echo config >config-5.19.2
+echo dragonball >vmlinux-5.19.2-dragonball-experimental
+echo ubuntu >kata-ubuntu-latest.image
 echo alpine >kata-alpine-3.15.initrd
-ln -s vmlinux-5.19.2-96 vmlinux.container
-ln -s vmlinuz-5.19.2-96 vmlinuz.container
-ln -s kata-clearlinux-latest.image kata-containers.img
+ln -s vmlinux-5.19.2-100 vmlinux.container
+ln -s vmlinuz-5.19.2-100 vmlinuz.container
+ln -s kata-ubuntu-latest.image kata-containers.img
 ln -s kata-alpine-3.15.initrd kata-containers-initrd.img)");
   }
   fs::path In(const std::string& name) const { return dir_ / "release/opt/kata" / name; }
@@ -116,6 +140,10 @@ TEST(KataPackage, HasEveryPathThatItsConfigurationNames) {
   for (const auto& path : *qemu["valid_virtio_fs_daemon_paths"].as_array())
     EXPECT_TRUE(exists(path.value_or(std::string("absent")))) << ++paths;
   EXPECT_EQ(qemu["path"].value_or(std::string()), "/usr/bin/qemu-system-x86_64-kata");
+  // What the list of changes does not name is the release's: without this key no container starts.
+  EXPECT_TRUE(qemu["disable_guest_selinux"].value_or(false));
+  EXPECT_EQ(qemu["pcie_root_port"].value_or(0), 2);
+  EXPECT_EQ(config["agent"]["kata"]["dial_timeout"].value_or(0), 45);
   EXPECT_EQ(paths, 3);
 
   const toml::table handler =
@@ -136,13 +164,26 @@ TEST(KataPackage, HasEveryPathThatItsConfigurationNames) {
 
   EXPECT_EQ(ReadFile(root / "usr/share/kata-containers/vmlinux.container"), "kernel\n");
   EXPECT_EQ(fs::read_symlink(root / "usr/share/kata-containers/kata-containers.img"),
-            "kata-clearlinux-latest.image");
+            "kata-ubuntu-latest.image");
   EXPECT_FALSE(exists("/usr/share/kata-containers/kata-alpine-3.15.initrd"));
   EXPECT_FALSE(exists("/opt"));
   EXPECT_EQ(fs::status(root / "usr/libexec/kata-containers/virtiofsd").permissions(),
             fs::perms(0755));
   EXPECT_EQ(Shell(release.dir(), "dpkg-deb -I out/kata-containers_*.deb conffiles"),
             "/etc/kata-containers/configuration-qemu.toml\n");
+}
+
+TEST(KataPackage, IsNotMadeOfAReleaseWithoutAKeyThatIsChanged) {
+  Release release;
+  Shell(release.dir(),
+        "sed -i /dial_timeout/d "
+        "release/opt/kata/share/defaults/kata-containers/configuration-qemu.toml");
+  release.Pack();
+  const RunResult result = Step(release, release.Sum());
+  EXPECT_EQ(result.status.code, 1);
+  EXPECT_NE(result.err.find("has no key 'dial_timeout' in [agent.kata]"), std::string::npos)
+      << result.err;
+  ExpectNothingMade(release);
 }
 
 TEST(KataPackage, IsMadeAgainWhenItIsGone) {
@@ -208,11 +249,11 @@ TEST(KataRelease, WithoutAFileItIsNamed) {
 
 TEST(KataRelease, ALinkThatLeadsNowhereIsNamedWithItsTarget) {
   Release release;
-  fs::remove(release.In("share/kata-containers/vmlinux-5.19.2-96"));
+  fs::remove(release.In("share/kata-containers/vmlinux-5.19.2-100"));
   release.Pack();
   ExpectRefused(release,
                 "opt/kata/share/kata-containers/vmlinux.container: leads to "
-                "opt/kata/share/kata-containers/vmlinux-5.19.2-96, which is not in the tarball");
+                "opt/kata/share/kata-containers/vmlinux-5.19.2-100, which is not in the tarball");
 }
 
 TEST(KataRelease, LinksInACircleEnd) {
@@ -252,7 +293,7 @@ TEST(KataManifest, APathThatLeavesThePackageIsRefusedWithItsLine) {
   }
 }
 
-TEST(KataConfiguration, WhatIsNoTomlIsNamedWithItsLine) {
+TEST(KataPaths, WhatIsNoTomlIsNamedWithItsLine) {
   TempDir dir;
   WriteFile(dir / "c.toml", "[a]\nb = \n");
   try {
