@@ -10,9 +10,11 @@ build=$root/build
 steps=$root/scripts/step
 
 say() { printf '== %s\n' "$*" >&2; }
+# Every tool ends with 0: well, 1: it failed or needs a person, 2: bad input.
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
-# Nothing ends without a sentence; a step that failed has said its own.
-trap '[[ $BASH_COMMAND == \"\$steps/* ]] && exit 1; die "line $LINENO: $BASH_COMMAND: failed"' ERR
+bad_input() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 2; }
+# Nothing ends without a message; a step that failed has printed its own.
+trap 'code=$?; [[ $BASH_COMMAND == \"\$steps/* ]] && exit $((code == 2 ? 2 : 1)); die "line $LINENO: $BASH_COMMAND: failed"' ERR
 
 # One at a time: two scripts that make the same thing would spoil each other's work.
 lock() {
@@ -35,6 +37,13 @@ $said"
 }
 # The lines of $said that say why.
 why() { printf '%s\n' "$said" | grep -m3 -E '^E:|No space left' || printf '%s\n' "$said" | tail -n3; }
+
+# first_errors LOG: prints what ninja's log says of the first failures; its end when it has no such line.
+first_errors() {
+  local errors
+  errors=$(grep -m3 -A12 '^FAILED' "$1" || tail -n 15 "$1")
+  printf '%s\n' "$errors" >&2
+}
 
 # lend_firmware BUILD: run from its build folder, QEMU looks for firmware below qemu-bundle only: shows it the machine's.
 lend_firmware() {

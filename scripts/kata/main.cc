@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // kata-release: takes what the package kata-containers needs out of an upstream release, and checks
 // that the configuration names nothing that will not be there. scripts/step/kata calls it.
-#include <CLI/CLI.hpp>
-#include <cstdio>
-#include <exception>
+#include <algorithm>
 
+#include "base/arguments.h"
 #include "base/os.h"
 #include "kata/configuration.h"
 #include "kata/release.h"
@@ -14,22 +13,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-int Main(int argc, char** argv) {
-  CLI::App app{"Unpacks the files of a Kata release that a package is made from."};
-  fs::path tarball, manifest, root;
-  fs::path configuration, changes;
-  std::vector<std::string> elsewhere;
-  app.add_option("tarball", tarball, "The release")->required()->check(CLI::ExistingFile);
-  app.add_option("--manifest", manifest, "What to take of it (release.toml)")->required();
-  app.add_option("--root", root, "The folder that stands for / of the package")->required();
-  app.add_option("--configuration", configuration,
-                 "Kata's configuration below / of the package; the paths in it must be there");
-  app.add_option("--changes", changes, "What is changed in it (configuration-changes.toml)")
-      ->check(CLI::ExistingFile);
-  app.add_option("--elsewhere", elsewhere, "A path that another package has");
-  CLI11_PARSE(app, argc, argv);
+constexpr const char* kText = R"(usage: kata-release TARBALL [OPTION...]
 
-  Extract(tarball, ReadSelections(manifest), root);
+Unpacks the files of a Kata release that a package is made from.
+
+  TARBALL                 (required) The release.
+  --manifest PATH         (required) What to take of it (release.toml).
+  --root FOLDER           (required) The folder that stands for / of the package.
+  --configuration NAME    Kata's configuration below / of the package; the paths in it must be there.
+  --changes PATH          What is changed in it (configuration-changes.toml).
+  --elsewhere NAME        (repeatable) A path that another package has.
+  -h, --help              Print this help.
+)";
+
+int Release(const Arguments& arguments) {
+  const fs::path root = arguments.Value("--root");
+  const fs::path configuration = arguments.Value("--configuration");
+  const fs::path changes = arguments.Value("--changes");
+  const std::vector<std::string>& elsewhere = arguments.Values("--elsewhere");
+  Extract(arguments.Value("TARBALL"), ReadSelections(arguments.Value("--manifest")), root);
   if (configuration.empty()) return 0;
   const fs::path file = root / configuration.relative_path();
   if (!changes.empty())
@@ -47,9 +49,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace stx
 
-int main(int argc, char** argv) try {
-  return stx::Main(argc, argv);
-} catch (const std::exception& e) {
-  std::fprintf(stderr, "kata-release: %s\n", e.what());
-  return 1;
+int main(int argc, char** argv) {
+  return stx::RunVerb("kata-release", stx::kText, "", argc, argv, stx::Release);
 }

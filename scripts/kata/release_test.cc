@@ -235,7 +235,7 @@ TEST(KataPackage, ASumThatIsNoneIsRefused) {
   Release release;
   release.Pack();
   RunResult result = Step(release, "266c");
-  EXPECT_EQ(result.status.code, 1);
+  EXPECT_EQ(result.status.code, 2);
   EXPECT_NE(result.err.find("266c: a SHA-256 sum has 64 hexadecimal digits"), std::string::npos)
       << result.err;
 }

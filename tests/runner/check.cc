@@ -1,49 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // check: runs all test programs of our build and counts. scripts/check builds what it needs and
 // calls it.
-#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
-#include <nlohmann/json.hpp>
 
+#include "base/arguments.h"
+#include "base/check_help.h"
 #include "base/os.h"
 #include "base/process.h"
 #include "runner/contract.h"
+#include "runner/junit.h"
+#include "runner/programs.h"
 #include "runner/sanitizer.h"
 
 namespace stx {
 namespace {
 
 namespace fs = std::filesystem;
-using json = nlohmann::json;
-
-/// One test() of our meson.build files.
-struct Program {
-  std::string name;
-  std::string profile = "host";  ///< of its test(): which of our builds it judges
-  fs::path path;
-  std::vector<std::string> environment;
-  Milliseconds timeout;
-};
-
-std::vector<Program> ReadPrograms(const fs::path& build) {
-  std::vector<Program> programs;
-  for (const json& test : json::parse(ReadFile(build / "meson-info/intro-tests.json"))) {
-    Program program;
-    program.name = test["name"];
-    program.path = test["cmd"].at(0).get<std::string>();
-    program.timeout = Milliseconds(1000 * test["timeout"].get<long>());
-    for (const auto& [name, value] : test["env"].items()) {
-      if (name == "PROFILE") program.profile = value;
-      program.environment.push_back(name + "=" + value.get<std::string>());
-    }
-    programs.push_back(std::move(program));
-  }
-  return programs;
-}
 
 struct Options {
-  fs::path build, qemu, only, table, against = "/usr/bin/qemu-system-x86_64";
+  fs::path build, qemu, only, table, junit, against = "/usr/bin/qemu-system-x86_64";
   bool sanitized = false;
 };
 
@@ -51,23 +26,17 @@ struct Options {
 std::vector<SuiteResult> RunAll(const Options& options, const fs::path& qemu) {
   std::vector<SuiteResult> results;
   SanitizerReports reports;
-  for (Program& program : ReadPrograms(options.build / "tests")) {
+  for (const Program& program : ReadPrograms(options.build)) {
     if (program.name.find(options.only.string()) == std::string::npos) continue;
-    auto& environment = program.environment;
-    auto binary = [&](const std::string& profile) {
+    const auto binary = [&](const std::string& profile) {
       const std::string name = (options.sanitized ? "asan-" : "") + profile;
-      return (qemu.empty() ? options.build / name / "qemu-system-x86_64" : qemu).string();
+      return qemu.empty() ? options.build / name / "qemu-system-x86_64" : qemu;
     };
-    environment.push_back("QEMU=" + binary(program.profile));
-    if (qemu.empty() && !options.sanitized) environment.push_back("QEMU_DPDK=" + binary("dpdk"));
-    const fs::path tools = options.build / "tools";
-    environment.push_back("GUEST=" + (options.build / "guest").string());
-    environment.push_back("VIRTIOFSD=" + (tools / "tools/virtiofsd/virtiofsd").string());
-    environment.push_back("VIRTIOFSD_RUST=" + (options.build / "virtiofsd/bin/virtiofsd").string());
+    const bool dpdk = program.dpdk && qemu.empty() && !options.sanitized;
+    std::vector<std::string> environment = EnvironmentOf(
+        program, options.build, {binary(program.profile), dpdk ? binary("dpdk") : fs::path()});
     if (options.sanitized)
       for (const std::string& variable : reports.Environment()) environment.push_back(variable);
-    environment.push_back("STORAGE_DAEMON=" +
-                          (tools / "storage-daemon/qemu-storage-daemon").string());
     GtestResult result = RunGtest(program.path, environment, program.timeout);
     std::printf("%s: %d passed, %d failed, %d skipped (%.1f s)\n", program.name.c_str(),
                 result.Count(Verdict::kPassed), result.Count(Verdict::kFailed),
@@ -129,35 +98,24 @@ bool WriteTable(const Options& options, const std::vector<ContractRow>& contract
   return page.gaps.empty();
 }
 
-int Main(int argc, char** argv) {
-  CLI::App app{
-      "Runs the tests on a QEMU binary: a line a suite, the failures in full, the reason of "
-      "each skip, and the count."};
+int Check(const Arguments& arguments) {
   Options options;
-  app.add_option("--build", options.build, "Where scripts/check built everything")
-      ->required()
-      ->group("");
-  auto* qemu = app.add_option("--qemu", options.qemu, "Judge this binary instead of ours")
-                   ->check(CLI::ExistingFile);
-  app.add_flag("--sanitized", options.sanitized,
-               "Judge build/asan-kata and build/asan-host: what sanitizers report is a failure")
-      ->excludes(qemu)
-      ->group("");
-  app.add_option("--only", options.only, "Only the suites whose name contains this");
-  auto* table = app.add_option("--table", options.table,
-                               "Run all on ours, then on Debian's binary, and write the table of "
-                               "the Kata contract to this file")
-                    ->excludes(qemu);
-  app.add_option("--against", options.against, "With --table: another binary than Debian's")
-      ->check(CLI::ExistingFile)
-      ->needs(table);
-  CLI11_PARSE(app, argc, argv);
+  options.build = arguments.Value("--build");
+  options.qemu = arguments.Value("--qemu");
+  options.only = arguments.Value("--only");
+  options.table = arguments.Value("--table");
+  options.junit = arguments.Value("--junit");
+  options.sanitized = arguments.Has("--asan");
+  if (arguments.Has("--against")) options.against = arguments.Value("--against");
   const auto contract = ReadContract(options.build.parent_path() / "tests/contract.txt");
   if (!options.table.empty() && !fs::exists(options.against))
-    throw std::runtime_error("no " + options.against.string() +
-                             " to compare with (Debian's package qemu-system-x86)");
+    throw BadInput("there is no " + options.against.string() +
+                   " to compare with (Debian's package qemu-system-x86)");
   std::vector<SuiteResult> results = RunAll(options, options.qemu);
+  if (results.empty())
+    throw BadInput("no suite has \"" + options.only.string() + "\" in its name (--only)");
   bool good = Summary(results, contract);
+  if (!options.junit.empty()) WriteJunit(options.junit, results);
   if (!options.table.empty()) good &= WriteTable(options, contract, std::move(results));
   return good ? 0 : 1;
 }
@@ -165,9 +123,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace stx
 
-int main(int argc, char** argv) try {
-  return stx::Main(argc, argv);
-} catch (const std::exception& error) {
-  std::fprintf(stderr, "check: %s\n", error.what());
-  return 1;
+int main(int argc, char** argv) {
+  return stx::RunVerb("check", kHelp, "  --build FOLDER   (required)\n", argc, argv, stx::Check);
 }

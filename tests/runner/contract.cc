@@ -60,13 +60,18 @@ struct Counts {
   }
 };
 
+bool Has(const std::vector<std::string>& rows, const std::string& row) {
+  return std::find(rows.begin(), rows.end(), row) != rows.end();
+}
+
 Counts CountRow(const std::vector<SuiteResult>& results, const std::string& row,
                 std::map<std::string, int>* suites) {
   Counts counts;
   for (const SuiteResult& suite : results)
     for (const CaseResult& c : suite.result.cases)
-      if (std::find(c.rows.begin(), c.rows.end(), row) != c.rows.end()) {
-        counts.Add(c.verdict);
+      if (Has(c.rows, row) || Has(c.unseen_rows, row)) {
+        const bool unseen = Has(c.unseen_rows, row) && c.verdict == Verdict::kPassed;
+        counts.Add(unseen ? Verdict::kSkipped : c.verdict);
         ++(*suites)[SuiteOf(c.name)];
       }
   return counts;
@@ -203,10 +208,12 @@ std::vector<std::string> UnknownRows(const std::vector<ContractRow>& contract,
   std::vector<std::string> unknown;
   for (const SuiteResult& suite : results)
     for (const CaseResult& c : suite.result.cases)
-      for (const std::string& id : c.rows)
-        if (std::none_of(contract.begin(), contract.end(),
-                         [&](const ContractRow& row) { return row.id == id; }))
-          unknown.push_back(c.name + " names the row '" + id + "', which tests/contract.txt lacks");
+      for (const auto* rows : {&c.rows, &c.unseen_rows})
+        for (const std::string& id : *rows)
+          if (std::none_of(contract.begin(), contract.end(),
+                           [&](const ContractRow& row) { return row.id == id; }))
+            unknown.push_back(c.name + " names the row '" + id +
+                              "', which tests/contract.txt lacks");
   return unknown;
 }
 

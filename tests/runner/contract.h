@@ -28,11 +28,6 @@ struct Difference {
 /// "START: why" lines, as in ReadContract.
 std::vector<Difference> ReadDifferences(const std::filesystem::path& path);
 
-struct SuiteResult {
-  std::string name;  ///< of meson's test()
-  GtestResult result;
-};
-
 /// Rows that cases name and the contract lacks, a sentence each.
 std::vector<std::string> UnknownRows(const std::vector<ContractRow>& contract,
                                      const std::vector<SuiteResult>& results);

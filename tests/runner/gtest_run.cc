@@ -2,6 +2,7 @@
 #include "runner/gtest_run.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <sstream>
 #include <string_view>
 
@@ -13,24 +14,28 @@ namespace {
 
 /// "Suite.Case" of "[ RUN      ] Suite.Case" and "[       OK ] Suite.Case (3 ms)", whose brackets
 /// hold `mark`.
-bool TakeMark(const std::string& line, std::string_view mark, std::string* name) {
+bool TakeMark(const std::string& line, std::string_view mark, std::string* name,
+              Milliseconds* took = nullptr) {
   std::string start = "[" + std::string(mark) + "] ";
   if (!line.starts_with(start)) return false;
   *name = line.substr(start.size());
+  if (const size_t at = name->rfind(" ("); took && at != std::string::npos)
+    *took = Milliseconds(std::atol(name->c_str() + at + 2));
   *name = name->substr(0, name->find_first_of(", "));
   return true;
 }
 
-std::string OneLine(const std::string& text, size_t limit) {
+}  // namespace
+
+std::string InALine(const std::string& failure) {
+  constexpr size_t kLimit = 160;
   std::string line;
-  for (char c : text) line += c == '\n' ? ' ' : c;
+  for (char c : failure) line += c == '\n' ? ' ' : c;
   line.erase(0, line.find_first_not_of(' '));
-  if (line.size() > limit) line = line.substr(0, limit) + "…";
+  if (line.size() > kLimit) line = line.substr(0, kLimit) + "…";
   while (line.ends_with(' ')) line.pop_back();
   return line;
 }
-
-}  // namespace
 
 std::vector<CaseResult> ParseGtest(const std::string& output) {
   std::vector<CaseResult> cases;
@@ -41,27 +46,46 @@ std::vector<CaseResult> ParseGtest(const std::string& output) {
       // Until its end is seen, a case has failed: its program may not live that long.
       cases.push_back({name, Verdict::kFailed, ""});
       inside = true;
-    } else if (inside && TakeMark(line, "       OK ", &name)) {
+    } else if (inside && TakeMark(line, "       OK ", &name, &cases.back().took)) {
       cases.back().verdict = Verdict::kPassed;
       inside = false;
-    } else if (inside && TakeMark(line, "  SKIPPED ", &name)) {
+    } else if (inside && TakeMark(line, "  SKIPPED ", &name, &cases.back().took)) {
       cases.back().verdict = Verdict::kSkipped;
       // The place in the source is of no use in a summary.
       std::string& text = cases.back().text;
       if (const size_t at = text.find(": Skipped\n"); at != std::string::npos)
         text.erase(0, at + 10);
       inside = false;
-    } else if (inside && TakeMark(line, "  FAILED  ", &name)) {
+    } else if (inside && TakeMark(line, "  FAILED  ", &name, &cases.back().took)) {
       inside = false;
     } else if (inside && line.starts_with(kContractMark)) {
       cases.back().rows.push_back(line.substr(kContractMark.size()));
+    } else if (inside && line.starts_with(kUnseenMark)) {
+      cases.back().unseen_rows.push_back(line.substr(kUnseenMark.size()));
     } else if (inside) {
       cases.back().text += line + "\n";
     }
   }
-  if (inside) cases.back().text += "the test program ended in this case\n";
+  if (inside) {
+    cases.back().text += "the test program ended in this case\n";
+    cases.back().crashed = true;
+  }
   return cases;
 }
+
+std::vector<std::string> CaseResult::Failures() const {
+  std::vector<std::string> failures;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) {
+    if (line.ends_with(": Failure"))
+      failures.emplace_back();
+    else if (!failures.empty())
+      failures.back() += line + "\n";
+  }
+  return failures.empty() ? std::vector<std::string>{text} : failures;
+}
+
+std::string CaseResult::FailureInALine() const { return InALine(Failures().front()); }
 
 int GtestResult::Count(Verdict verdict) const {
   return static_cast<int>(std::count_if(cases.begin(), cases.end(),
@@ -70,12 +94,7 @@ int GtestResult::Count(Verdict verdict) const {
 
 std::string GtestResult::FirstFailure() const {
   for (const CaseResult& c : cases)
-    if (c.verdict == Verdict::kFailed) {
-      // The place in the source is of use in the full report only.
-      size_t start = c.text.find("Failure\n");
-      start = start == std::string::npos ? 0 : start + 8;
-      return c.name + ": " + OneLine(c.text.substr(start), 160);
-    }
+    if (c.verdict == Verdict::kFailed) return c.name + ": " + c.FailureInALine();
   return broken;
 }
 

@@ -17,8 +17,17 @@ struct CaseResult {
   Verdict verdict;
   /// A failure's text as the case printed it, or a skip's reason.
   std::string text;
-  /// The rows of the Kata contract that it answers for (harness/contract.h).
+  /// The rows of the Kata contract that it answers for (harness/qemu/contract.h).
   std::vector<std::string> rows = {};
+  /// Those of its rows whose step this machine cannot do: it does not answer for them.
+  std::vector<std::string> unseen_rows = {};
+  Milliseconds took{0};
+  bool crashed = false;  ///< the test program ended in it
+
+  /// Each failure as it was printed, without its place in the source.
+  std::vector<std::string> Failures() const;
+  /// The first of them in a line.
+  std::string FailureInALine() const;
 };
 
 struct GtestResult {
@@ -33,6 +42,14 @@ struct GtestResult {
   /// The first failure in a line, for a summary.
   std::string FirstFailure() const;
 };
+
+struct SuiteResult {
+  std::string name;  ///< of meson's test()
+  GtestResult result;
+};
+
+/// A failure in a line, for a summary.
+std::string InALine(const std::string& failure);
 
 /// `environment` is NAME=value; a case that ends its program counts as failed.
 GtestResult RunGtest(const std::filesystem::path& program, std::vector<std::string> environment,

@@ -1,112 +1,146 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// prove: for every patch of the series, its tests (DEP-3 Tested-By) fail on the base and pass on
-// ours. scripts/prove builds what it needs and calls it.
-#include <CLI/CLI.hpp>
+// prove: for every patch of the series, the cases that its header names fail on the base and pass
+// on ours. scripts/prove builds what it needs and calls it.
+#include <algorithm>
 #include <cstdio>
-#include <exception>
+#include <set>
 #include <sstream>
-#include <stdexcept>
 
-#include "base/os.h"
-#include "runner/gtest_run.h"
+#include "base/arguments.h"
+#include "base/process.h"
+#include "base/prove_help.h"
+#include "runner/junit.h"
+#include "runner/programs.h"
+#include "runner/proof.h"
 
 namespace stx {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr Milliseconds kTimeout{300000};
-
-/// The names in patches/series: a patch a line, # starts a comment (quilt).
-std::vector<std::string> ReadSeries(const fs::path& patches) {
-  std::vector<std::string> names;
-  std::istringstream in(ReadFile(patches / "series"));
-  for (std::string line; std::getline(in, line);) {
-    std::istringstream words(line.substr(0, line.find('#')));
-    if (std::string name; words >> name) names.push_back(name);
-  }
-  return names;
+/// Files that differ between the revision and the work tree.
+std::set<std::string> ChangedSince(const fs::path& root, const std::string& revision) {
+  const RunResult diff =
+      Run({"git", "-C", root, "diff", "--name-only", revision, "--"}, Milliseconds(60000));
+  if (!diff.status.Success()) throw BadInput("--changed " + revision + ": git says: " + diff.err);
+  std::set<std::string> files;
+  std::istringstream in(diff.out);
+  for (std::string file; std::getline(in, file);) files.insert(file);
+  return files;
 }
 
-/// The test files of the patch's DEP-3 field Tested-By; throws when it names none.
-std::vector<std::string> TestedBy(const fs::path& patch) {
-  std::istringstream in(ReadFile(patch));
-  for (std::string line; std::getline(in, line) && !line.starts_with("--- ");) {
-    if (!line.starts_with("Tested-By:")) continue;
-    std::vector<std::string> files;
-    std::istringstream words(line.substr(10));
-    for (std::string word; words >> word;) {
-      while (word.ends_with(',')) word.pop_back();
-      files.push_back(word);
-    }
-    if (!files.empty()) return files;
+std::vector<PatchClaims> Chosen(const Arguments& arguments, const fs::path& root) {
+  const std::vector<PatchClaims> all = ReadClaims(root / "patches");
+  const std::vector<std::string>& names = arguments.Values("PATCH");
+  for (const std::string& name : names)
+    if (std::none_of(all.begin(), all.end(), [&](const PatchClaims& claims) {
+          return claims.patch.find(name) != std::string::npos;
+        }))
+      throw BadInput("patches/series names no patch with \"" + name + "\" in its name");
+  std::optional<std::set<std::string>> changed;
+  if (arguments.Has("--changed")) changed = ChangedSince(root, arguments.Value("--changed"));
+  std::vector<PatchClaims> chosen;
+  for (const PatchClaims& claims : all) {
+    const bool named =
+        names.empty() || std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+          return claims.patch.find(name) != std::string::npos;
+        });
+    const bool differs =
+        !changed || changed->count("patches/" + claims.patch) ||
+        std::any_of(claims.tests.begin(), claims.tests.end(),
+                    [&](const TestClaim& test) { return changed->count(test.file) > 0; });
+    if (named && differs) chosen.push_back(claims);
   }
-  throw std::runtime_error(patch.string() + ": no Tested-By field with a test file");
+  return chosen;
 }
 
 /// tests/series/NAME_test.cc is built as tests/series/NAME_test.
-fs::path ProgramOf(const fs::path& build, const std::string& file) {
-  fs::path program = build / "tests" / fs::path(file).replace_extension();
-  if (!fs::exists(program)) throw std::runtime_error(file + ": no such test in the build");
-  return program;
+const Program& ProgramOf(const std::vector<Program>& programs, const fs::path& build,
+                         const TestClaim& test) {
+  const fs::path path = build / "tests" / fs::path(test.file).replace_extension();
+  for (const Program& program : programs)
+    if (program.path == path) return program;
+  throw BadInput(test.file + ": no test() of our meson.build files is made of it");
 }
 
-std::vector<std::string> Environment(const fs::path& build, const std::string& profile,
-                                     const std::string& dpdk_profile) {
-  return {
-      "QEMU=" + (build / profile / "qemu-system-x86_64").string(),
-      "QEMU_DPDK=" + (build / dpdk_profile / "qemu-system-x86_64").string(),
-  };
+/// What has to be built for these patches, for scripts/prove: "profile NAME" and "target NAME".
+void PrintPlan(const std::vector<PatchClaims>& chosen, const std::vector<Program>& programs,
+               const fs::path& build) {
+  std::set<std::string> lines;
+  for (const PatchClaims& claims : chosen)
+    for (const TestClaim& test : claims.tests) {
+      const Program& program = ProgramOf(programs, build, test);
+      lines.insert("profile " + program.profile);
+      if (program.dpdk) lines.insert("profile dpdk");
+      lines.insert("target " + fs::path(test.file).replace_extension().string());
+    }
+  for (const std::string& line : lines) std::printf("%s\n", line.c_str());
 }
 
-/// True when every test of the patch fails on plain and passes on ours; prints its lines.
-bool Prove(const fs::path& root, const fs::path& build, const std::string& patch) {
-  bool proven = true;
-  for (const std::string& file : TestedBy(root / "patches" / patch)) {
-    fs::path program = ProgramOf(build, file);
-    GtestResult plain = RunGtest(program, Environment(build, "plain", "plain"), kTimeout);
-    GtestResult ours = RunGtest(program, Environment(build, "host", "dpdk"), kTimeout);
-    bool passed = !ours.Failed() && ours.Count(Verdict::kPassed) > 0;
-    proven &= plain.Failed() && passed;
-    std::printf("%s: %s: plain %s; ours %s\n", patch.c_str(), fs::path(file).filename().c_str(),
-                plain.Failed()
-                    ? ("failed " + std::to_string(plain.Count(Verdict::kFailed)) + " of " +
-                       std::to_string(plain.cases.size()) + " (" + plain.FirstFailure() + ")")
-                          .c_str()
-                    : "DID NOT FAIL",
-                passed ? ("passed " + std::to_string(ours.Count(Verdict::kPassed)) +
-                          (ours.Count(Verdict::kSkipped)
-                               ? ", skipped " + std::to_string(ours.Count(Verdict::kSkipped))
-                               : ""))
-                             .c_str()
-                       : ("FAILED (" + ours.FirstFailure() + ")").c_str());
-    std::fflush(stdout);
+GtestResult RunOn(const Program& program, const fs::path& build, const std::string& profile,
+                  const std::string& dpdk, const std::string& filter) {
+  const auto binary = [&](const std::string& name) { return build / name / "qemu-system-x86_64"; };
+  std::vector<std::string> environment =
+      EnvironmentOf(program, build, {binary(profile), program.dpdk ? binary(dpdk) : fs::path()});
+  environment.push_back("GTEST_FILTER=" + filter);
+  return RunGtest(program.path, environment, program.timeout);
+}
+
+/// Prints what one test shows for a patch; its result stands for it in a report.
+CaseResult Prove(const std::string& patch, const TestClaim& test, const Program& program,
+                 const fs::path& build) {
+  // The base has every device that our profiles have.
+  const GtestResult base = RunOn(program, build, "plain", "plain", test.Filter());
+  const GtestResult ours = RunOn(program, build, program.profile, "dpdk", test.Filter());
+  const Proof proof = Judge(test, base, ours);
+  CaseResult result{.name = patch + "." + test.file,
+                    .verdict = proof.why_not.empty() ? Verdict::kPassed : Verdict::kFailed,
+                    .text = proof.why_not};
+  result.took = base.took + ours.took;
+  std::printf("%s: %s (%s): %s\n", patch.c_str(), fs::path(test.file).filename().c_str(),
+              program.profile.c_str(),
+              proof.why_not.empty() ? (std::to_string(proof.must_fail.size()) + " of " +
+                                       std::to_string(base.cases.size()) +
+                                       " cases fail on the base, all pass on ours")
+                                          .c_str()
+                                    : ("NOT PROVEN: " + proof.why_not).c_str());
+  for (const auto& [name, failure] : proof.must_fail)
+    std::printf("    without it %s fails: %s\n", name.c_str(), failure.c_str());
+  for (const CaseResult& c : ours.cases)
+    if (c.verdict == Verdict::kSkipped)
+      std::printf("    skipped: %s: %s", c.name.c_str(), c.text.c_str());
+  std::fflush(stdout);
+  return result;
+}
+
+int RunProve(const Arguments& arguments) {
+  const fs::path root = arguments.Value("--root"), build = root / "build";
+  const std::vector<PatchClaims> chosen = Chosen(arguments, root);
+  const std::vector<Program> programs = ReadPrograms(build);
+  if (arguments.Has("--plan")) {
+    PrintPlan(chosen, programs, build);
+    return 0;
   }
-  return proven;
-}
-
-int Main(int argc, char** argv) {
-  CLI::App app{"Proves each patch: its tests fail on the base and pass with the series."};
-  fs::path root;
-  std::string only;
-  app.add_option("--root", root, "The repository")->required()->group("");
-  app.add_option("patch", only, "Only the patches whose name contains this");
-  CLI11_PARSE(app, argc, argv);
-
-  int proven = 0, failed = 0;
-  for (const std::string& patch : ReadSeries(root / "patches"))
-    if (patch.find(only) != std::string::npos)
-      ++(Prove(root, root / "build", patch) ? proven : failed);
-  std::printf("%d proven, %d not\n", proven, failed);
-  return failed == 0 && proven > 0 ? 0 : 1;
+  SuiteResult report{"prove", {}};
+  for (const PatchClaims& claims : chosen)
+    for (const TestClaim& test : claims.tests) {
+      report.result.cases.push_back(
+          Prove(claims.patch, test, ProgramOf(programs, build, test), build));
+      report.result.took += report.result.cases.back().took;
+    }
+  const int failed = report.result.Count(Verdict::kFailed);
+  std::printf("%zu patches by %zu tests: %d not proven\n", chosen.size(),
+              report.result.cases.size(), failed);
+  if (arguments.Has("--junit")) WriteJunit(arguments.Value("--junit"), {report});
+  return failed == 0 && !chosen.empty() ? 0 : 1;
 }
 
 }  // namespace
 }  // namespace stx
 
-int main(int argc, char** argv) try {
-  return stx::Main(argc, argv);
-} catch (const std::exception& error) {
-  std::fprintf(stderr, "prove: %s\n", error.what());
-  return 1;
+int main(int argc, char** argv) {
+  return stx::RunVerb("prove", kHelp,
+                      "  --root FOLDER   (required) The repository.\n"
+                      "  --plan          Print what has to be built, and run nothing.\n",
+                      argc, argv, stx::RunProve);
 }

@@ -4,10 +4,9 @@
 // calls it.
 #include "runner/upstream_log.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
 
+#include "base/arguments.h"
 #include "base/os.h"
 #include "base/process.h"
 #include "harness/qemu/accel.h"
@@ -39,16 +38,15 @@ UpstreamResults RunTests(const fs::path& build) {
   return ReadUpstreamLog(results);
 }
 
-int Main(int argc, char** argv) {
-  CLI::App app{
-      "Compares QEMU's own tests on plain and on ours: ends with 0 when what passes on the base "
-      "passes on ours."};
-  fs::path build;
-  app.add_option("--build", build, "The folder with the profiles plain and host")
-      ->required()
-      ->check(CLI::ExistingDirectory);
-  CLI11_PARSE(app, argc, argv);
+constexpr const char* kText = R"(usage: upstream --build FOLDER
 
+Compares QEMU's own tests on plain and on ours: ends with 0 when what passes on the base passes on ours.
+
+  --build FOLDER    (required) The folder with the profiles plain and host.
+)";
+
+int Upstream(const Arguments& arguments) {
+  const fs::path build = arguments.Value("--build");
   if (const Accel accel = DetectAccel(); !accel.kvm) {
     std::fprintf(stderr, "== under TCG: %s\n", accel.reason.c_str());
     HideKvm();
@@ -67,9 +65,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace stx
 
-int main(int argc, char** argv) try {
-  return stx::Main(argc, argv);
-} catch (const std::exception& error) {
-  std::fprintf(stderr, "upstream: %s\n", error.what());
-  return 1;
+int main(int argc, char** argv) {
+  return stx::RunVerb("upstream", stx::kText, "", argc, argv, stx::Upstream);
 }

@@ -9,11 +9,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// build ends with 1 and the sentence before it has made anything.
+/// build ends with 2 and the message before it has made anything.
 void ExpectRefused(const Clone& clone, const std::vector<std::string>& profiles,
                    const std::string& sentence) {
   RunResult result = clone.Step("build", profiles);
-  EXPECT_EQ(result.status.code, 1);
+  EXPECT_EQ(result.status.code, 2);
   EXPECT_NE(result.err.find(sentence), std::string::npos) << result.err;
   EXPECT_FALSE(fs::exists(clone / "cache"));
   EXPECT_FALSE(fs::exists(clone / "build/small"));
@@ -41,6 +41,34 @@ TEST(Profile, ALineThatCannotBeReadIsShown) {
   EXPECT_TRUE(fs::exists(clone / "build/small/qemu-system-x86_64"));
 }
 
+TEST(Profile, FromBeginsWithTheObjectsOfAnother) {
+  Clone clone;
+  fs::create_directories(clone / "meson-overrides/more");
+  WriteFile(clone / "meson-overrides/more/configure", "@include small\n@from small\n--more\n");
+  ASSERT_TRUE(clone.Step("build", {"small"}).status.Success());
+  WriteFile(clone / "build/small/object.o", "compiled");
+  fs::create_directories(clone / "build/small/qemu-bundle/link");
+  RunResult result = clone.Step("build", {"more"});
+  ASSERT_TRUE(result.status.Success()) << result.err;
+  EXPECT_NE(result.err.find("beginning more with what small has compiled"), std::string::npos);
+  EXPECT_EQ(ReadFile(clone / "build/more/object.o"), "compiled");
+  EXPECT_FALSE(fs::exists(clone / "build/more/qemu-bundle/link"));
+  // Only once: its own objects stay.
+  WriteFile(clone / "build/more/object.o", "its own");
+  result = clone.Step("build", {"more"});
+  ASSERT_TRUE(result.status.Success()) << result.err;
+  EXPECT_EQ(ReadFile(clone / "build/more/object.o"), "its own");
+}
+
+TEST(Profile, FromAProfileThatIsNotBuiltBeginsWithNothing) {
+  Clone clone;
+  fs::create_directories(clone / "meson-overrides/more");
+  WriteFile(clone / "meson-overrides/more/configure", "@include small\n@from small\n");
+  RunResult result = clone.Step("build", {"more"});
+  EXPECT_TRUE(result.status.Success()) << result.err;
+  EXPECT_FALSE(fs::exists(clone / "build/small"));
+}
+
 TEST(Profile, AConfigureThatFailsIsToldAndTriedAgain) {
   Clone clone;
   ASSERT_TRUE(clone.Step("tree").status.Success());
@@ -54,6 +82,16 @@ TEST(Profile, AConfigureThatFailsIsToldAndTriedAgain) {
   WriteFile(configure, good);
   result = clone.Step("build", {"small"});
   EXPECT_TRUE(result.status.Success()) << result.err;
+}
+
+TEST(Profile, ABuildThatFailsWithoutAFailedLineShowsTheEndOfItsLog) {
+  Clone clone;
+  ASSERT_TRUE(clone.Step("tree").status.Success());
+  WriteFile(clone / "qemu-7.2/tree/configure", "#!/bin/sh\necho nonsense >build.ninja\n");
+  RunResult result = clone.Step("build", {"small"});
+  EXPECT_EQ(result.status.code, 1);
+  EXPECT_NE(result.err.find("ninja: error: build.ninja:1: "), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("profile small does not build"), std::string::npos) << result.err;
 }
 
 /// run --qemu `binary` ends with 1 and says `sentence` of it.

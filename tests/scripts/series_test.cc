@@ -20,10 +20,10 @@ class Series : public testing::Test {
     before_ = Tree();
   }
   std::map<std::string, std::string> Tree() const { return Content(clone_ / "qemu-7.2/tree"); }
-  /// The step ends with 1, says all of `words`, and has changed nothing.
-  void ExpectRefused(const std::vector<std::string>& words) {
+  /// The step ends with `code`, prints all of `words`, and has changed nothing.
+  void ExpectRefused(const std::vector<std::string>& words, int code = 1) {
     RunResult result = clone_.Step("tree");
-    EXPECT_EQ(result.status.code, 1);
+    EXPECT_EQ(result.status.code, code);
     for (const std::string& word : words)
       EXPECT_NE(result.err.find(word), std::string::npos) << word << " is not in: " << result.err;
     EXPECT_EQ(Difference(Tree(), before_), "");
@@ -77,7 +77,7 @@ TEST_F(Series, APatchThatCannotBeReadIsNamed) {
 
 TEST_F(Series, ANameWithoutAFileIsNamed) {
   clone_.WriteSeries("good\nabsent.patch\n");
-  ExpectRefused({"patches/series names absent.patch, which is not there"});
+  ExpectRefused({"patches/series names absent.patch, which is not there"}, 2);
   clone_.WritePatch("absent.patch", {{2, "zwei"}});
   ExpectMade("hw/2.c", "zwei");
 }

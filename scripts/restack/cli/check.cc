@@ -21,13 +21,10 @@ void AddCheck(CLI::App& app, Context& context, int& exit) {
                                        "Applies-To",  "Tested-By", "Last-Update"};
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("check",
-                                         "The gate: the series applies with fuzz 0, each head is "
-                                         "complete, each test that it names is there");
-  command->add_option("--base", options->base, "The base that the series is for")->required();
-  command->add_option("--root", options->root, "Where the files of Tested-By are");
-  command->add_option("--field", options->fields, "A DEP-3 field that each patch must have")
-      ->capture_default_str();
+  CLI::App* command = app.add_subcommand("check");
+  command->add_option("--base", options->base)->required();
+  command->add_option("--root", options->root);
+  command->add_option("--field", options->fields);
   command->callback([=, &context, &exit] {
     Result<Series> series = context.OpenSeries(context.series);
     if (!series) {
@@ -62,9 +59,8 @@ void AddCheck(CLI::App& app, Context& context, int& exit) {
 
 void AddGraph(CLI::App& app, Context& context, int& exit) {
   auto base = std::make_shared<std::string>();
-  CLI::App* command =
-      app.add_subcommand("graph", "Which patch needs which other one: by lines, or only by a name");
-  command->add_option("--base", *base, "The base that the series is for")->required();
+  CLI::App* command = app.add_subcommand("graph");
+  command->add_option("--base", *base)->required();
   command->callback([=, &context, &exit] {
     Result<Series> series = context.OpenSeries(context.series);
     if (!series) {
@@ -115,10 +111,8 @@ std::string Essence(const Patch& patch) {
 
 void AddCompare(CLI::App& app, Context& context, int& exit) {
   auto other = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("compare",
-                                         "What is different between the series and another one, "
-                                         "patch by patch; line numbers do not count");
-  command->add_option("other", *other, "The other series' folder")->required();
+  CLI::App* command = app.add_subcommand("compare");
+  command->add_option("other", *other)->required();
   command->callback([=, &context, &exit] {
     Result<Series> mine = context.OpenSeries(context.series), theirs = context.OpenSeries(*other);
     if (!mine || !theirs) {

@@ -16,13 +16,11 @@ void AddExport(CLI::App& app, Context& context, int& exit) {
     std::string base, git, branch = "restack", tree;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
-      "export", "The series as commits of a git repository, or applied to a source tree");
-  command->add_option("--base", options->base, "The base that the series is for")->required();
-  auto* git = command->add_option("--git", options->git, "Repository; made when it is not there");
-  command->add_option("--branch", options->branch, "Branch of it")->capture_default_str();
-  auto* tree = command->add_option("--tree", options->tree,
-                                   "Source tree of the base; only files that differ are written");
+  CLI::App* command = app.add_subcommand("export");
+  command->add_option("--base", options->base)->required();
+  auto* git = command->add_option("--git", options->git);
+  command->add_option("--branch", options->branch);
+  auto* tree = command->add_option("--tree", options->tree);
   git->excludes(tree);
   command->callback([=, &context, &exit] {
     if (options->git.empty() && options->tree.empty()) {
@@ -67,12 +65,9 @@ void AddImport(CLI::App& app, Context& context, int& exit) {
     std::string git, branch = "restack";
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
-      "import",
-      "An exported branch back into the series' folder; an untouched commit gives the same bytes");
-  command->add_option("--git", options->git, "Repository")->required();
-  command->add_option("--branch", options->branch, "Branch of it, or another revision")
-      ->capture_default_str();
+  CLI::App* command = app.add_subcommand("import");
+  command->add_option("--git", options->git)->required();
+  command->add_option("--branch", options->branch);
   command->callback([=, &context, &exit] {
     Result<std::vector<SeriesFileBytes>> files = ImportFromGit(options->git, options->branch);
     if (!files) {

@@ -58,11 +58,9 @@ void AddMatrix(CLI::App& app, Context& context, int& exit) {
     std::vector<std::string> onto;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("matrix", "The series on many bases: a row a patch, a column a base");
-  command->add_option("onto", options->onto, "The bases")->required();
-  command->add_option("--from", options->from,
-                      "The base that the series was made for; found when it is not said");
+  CLI::App* command = app.add_subcommand("matrix");
+  command->add_option("onto", options->onto)->required();
+  command->add_option("--from", options->from);
   command->callback([=, &context, &exit] {
     Result<Series> series = context.OpenSeries(context.series);
     if (!series) {
@@ -120,13 +118,10 @@ void AddReport(CLI::App& app, Context& context, int& exit) {
     std::vector<std::string> onto;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("report", "Every hunk on every base with its evidence, for reading");
-  command->add_option("onto", options->onto, "The bases")->required();
-  command->add_option("--from", options->from,
-                      "The base that the series was made for; found when it is not said");
-  command->add_option("--html", options->html,
-                      "One self-contained page into this file, instead of text");
+  CLI::App* command = app.add_subcommand("report");
+  command->add_option("onto", options->onto)->required();
+  command->add_option("--from", options->from);
+  command->add_option("--html", options->html);
   command->callback([=, &context, &exit] {
     Result<Series> series = context.OpenSeries(context.series);
     if (!series) {

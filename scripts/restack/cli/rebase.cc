@@ -80,19 +80,13 @@ std::string Output(const Context& context, const std::string& output) {
 
 void AddRebase(CLI::App& app, Context& context, int& exit) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
-      "rebase", "Moves the series to another base; the series itself changes only at the end");
-  command->add_option("--onto", options->onto, "The base to move to")->required();
-  command->add_option("--from", options->from,
-                      "The base that it was made for; found when it is not said");
-  command->add_option("--output", options->output,
-                      "Folder for the moved series; the series' own without it");
-  command->add_option("--build", options->build,
-                      "Folder with the target's source in tree/ and a build configured from it in "
-                      "host/: checks what landed");
-  command->add_option("--open", options->open,
-                      "Lay this patch's files into the work folder, though nothing in it is open");
-  command->add_flag("--all", options->all, "A line for every hunk");
+  CLI::App* command = app.add_subcommand("rebase");
+  command->add_option("--onto", options->onto)->required();
+  command->add_option("--from", options->from);
+  command->add_option("--output", options->output);
+  command->add_option("--build", options->build);
+  command->add_option("--open", options->open);
+  command->add_flag("--all", options->all);
   command->callback([=, &context, &exit] {
     Plan plan{context.series, options->onto, options->from, Output(context, options->output),
               options->build};
@@ -127,12 +121,10 @@ void AddRebase(CLI::App& app, Context& context, int& exit) {
 
 void AddContinue(CLI::App& app, Context& context, int& exit) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("continue", "Takes the edits in the work folder and goes on");
-  command->add_option("--output", options->output, "As for rebase");
-  command->add_option("--open", options->open,
-                      "Lay this patch's files into the work folder, though nothing in it is open");
-  command->add_flag("--all", options->all, "A line for every hunk");
+  CLI::App* command = app.add_subcommand("continue");
+  command->add_option("--output", options->output);
+  command->add_option("--open", options->open);
+  command->add_flag("--all", options->all);
   command->callback([=, &context, &exit] {
     Session session(Output(context, options->output));
     Result<Plan> plan = session.ReadPlan();
@@ -150,9 +142,8 @@ void AddContinue(CLI::App& app, Context& context, int& exit) {
 
 void AddUndo(CLI::App& app, Context& context, int& exit) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("undo", "Takes back the last edit; without one, the rebase");
-  command->add_option("--output", options->output, "As for rebase");
+  CLI::App* command = app.add_subcommand("undo");
+  command->add_option("--output", options->output);
   command->callback([=, &context, &exit] {
     Session session(Output(context, options->output));
     Result<Plan> plan = session.ReadPlan();
@@ -175,8 +166,8 @@ void AddUndo(CLI::App& app, Context& context, int& exit) {
 
 void AddStatus(CLI::App& app, Context& context, int& exit) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("status", "What the rebase under way is waiting for");
-  command->add_option("--output", options->output, "As for rebase");
+  CLI::App* command = app.add_subcommand("status");
+  command->add_option("--output", options->output);
   command->callback([=, &context, &exit] {
     Session session(Output(context, options->output));
     Result<Plan> plan = session.ReadPlan();

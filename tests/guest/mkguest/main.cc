@@ -99,7 +99,11 @@ int Main(int argc, char** argv) {
   auto* vmlinux =
       add("vmlinux", "The uncompressed kernel, entered through PVH as Kata's is.", MakeVmlinux);
   add_kernel(vmlinux, "A bzImage, or an unpacked kernel package: boot/vmlinuz-RELEASE");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   return 0;
 }
 

@@ -10,4 +10,9 @@ void Covers(std::initializer_list<std::string_view> rows) {
   std::cout.flush();
 }
 
+void NotSeen(std::initializer_list<std::string_view> rows) {
+  for (std::string_view row : rows) std::cout << kUnseenMark << row << "\n";
+  std::cout.flush();
+}
+
 }  // namespace stx

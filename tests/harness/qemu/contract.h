@@ -12,7 +12,13 @@ namespace stx {
 /// tests/contract.txt lacks is an error of check.
 void Covers(std::initializer_list<std::string_view> rows);
 
-/// What Covers prints before a row, on a line of its own.
+/// The step of these rows cannot be done on this machine, though the running case goes on: it does
+/// not answer for them, whatever becomes of it. A case that is skipped as a whole answers for none
+/// and does not need this.
+void NotSeen(std::initializer_list<std::string_view> rows);
+
+/// What Covers and NotSeen print before a row, on a line of its own.
 inline constexpr std::string_view kContractMark = "[contract] ";
+inline constexpr std::string_view kUnseenMark = "[contract, not seen] ";
 
 }  // namespace stx

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "runner/programs.h"
+
+#include <nlohmann/json.hpp>
+
+namespace stx {
+
+namespace fs = std::filesystem;
+using json = nlohmann::json;
+
+std::vector<Program> ReadPrograms(const fs::path& build) {
+  std::vector<Program> programs;
+  for (const json& test : json::parse(ReadFile(build / "tests/meson-info/intro-tests.json"))) {
+    Program program;
+    program.name = test["name"];
+    program.path = test["cmd"].at(0).get<std::string>();
+    program.timeout = Milliseconds(1000 * test["timeout"].get<long>());
+    for (const auto& [name, value] : test["env"].items()) {
+      if (name == "PROFILE") program.profile = value;
+      if (name == "DPDK") program.dpdk = true;
+      program.environment.push_back(name + "=" + value.get<std::string>());
+    }
+    programs.push_back(std::move(program));
+  }
+  return programs;
+}
+
+std::vector<std::string> EnvironmentOf(const Program& program, const fs::path& build,
+                                       const Binaries& binaries) {
+  const fs::path tools = build / "tools";
+  std::vector<std::string> environment = program.environment;
+  environment.push_back("QEMU=" + binaries.qemu.string());
+  if (!binaries.dpdk.empty()) environment.push_back("QEMU_DPDK=" + binaries.dpdk.string());
+  environment.push_back("GUEST=" + (build / "guest").string());
+  environment.push_back("VIRTIOFSD=" + (tools / "tools/virtiofsd/virtiofsd").string());
+  environment.push_back("VIRTIOFSD_RUST=" + (build / "virtiofsd/bin/virtiofsd").string());
+  environment.push_back("STORAGE_DAEMON=" +
+                        (tools / "storage-daemon/qemu-storage-daemon").string());
+  return environment;
+}
+
+}  // namespace stx
