@@ -121,22 +121,28 @@ Node& Lab::NodeFor(const Scenario& scenario) {
   return *node;
 }
 
+void Lab::DropNodes() {
+  for (std::unique_ptr<Node>* node : {&alone_, &second_, &first_}) node->reset();
+}
+
 ScenarioOutcome Lab::Run(const Scenario& scenario) {
-  Node& node = NodeFor(scenario);
   // As Kata's configuration has it: qemu-kata's binary, which Debian has not.
   const std::string pods = std::string("/usr/bin/qemu-system-x86_64") +
                            (options_.qemu == NodeQemu::kDebian ? "" : "-kata");
-  const auto start = Clock::now();
+  auto start = Clock::now();
   ScenarioOutcome outcome;
   std::string error;
   RunResult run;
   try {
+    Node& node = NodeFor(scenario);
+    start = Clock::now();
     run = node.Exec(
         {"/usr/bin/env", "GUEST=/lab/guest", "VIRTIOFSD=/usr/lib/qemu/virtiofsd", "QEMU=" + pods,
          "/lab/scenarios", "--gtest_color=no", "--gtest_filter=" + scenario.cases},
         kScenario);
   } catch (const std::exception& failed) {
     error = std::string(failed.what()) + "\n";
+    outcome.node_failed = true;
   }
   outcome.took = std::chrono::duration_cast<Milliseconds>(Clock::now() - start);
   const std::vector<CaseResult> cases = ParseGtest(run.out);
@@ -153,13 +159,15 @@ ScenarioOutcome Lab::Run(const Scenario& scenario) {
     if (one.verdict == Verdict::kFailed) outcome.text += one.name + "\n" + rest;
   }
   if (!outcome.passed) {
-    if (cases.empty()) error += "no case was run: " + run.status.ToString() + "\n" + run.err;
+    if (cases.empty() && !outcome.node_failed)
+      error += "no case was run: " + run.status.ToString() + "\n" + run.err;
     outcome.text += error;
-    for (Node* one : {&node, scenario.pair ? second_.get() : nullptr}) {
+    for (Node* one : {alone_.get(), first_.get(), second_.get()}) {
       if (!one) continue;
       for (const fs::path& file : one->Diagnose()) outcome.text += "see " + file.string() + "\n";
     }
   }
+  if (outcome.node_failed) DropNodes();
   return outcome;
 }
 

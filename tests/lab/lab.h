@@ -28,6 +28,7 @@ struct LabOptions {
 
 struct ScenarioOutcome {
   bool passed = false;
+  bool node_failed = false;          ///< it did not come up, or did not answer to the end
   std::vector<std::string> skipped;  ///< reasons
   std::vector<std::string> facts;    ///< what its cases saw and measured
   std::string text;                  ///< of the cases that failed, and where the rest is
@@ -38,15 +39,17 @@ class Lab {
  public:
   explicit Lab(const LabOptions& options);
 
-  /// Boots what is not up yet; throws when that fails.
+  /// Boots what is not up yet. A node that does not come up, or stops answering, is in the outcome
+  /// with its diagnosis; the next scenario gets new nodes.
   ScenarioOutcome Run(const Scenario& scenario);
-  /// The node of AIO-SX, or the first of two.
+  /// The node of AIO-SX, or the first of two; throws when it does not come up.
   Node& NodeFor(const Scenario& scenario);
 
  private:
   void MakePayload();
   NodeSettings Settings() const;
   void Boot(bool pair);
+  void DropNodes();
 
   LabOptions options_;
   std::filesystem::path logs_;

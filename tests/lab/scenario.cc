@@ -1,106 +1,100 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lab/scenario.h"
 
+#include <fnmatch.h>
+
+#include <set>
+#include <sstream>
+#include <stdexcept>
+
+#include "lab/scenarios_text.h"
+
 namespace stx {
+namespace {
+
+/// GoogleTest's filter, without negative patterns.
+bool Matches(const std::string& filter, const std::string& name) {
+  std::istringstream patterns(filter);
+  for (std::string pattern; std::getline(patterns, pattern, ':');)
+    if (fnmatch(pattern.c_str(), name.c_str(), 0) == 0) return true;
+  return false;
+}
+
+/// "Suite.Case" of each case.
+std::vector<std::string> Cases(const std::string& listed) {
+  std::vector<std::string> cases;
+  std::istringstream in(listed);
+  std::string suite;
+  for (std::string line; std::getline(in, line);) {
+    line = line.substr(0, line.find("  # "));  // GetParam() = ...
+    if (line.starts_with("  "))
+      cases.push_back(suite + line.substr(2));
+    else if (line.ends_with("."))
+      suite = line;
+  }
+  return cases;
+}
+
+}  // namespace
+
+std::vector<Scenario> ParseScenarios(const std::string& text) {
+  std::vector<Scenario> scenarios;
+  std::istringstream in(text);
+  int number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    if (line.empty() || line[0] == '#') continue;
+    const auto refuse = [&](const std::string& why) {
+      throw std::runtime_error("scenarios.txt:" + std::to_string(number) + ": " + why + ": " +
+                               line);
+    };
+    const size_t colon = line.find(": ");
+    if (colon == std::string::npos) refuse("no \": \" before what it shows");
+    Scenario scenario;
+    scenario.shows = line.substr(colon + 2);
+    std::istringstream words(line.substr(0, colon));
+    if (!(words >> scenario.name >> scenario.cases)) refuse("no name and cases");
+    for (std::string word; words >> word;) {
+      if (word == "quick")
+        scenario.quick = true;
+      else if (word == "pair")
+        scenario.pair = true;
+      else if (word == "kata")
+        scenario.kata = true;
+      else if (word.starts_with("wro="))
+        scenario.patches = word.substr(4);
+      else
+        refuse("there is no condition " + word);
+    }
+    scenarios.push_back(scenario);
+  }
+  return scenarios;
+}
 
 const std::vector<Scenario>& AllScenarios() {
-  static const std::vector<Scenario> scenarios{
-      {.name = "basic", .shows = "a pod has its own kernel", .cases = "Basic.*", .quick = true},
-      {.name = "static-cpus",
-       .shows = "a pod's vCPUs run on exclusive CPUs, and nothing else of it does",
-       .cases = "StaticCpus.*"},
-      {.name = "floating-cpus",
-       .shows = "vCPUs float, are added, used and removed",
-       .cases = "FloatingCpus.*"},
-      {.name = "sriov",
-       .shows = "a virtual function is a pod's own, cold and hot-plugged",
-       .cases = "Sriov*.*"},
-      {.name = "hugepages",
-       .shows = "a pod's memory is 2 MiB and 1 GiB pages",
-       .cases = "Hugepages.*",
-       .quick = true},
-      {.name = "ipv6",
-       .shows = "a pod is reached over IPv6, both ways, MTU 1500 and 9000",
-       .cases = "Mtu/Ipv6.*"},
-      {.name = "vsock",
-       .shows = "the kernel's vsock carries a pod's bytes, both ways",
-       .cases = "KernelVsock.*",
-       .quick = true},
-      {.name = "template",
-       .shows = "clones of a template go on where it was",
-       .cases = "Template.*"},
-      {.name = "ring-addresses",
-       .shows = "a virtual switch hears a pod's rings again when its memory grows",
-       .cases = "RingAddresses.*",
-       .patches = "9"},
-      {.name = "libvirt",
-       .shows = "nova's guest, q35 and i440fx, through its life; what libvirt says of ours and of "
-                "Debian's",
-       .cases = "*Libvirt.*:Capabilities.*"},
-      {.name = "locked",
-       .shows = "<locked/> locks the guest's memory and nothing else",
-       .cases = "LockedGuest.*",
-       .patches = "8"},
-      {.name = "pods",
-       .shows = "50 pods one after another and 10 at once leave nothing behind",
-       .cases = "Endurance.*"},
-      {.name = "migrate",
-       .shows = "a working guest moves fifteen times each way, none lost",
-       .cases = "*.FifteenTimesEachWay",
-       .pair = true},
-      {.name = "multifd",
-       .shows = "it moves over several connections",
-       .cases = "*.OverSeveralConnections",
-       .pair = true,
-       .quick = true},
-      {.name = "postcopy",
-       .shows = "it moves before its memory does",
-       .cases = "*.TheGuestIsAlreadyThere*",
-       .pair = true},
-      {.name = "old-machine",
-       .shows = "a guest of machine type 5.2 moves",
-       .cases = "*.AMachineOfTheOldPlatform",
-       .pair = true},
-      {.name = "cut",
-       .shows = "a migration cut in the middle leaves the guest running at its source",
-       .cases = "*.CutInTheMiddle*",
-       .pair = true},
-      {.name = "placement",
-       .shows = "the threads that send are pinned and SCHED_FIFO",
-       .cases = "*.SendingThreadsArePlaced",
-       .pair = true,
-       .patches = "2"},
-      {.name = "throttle",
-       .shows = "a guest is throttled to 92 % and not above",
-       .cases = "*.ThrottledToTheCeiling*",
-       .pair = true,
-       .patches = "10"},
-      {.name = "kata-basic",
-       .shows = "a container of containerd and Kata's shim has its own kernel, on our QEMU",
-       .cases = "Kata.ContainerHasItsOwnKernel",
-       .kata = true},
-      {.name = "kata-static-cpus",
-       .shows = "a container's cpuset holds the pod's vCPUs",
-       .cases = "Kata.VcpusStayInTheContainersCpuset",
-       .kata = true},
-      {.name = "kata-floating-cpus",
-       .shows = "a container's CPU limit adds a vCPU that floats, and it goes again",
-       .cases = "Kata.AVcpuComesAndGoesWithAContainersLimit",
-       .kata = true},
-      {.name = "kata-sriov",
-       .shows = "a virtual function given to a container is in its pod, twice",
-       .cases = "Kata.AVirtualFunctionIsInThePod",
-       .kata = true},
-      {.name = "kata-hugepages",
-       .shows = "an annotation puts the pod's memory on huge pages",
-       .cases = "KataHugepages.*",
-       .kata = true},
-      {.name = "kata-ipv6",
-       .shows = "a container is reached over IPv6, both ways, MTU 1500 and 9000",
-       .cases = "*KataIpv6.*",
-       .kata = true},
-  };
+  static const std::vector<Scenario> scenarios = ParseScenarios(kScenarios);
   return scenarios;
+}
+
+std::vector<std::string> Mismatches(const std::vector<Scenario>& scenarios,
+                                    const std::string& listed) {
+  std::vector<std::string> wrong;
+  std::set<std::string> used;
+  for (const std::string& name : Cases(listed)) {
+    std::string by;
+    for (const Scenario& scenario : scenarios) {
+      if (!Matches(scenario.cases, name)) continue;
+      used.insert(scenario.name);
+      if (!by.empty())
+        wrong.push_back(name + ": scenarios " + by + " and " + scenario.name + " name it");
+      by = scenario.name;
+    }
+    if (by.empty()) wrong.push_back(name + ": no scenario of tests/lab/scenarios.txt names it");
+  }
+  for (const Scenario& scenario : scenarios)
+    if (!used.count(scenario.name))
+      wrong.push_back("scenario " + scenario.name + ": no case is " + scenario.cases);
+  return wrong;
 }
 
 }  // namespace stx

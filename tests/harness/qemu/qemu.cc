@@ -70,6 +70,8 @@ Qmp& Qemu::qmp() {
   if (!qmp_) {
     try {
       // The listener is ours from before the start, so connecting never races; the greeting waits.
+      // Only when QEMU has ended does nobody listen.
+      if (!process_.Running()) throw std::runtime_error("it has ended");
       qmp_ = std::make_unique<Qmp>(qmp_socket(), kStartTimeout);
     } catch (const std::exception& error) {
       throw std::runtime_error(std::string("no QMP: ") + error.what() + "\n" + Report());
