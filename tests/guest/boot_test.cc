@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "base/throws.h"
 #include "guest/guest_client.h"
 #include "guest/host_tsc.h"
 #include "guest/mkguest/root_image.h"
@@ -204,8 +205,9 @@ TEST_F(Boot, AgentServesAPortOfARunningSystemHostAfterHost) {
     GuestAgent node = connect();
     EXPECT_EQ(node.Info()["root"]["type"], "rootfs");
     // An answer that this host will not hear, and a program that outlives its wish for it.
-    EXPECT_THROW(node.Request({{"op", "run"}, {"argv", {"sleep", "1000"}}}, Milliseconds(300)),
-                 std::runtime_error);
+    EXPECT_TRUE(Throws<std::runtime_error>("the guest did not answer before the deadline", [&] {
+      node.Request({{"op", "run"}, {"argv", {"sleep", "1000"}}}, Milliseconds(300));
+    }));
   }
   GuestAgent node = connect();
   EXPECT_EQ(node.Exec({"sh", "-c", "ps | grep -c '[s]leep 1000'"}).out, "0\n");

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/throws.h"
+
 namespace stx {
 namespace {
 
@@ -33,7 +35,7 @@ TEST(Protocol, OversizedFrameIsRefusedFromItsHeaderAlone) {
   FrameDecoder decoder;
   static_assert(kMaxFrame == 20u << 20);
   decoder.Append(std::string("\x01\0\x40\x01", 4));  // 20 MiB + 1, no body follows
-  EXPECT_THROW(decoder.Take(), std::runtime_error);
+  EXPECT_TRUE(Throws<std::runtime_error>("over the limit", [&] { decoder.Take(); }));
 }
 
 TEST(Protocol, MessageOverTheLimitIsNotSent) {
@@ -52,13 +54,14 @@ TEST(Protocol, GarbageIsRefused) {
     frame[0] = static_cast<char>(body.size());
     decoder.Append(frame);
     decoder.Append(body);
-    EXPECT_THROW(decoder.Take(), std::runtime_error) << testing::PrintToString(std::string(body));
+    EXPECT_TRUE(Throws<std::runtime_error>("a frame that is not", [&] { decoder.Take(); }))
+        << testing::PrintToString(std::string(body));
   }
 }
 
 TEST(Protocol, TextServesWhereBytesAreAsked) {
   EXPECT_EQ(BytesOf("text"), "text");
-  EXPECT_THROW(BytesOf(7), std::runtime_error);
+  EXPECT_TRUE(Throws<std::runtime_error>("a byte string was expected", [] { BytesOf(7); }));
 }
 
 }  // namespace

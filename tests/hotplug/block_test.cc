@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/throws.h"
 #include "harness/host/loop_device.h"
 #include "harness/host/threads.h"
 #include "hotplug/disk.h"
@@ -58,7 +59,8 @@ void Exercise(Disk& disk, const std::filesystem::path& file) {
     EXPECT_TRUE(ReadRange(file, sector * Disk::kSector, bytes) == data)
         << "sector " << sector << " on the host";
   }
-  EXPECT_THROW(disk.Read(kDiskBytes / Disk::kSector, 512), std::exception) << "past the end";
+  EXPECT_TRUE(
+      Throws<DiskError>(disk.PastTheEnd(), [&] { disk.Read(kDiskBytes / Disk::kSector, 512); }));
 }
 
 /// A file of the host, and where one can be had a loop device on it.
@@ -226,7 +228,8 @@ TEST(BlockAdd, AReadOnlyDiskRefusesWrites) {
   pod.Add({{"driver", "virtio-blk-pci"}, {"id", "ro"}, {"drive", "drive-1"}}, "pci-bridge-0", 4);
   auto disk = OpenVirtioBlk(pod, pod.bridge(), 4);
   EXPECT_TRUE(disk->Read(8, 4096) == Pattern(4096, 99));
-  EXPECT_THROW(disk->Write(0, std::string(512, 'x')), std::exception);
+  EXPECT_TRUE(Throws<DiskError>("request 1 ends in status 1",
+                                [&] { disk->Write(0, std::string(512, 'x')); }));
   EXPECT_TRUE(ReadRange(disk_file.file, 0, 512) == std::string(512, '\0'));
 }
 

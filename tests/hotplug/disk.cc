@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "hotplug/disk.h"
 
-#include <stdexcept>
+#include <cstdio>
 
 namespace stx {
 namespace {
@@ -29,6 +29,7 @@ class VirtioBlk final : public Disk {
     pod_.qtest().MemWrite(buffer_, bytes.data(), bytes.size());
     Request(kOut, sector, {{buffer_, static_cast<uint32_t>(bytes.size()), false}});
   }
+  std::string PastTheEnd() const override { return "request 0 ends in status 1"; }
   void Flush() override {
     if (!(agreed_ & virtio::Bit(kFlush))) throw std::runtime_error("the disk cannot flush");
     Request(kFlushRequest, 0, {});
@@ -50,8 +51,8 @@ class VirtioBlk final : public Disk {
     device_.Notify(0);
     queue_.Wait(Deadline(HotplugPod::kWait));
     if (const int status = pod_.qtest().ReadB(header_ + 16))
-      throw std::runtime_error("virtio-blk: request " + std::to_string(type) + " ends in status " +
-                               std::to_string(status));
+      throw DiskError("virtio-blk: request " + std::to_string(type) + " ends in status " +
+                      std::to_string(status));
   }
 
   HotplugPod& pod_;
@@ -71,14 +72,25 @@ std::string BigEndian(uint64_t value, int bytes) {
   return text;
 }
 
+std::string ToHex(unsigned value) {
+  char text[8];
+  std::snprintf(text, sizeof(text), "%02x", value);
+  return text;
+}
+
+// Sense keys and additional codes (SPC-4, 4.5.6): unit attention, power on or reset occurred;
+// illegal request, logical block address out of range.
+constexpr const char *kPowerOn = "sense 06/29", *kOutOfRange = "sense 05/21";
+
 class ScsiDisk final : public Disk {
  public:
   ScsiDisk(ScsiController& controller, uint8_t target, uint16_t lun)
       : controller_(controller), target_(target), lun_(lun) {
-    // The first command after a power-on ends in a unit attention.
+    // The first command after a power-on ends in a unit attention (SPC-4, 6.29).
     try {
       Send(std::string(6, '\0'), "", 0);
-    } catch (const std::exception&) {
+    } catch (const DiskError& error) {
+      if (std::string(error.what()).find(kPowerOn) == std::string::npos) throw;
       Send(std::string(6, '\0'), "", 0);
     }
   }
@@ -93,6 +105,7 @@ class ScsiDisk final : public Disk {
              BigEndian(bytes.size() / kSector, 2) + std::string(1, '\0'),
          bytes, 0);
   }
+  std::string PastTheEnd() const override { return kOutOfRange; }
   void Flush() override { Send("\x35" + std::string(9, '\0'), "", 0); }
   uint64_t Sectors() override {
     const std::string last = Send("\x25" + std::string(9, '\0'), "", 8);
@@ -152,12 +165,15 @@ std::string ScsiController::Command(uint8_t target, uint16_t lun, const std::str
   requests_.Add(chain);
   device_.Notify(2);
   requests_.Wait(Deadline(HotplugPod::kWait));
-  // status at 10, response at 11, sense from 12.
+  // status at 10, response at 11, sense (fixed format: key at 2, additional code at 12) from 12.
+  const uint64_t sense = buffer_ + kResponseAt + 12;
   const int status = pod_.qtest().ReadB(buffer_ + kResponseAt + 10),
             response = pod_.qtest().ReadB(buffer_ + kResponseAt + 11);
   if (status != 0 || response != 0)
-    throw std::runtime_error("SCSI: response " + std::to_string(response) + ", status " +
-                             std::to_string(status));
+    throw DiskError("SCSI: response " + std::to_string(response) + ", status " +
+                    std::to_string(status) + ", sense " +
+                    ToHex(pod_.qtest().ReadB(sense + 2) & 0xf) + "/" +
+                    ToHex(pod_.qtest().ReadB(sense + 12)));
   const auto data = pod_.qtest().MemRead(buffer_ + kDataAt, in);
   return {data.begin(), data.end()};
 }

@@ -4,23 +4,31 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "hotplug/pod.h"
 
 namespace stx {
 
+/// A request that the device ended with an error.
+struct DiskError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 class Disk {
  public:
   static constexpr uint32_t kSector = 512;
 
   virtual ~Disk() = default;
-  /// Whole sectors. Throw when the device reports an error.
+  /// Whole sectors. Throw DiskError when the device reports an error.
   virtual std::string Read(uint64_t sector, uint32_t bytes) = 0;
   virtual void Write(uint64_t sector, const std::string& bytes) = 0;
   /// Returns when all that was written is on the medium.
   virtual void Flush() = 0;
   virtual uint64_t Sectors() = 0;
+  /// What a DiskError says of a sector past the end.
+  virtual std::string PastTheEnd() const = 0;
 };
 
 /// The virtio-blk or vhost-user-blk in `slot` of the bus.
@@ -32,7 +40,8 @@ class ScsiController {
   explicit ScsiController(HotplugPod& pod);
   std::unique_ptr<Disk> Open(uint8_t target, uint16_t lun);
 
-  /// Sends a command; returns the data that came, throws for a bad response or sense.
+  /// Sends a command; returns the data that came, throws DiskError for a bad response or
+  /// status.
   std::string Command(uint8_t target, uint16_t lun, const std::string& cdb, const std::string& out,
                       uint32_t in);
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include "base/throws.h"
 #include "hotplug/pod.h"
 #include "virtiofs/fixture.h"
 
@@ -83,7 +84,8 @@ TEST_F(VirtioFsDevice, ADaemonThatIsKilledDoesNotTakeQemuAlong) {
   const uint64_t unique =
       fs->Post(FUSE_GETATTR, FUSE_ROOT_ID, FuseBytes(fuse_getattr_in{}), sizeof(fuse_attr_out));
   fs->Kick();
-  EXPECT_THROW(fs->Collect(unique, Milliseconds(300)), std::runtime_error);
+  EXPECT_TRUE(Throws<std::runtime_error>("no reply from the daemon in time",
+                                         [&] { fs->Collect(unique, Milliseconds(300)); }));
   ExpectAlive();
   // A driver that starts anew finds a device without a daemon, and QEMU goes on all the same.
   device->Reset();
@@ -102,7 +104,8 @@ TEST_F(VirtioFsDevice, ADaemonThatStopsReadingHoldsUpOnlyItsRequests) {
   const uint64_t unique =
       fs->Post(FUSE_GETATTR, FUSE_ROOT_ID, FuseBytes(fuse_getattr_in{}), sizeof(fuse_attr_out));
   fs->Kick();
-  EXPECT_THROW(fs->Collect(unique, Milliseconds(300)), std::runtime_error);
+  EXPECT_TRUE(Throws<std::runtime_error>("no reply from the daemon in time",
+                                         [&] { fs->Collect(unique, Milliseconds(300)); }));
   ExpectAlive();
   daemon->process().Signal(SIGCONT);
   EXPECT_EQ(fs->Collect(unique).error, 0);
