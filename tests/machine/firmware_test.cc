@@ -98,7 +98,10 @@ TEST_P(Firmware, StartsAKernelAndLeavesTheTables) {
 
   // Machines before 1.7 have the tables of SeaBIOS's own, which know nothing of hot-plugged CPUs
   // and memory, and cannot be given memory later (2.1).
-  if (!microvm() && Version(GetParam()) < std::pair(1, 7)) return;
+  if (!microvm() && Version(GetParam()) < std::pair(1, 7)) {
+    NotSeen({"4 acpi"});
+    return;
+  }
   AcpiTables tables(qemu->qtest());
   EXPECT_EQ(tables["FACP"].size(), 1u);
   // MADT: a processor's local APIC, type 0 of 8 bytes; flags bit 0: enabled.
