@@ -102,3 +102,18 @@ private_apt() {
     die "no network, or the Debian archive cannot be reached. apt says:
 $(why)"
 }
+
+# download_source NAME VERSION FOLDER: the files of a source package, into a new FOLDER; $said when it fails. After
+# private_apt.
+download_source() {
+  fetch_files() {
+    cd "$3" && apt-get "${apt_options[@]}" --download-only source "$1=$2" || return
+    local file
+    for file in *; do  # of a file: archive, apt makes links
+      [ ! -L "$file" ] || cp --remove-destination "$(readlink -f "$file")" "$file" || return
+    done
+  }
+  rm -rf "$3"
+  mkdir -p "$3"
+  quietly fetch_files "$@"
+}
