@@ -14,7 +14,7 @@
 #include "base/throws.h"
 
 #include "base/load.h"
-#include "hotplug/nine_p.h"
+#include "harness/virtio/nine_p.h"
 #include "hotplug/pod.h"
 
 namespace stx {
@@ -198,7 +198,7 @@ TEST(Virtio9p, TheShareIsReadAndWritten) {
                        "-fsdev",
                        "local,id=extra-9p-kataShared,path=" + dir.path().string() +
                            ",security_model=none,multidevs=remap"}));
-  NineP share(pod, pod.root(), kSlot);
+  NineP share(pod.root(), kSlot, pod.heap());
   EXPECT_EQ(share.MountTag(), "kataShared");
   share.Walk(1, {"sub", "file"});
   share.Open(1, O_RDONLY);
@@ -228,7 +228,7 @@ TEST(Virtio9p, WhatIsNotThereAndWhatIsOutsideIsAnError) {
   HotplugPod pod(
       With({"-device", "virtio-9p-pci,addr=1d,fsdev=fs,mount_tag=share", "-fsdev",
             "local,id=fs,security_model=none,multidevs=remap,path=" + dir.path().string()}));
-  NineP share(pod, pod.root(), kSlot);
+  NineP share(pod.root(), kSlot, pod.heap());
   EXPECT_TRUE(Throws<std::runtime_error>(std::strerror(ENOENT), [&] { share.Walk(1, {"none"}); }));
   EXPECT_EQ(share.error(), static_cast<uint32_t>(ENOENT));
   // ".." above the root is the root.

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A 9P client on virtio-9p: 9P2000.L and 9P2000.u, one call at a time or several requests at once
+// (the messages' layout: Linux's net/9p and the diod protocol description).
+#pragma once
+
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "harness/qemu/guest_heap.h"
+#include "harness/qemu/pci.h"
+#include "harness/virtio/virtio_pci.h"
+
+namespace stx {
+
+namespace nine_p {
+
+/// Request types; a reply has the type plus one.
+enum Type : uint8_t {
+  kLerror = 6,
+  kLopen = 12,
+  kLcreate = 14,
+  kRename = 20,
+  kGetattr = 24,
+  kSetattr = 26,
+  kXattrwalk = 30,
+  kXattrcreate = 32,
+  kReaddir = 40,
+  kFsync = 50,
+  kLock = 52,
+  kGetlock = 54,
+  kRenameat = 74,
+  kVersion = 100,
+  kAttach = 104,
+  kError = 106,
+  kFlush = 108,
+  kWalk = 110,
+  kOpen = 112,
+  kRead = 116,
+  kWrite = 118,
+  kClunk = 120,
+  kWstat = 126,
+};
+
+/// A number as the messages have it: little-endian, of its type's width.
+template <typename T>
+std::string Number(T value) {
+  std::string bytes(sizeof(T), '\0');
+  std::memcpy(bytes.data(), &value, sizeof(T));
+  return bytes;
+}
+inline std::string Byte(uint8_t value) { return Number(value); }
+inline std::string Word(uint16_t value) { return Number(value); }
+inline std::string Long(uint32_t value) { return Number(value); }
+inline std::string Quad(uint64_t value) { return Number(value); }
+/// A string with its length before it.
+inline std::string Text(const std::string& text) {
+  return Word(static_cast<uint16_t>(text.size())) + text;
+}
+
+}  // namespace nine_p
+
+class NineP {
+ public:
+  struct Options {
+    std::string version = "9P2000.L";
+    uint32_t msize = 64 << 10;
+  };
+  struct Reply {
+    uint16_t tag = 0;
+    uint8_t type = 0;    ///< 0: the request was given back without a reply
+    std::string body;    ///< without the header
+    uint32_t error = 0;  ///< the errno of an error reply; 0: none
+  };
+
+  /// Resets the device, agrees on the version and attaches fid 0 to the root of the share. Throws
+  /// when that fails.
+  NineP(PciBus& bus, uint8_t slot, GuestHeap& heap, const Options& options);
+  NineP(PciBus& bus, uint8_t slot, GuestHeap& heap) : NineP(bus, slot, heap, Options{}) {}
+
+  std::string MountTag();
+
+  // Each throws for an error reply.
+  /// Makes `fid` stand for a path below the folder that `from` stands for.
+  void Walk(uint32_t fid, const std::vector<std::string>& names, uint32_t from = 0);
+  /// Tlopen; `flags` as open(2) of Linux has them.
+  void Open(uint32_t fid, uint32_t flags);
+  /// Makes a file in the folder that `fid` stands for, and opens it as `fid`.
+  void Create(uint32_t fid, const std::string& name, uint32_t flags, uint32_t mode);
+  std::string Read(uint32_t fid, uint64_t offset, uint32_t count);
+  uint32_t Write(uint32_t fid, uint64_t offset, const std::string& bytes);
+  void Clunk(uint32_t fid);
+  /// The errno of the last error reply to one of these.
+  uint32_t error() const { return error_; }
+
+  /// One message and its reply, an error reply too.
+  Reply Try(uint8_t type, const std::string& body);
+
+  /// Makes a request available without a notification; `tag` is 1 to kTags, and not in flight.
+  /// `room` is the size of the buffer for its reply, at most msize.
+  void Add(uint16_t tag, uint8_t type, const std::string& body, uint32_t room);
+  void Add(uint16_t tag, uint8_t type, const std::string& body) { Add(tag, type, body, msize_); }
+  void Notify() { device_.Notify(0); }
+  /// The next reply, in the device's order; throws when none comes within kWait.
+  Reply Next();
+
+  VirtioPciDevice& device() { return device_; }
+  static constexpr uint16_t kTags = 4;
+  static constexpr Milliseconds kWait{20000};
+
+ private:
+  /// Sends one message and returns the body of its reply; throws for an error reply.
+  std::string Call(uint8_t type, const std::string& body);
+
+  VirtioPciDevice device_;
+  Virtqueue queue_;
+  uint32_t msize_;
+  bool dotl_;
+  std::vector<uint64_t> out_, in_;          // by tag - 1
+  std::map<uint16_t, uint16_t> in_flight_;  // tags by head
+  uint32_t error_ = 0;
+};
+
+}  // namespace stx
