@@ -17,12 +17,15 @@ using Clock = std::chrono::steady_clock;
 /// A point in time after which waiting ends in an error.
 class Deadline {
  public:
-  explicit Deadline(Milliseconds from_now) : at_(Clock::now() + from_now) {}
+  explicit Deadline(Milliseconds from_now) : length_(from_now), at_(Clock::now() + from_now) {}
   bool Passed() const { return Clock::now() >= at_; }
   /// What is left, never negative; fits poll(2).
   int PollMs() const;
+  /// The time that it gave at first.
+  Milliseconds length() const { return length_; }
 
  private:
+  Milliseconds length_;
   Clock::time_point at_;
 };
 

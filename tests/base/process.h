@@ -17,6 +17,11 @@ namespace stx {
 struct SpawnOptions {
   /// inherit[i] becomes descriptor 3 + i of the child. They stay the caller's to close.
   std::vector<int> inherit;
+  /// Has the child inherit `fd`; returns the number that it has there.
+  int Inherit(int fd) {
+    inherit.push_back(fd);
+    return 2 + static_cast<int>(inherit.size());
+  }
   /// Where stdout goes; empty is /dev/null.
   std::filesystem::path stdout_file;
   /// NAME=value, added to the environment.

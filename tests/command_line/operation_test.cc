@@ -12,10 +12,11 @@
 #include <iostream>
 #include <set>
 
-#include "command_line/pod_machine.h"
 #include "harness/host/threads.h"
 #include "harness/qemu/contract.h"
 #include "harness/qemu/migration.h"
+#include "kata/pod_variants.h"
+#include "kata/tiny_pod.h"
 
 namespace stx {
 namespace {
@@ -30,16 +31,16 @@ class Operation : public testing::Test {
   void TearDown() override {
     if (HasFailure() && started) std::cerr << machine.qemu().Report() << "\n";
   }
-  void Start(const std::vector<Edit>& edits = {}, bool unprivileged = false) {
-    KataCommand command = KataCommand::Q35();
-    for (const Edit& edit : edits) edit(command);
+  void Start(const std::vector<CommandEdit>& edits = {}, bool unprivileged = false) {
+    CommandLine command = machine.Command();
+    for (const CommandEdit& edit : edits) edit(command);
     machine.Start(command, unprivileged);
     started = true;
   }
   std::string Status() { return qmp().Execute("query-status")["status"]; }
   Qmp& qmp() { return machine.qmp(); }
 
-  PodMachine machine;
+  TinyPod machine;
   bool started = false;
 };
 
@@ -163,7 +164,7 @@ TEST_F(Operation, SigkillEndsItAndTheSameSocketsServeTheNext) {
 
 TEST_F(Operation, TheHumanMonitorIsThereInDebug) {
   Covers({"1.2 enable_debug"});
-  Start({Add("-monitor unix:path=@dir@/hmp.sock,server=on,wait=off")});
+  Start({Before("-m ", "-monitor unix:path=@dir@/hmp.sock,server=on,wait=off")});
   qmp();
   UniqueFd monitor = ConnectUnix(machine.dir() / "hmp.sock", Deadline(kWait));
   WriteAll(monitor.get(), "info name\n");
@@ -194,8 +195,7 @@ TEST_F(Operation, AnUnprivilegedUserStartsItToo) {
 
 TEST_F(Operation, TheSandboxDeniesTheShellOfAnExecMigration) {
   Covers({"1.2 seccompsandbox"});
-  Start({Add("-sandbox on,obsolete=deny,spawn=deny,resourcecontrol=deny"),
-         Drop("-chardev socket,id=char-fs"), Drop("-device vhost-user-fs")});
+  Start({UseSandbox, DropVirtioFs});
   ASSERT_TRUE(machine.WaitKernel());
   std::string end;
   try {
@@ -211,10 +211,10 @@ TEST_F(Operation, ASocketPathMayHave107BytesAndATooLongOneIsRefused) {
   Covers({"3 socket-path"});
   const std::string start = machine.dir() / "";
   const std::string longest = start + std::string(107 - start.size(), 's');
-  Start({Substitute("-chardev socket,id=charconsole0", "@dir@/console.sock", longest)});
+  Start({Substitute("-chardev socket,id=charconsole0", start + "console.sock", longest)});
   qmp();
   EXPECT_TRUE(ConnectUnix(longest, Deadline(kWait)));
-  Start({Substitute("-chardev socket,id=charconsole0", "@dir@/console.sock", longest + "ss")});
+  Start({Substitute("-chardev socket,id=charconsole0", start + "console.sock", longest + "ss")});
   const auto status = machine.qemu().process().Wait(kWait);
   ASSERT_TRUE(status) << "it starts";
   EXPECT_EQ(status->code, 1);

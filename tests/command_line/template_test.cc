@@ -7,15 +7,18 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
-#include <thread>
 
 #include "base/load.h"
-#include "command_line/pod_machine.h"
+#include "base/waiting.h"
 #include "harness/qemu/contract.h"
-#include "harness/qemu/migration.h"
+#include "kata/pod_variants.h"
+#include "kata/qmp_calls.h"
+#include "kata/tiny_pod.h"
 
 namespace stx {
 namespace {
+
+constexpr Milliseconds kWait{20000};
 
 class Template : public testing::Test {
  protected:
@@ -25,31 +28,22 @@ class Template : public testing::Test {
   }
 
   /// Initrd and no virtio-fs; no NIC, which is hot-plugged later.
-  KataCommand Command() {
-    KataCommand command = KataCommand::Q35();
-    command.Substitute("-machine", ",nvdimm=on", "");
-    for (const char* start :
-         {"-device nvdimm", "-object memory-backend-file,id=mem0", "-chardev socket,id=char-fs",
-          "-device vhost-user-fs", "-netdev", "-device driver=virtio-net"})
-      command.Drop(start);
-    command.Replace("-kernel", "-kernel " + (dir / "vmlinux").string());
-    command.Before("-append", "-initrd @initrd@");
-    command.Replace(
-        "-object memory-backend-file,id=dimm1",
-        "-object memory-backend-file,id=dimm1,size=2048M,mem-path=" + memory() + ",share=on");
+  CommandLine MakeCommand(const TinyPod& machine, const CommandEdit& memory_edit) {
+    CommandLine command = machine.Command();
+    for (const CommandEdit& edit :
+         {UseInitrd("@initrd@"), CommandEdit(DropVirtioFs), Drop("-netdev"),
+          Drop("-device driver=virtio-net"),
+          Replace("-kernel", "-kernel " + (dir / "vmlinux").string()), memory_edit})
+      edit(command);
     return command;
   }
-  KataCommand CloneCommand() {
-    KataCommand command = Command();
-    command.Substitute("-object memory-backend-file,id=dimm1", ",share=on", "");
-    command.Add("-S");
-    command.Add("-incoming defer");
-    return command;
+  CommandLine MakeCloneCommand(const TinyPod& machine) {
+    return MakeCommand(machine, UseCloneMemory(memory()));
   }
   std::string memory() { return dir / "memory"; }
   std::string state() { return dir / "state"; }
 
-  static uint32_t Counter(PodMachine& machine) {
+  static uint32_t Counter(TinyPod& machine) {
     return LoadAt<uint32_t>(
         ReadGuestMemory(machine.qmp(), kTinyKernelCounter, 4, machine.dir() / "scratch"), 0,
         "the counter");
@@ -60,43 +54,28 @@ class Template : public testing::Test {
     std::ifstream(memory(), std::ios::binary).read(bytes.data(), 16 << 20);
     return bytes;
   }
-  /// Polled every 100 ms as Kata does.
-  static std::string Poll(Qmp& qmp) {
-    for (const Deadline deadline(Milliseconds(20000)); !deadline.Passed();
-         std::this_thread::sleep_for(Milliseconds(100))) {
-      const std::string status = qmp.Execute("query-migrate").value("status", "");
-      if (status == "completed" || status == "failed") return status;
-    }
-    return "no end";
-  }
-
   /// Leaves memory() and state(); returns where the guest had counted to.
   uint32_t Create() {
-    creator.Start(Command());
+    creator.Start(MakeCommand(creator, UseTemplateMemory(memory())));
     if (!creator.WaitKernel()) throw std::runtime_error("no kernel\n" + creator.qemu().Report());
-    while (Counter(creator) == 0) std::this_thread::sleep_for(Milliseconds(1));
+    WaitUntil("the kernel counts", Deadline(kWait), [&] { return Counter(creator) != 0; });
     creator.qmp().Execute("stop");
     const uint32_t counted = Counter(creator);
-    SetMigrationCapability(creator.qmp(), "x-ignore-shared");
-    creator.qmp().Execute("migrate", {{"uri", "exec:cat>" + state()}});
-    EXPECT_EQ(Poll(creator.qmp()), "completed");
+    SaveTemplate(creator.qmp(), state(), kWait);
     creator.qemu().process().Kill();
     return counted;
   }
-  void Clone(PodMachine& machine) {
-    machine.Start(CloneCommand());
-    SetMigrationCapability(machine.qmp(), "x-ignore-shared");
-    machine.qmp().Execute("migrate-incoming", {{"uri", "exec:cat " + state()}});
-    EXPECT_EQ(Poll(machine.qmp()), "completed") << machine.qemu().Report();
+  void Clone(TinyPod& machine) {
+    machine.Start(MakeCloneCommand(machine));
+    LoadTemplate(machine.qmp(), state(), kWait);
   }
-  static void ExpectCounts(PodMachine& machine, uint32_t from) {
+  static void ExpectCounts(TinyPod& machine, uint32_t from) {
     machine.qmp().Execute("cont");
-    for (const Deadline deadline(Milliseconds(20000)); Counter(machine) <= from;)
-      ASSERT_FALSE(deadline.Passed()) << "the clone does not go on";
+    WaitUntil("the clone goes on", Deadline(kWait), [&] { return Counter(machine) > from; });
   }
 
   TempDir dir{"template"};
-  PodMachine creator;
+  TinyPod creator;
 };
 
 TEST_F(Template, IsSavedWithoutItsMemory) {
@@ -111,7 +90,7 @@ TEST_F(Template, ACloneGoesOnWhereItWasAndKeepsItsWritesToItself) {
   Covers({"1.2 template-clone", "2.2 template-clone"});
   const uint32_t counted = Create();
   const std::string before = StartOfMemory();
-  PodMachine clone;
+  TinyPod clone;
   Clone(clone);
   EXPECT_EQ(clone.qmp().Execute("query-status")["status"], "paused");
   EXPECT_EQ(Counter(clone), counted);
@@ -127,9 +106,9 @@ TEST_F(Template, ACloneGoesOnWhereItWasAndKeepsItsWritesToItself) {
 TEST_F(Template, TwentyClonesAtOnceGoTheirOwnWays) {
   Covers({"2.2 template-clone"});
   const uint32_t counted = Create();
-  std::vector<std::unique_ptr<PodMachine>> clones;
+  std::vector<std::unique_ptr<TinyPod>> clones;
   for (int i = 0; i < 20; ++i) {
-    clones.push_back(std::make_unique<PodMachine>());
+    clones.push_back(std::make_unique<TinyPod>());
     Clone(*clones.back());
     EXPECT_EQ(Counter(*clones.back()), counted) << i;
   }
@@ -146,21 +125,15 @@ TEST_F(Template, TwentyClonesAtOnceGoTheirOwnWays) {
 TEST_F(Template, ACloneTakesItsNetworkAfterwards) {
   Covers({"1.2 template-clone", "2.2 nic-add"});
   const uint32_t counted = Create();
-  PodMachine clone;
+  TinyPod clone;
   Clone(clone);
   ExpectCounts(clone, counted);
   Qmp& qmp = clone.qmp();
-  qmp.ExecuteWithFd("getfd", {{"fdname", "fd0"}}, clone.tap_fd());
-  qmp.Execute("netdev_add", {{"type", "tap"}, {"id", "tap0_kata"}, {"fds", "fd0"}});
-  qmp.Execute("device_add", {{"driver", "virtio-net-pci"},
-                             {"id", "virtio-nic"},
-                             {"netdev", "tap0_kata"},
-                             {"mac", "02:00:ca:fe:00:01"},
-                             {"bus", "pci-bridge-0"},
-                             {"addr", "01"},
-                             {"mq", "on"},
-                             {"vectors", 4},
-                             {"romfile", ""}});
+  qmp.ExecuteWithFd("getfd", {{"fdname", "fd0"}}, clone.tap().fds()[0].get());
+  qmp.Execute("netdev_add", MakeTapNetdev("tap0_kata", "fd0", ""));
+  qmp.Execute(
+      "device_add",
+      PlaceOnBridge(MakeNic("virtio-nic", "tap0_kata", "02:00:ca:fe:00:01", 1), "pci-bridge-0", 1));
   EXPECT_EQ(qmp.Execute("qom-get", {{"path", "virtio-nic"}, {"property", "addr"}}), 1 << 3);
 }
 
@@ -169,23 +142,19 @@ TEST_F(Template, AStateThatIsCutShortIsRefusedAndLeavesTheOthersAlone) {
   const uint32_t counted = Create();
   const std::string whole = ReadFile(state());
   WriteFile(state(), whole.substr(0, whole.size() / 2));
-  PodMachine broken;
-  broken.Start(CloneCommand());
-  SetMigrationCapability(broken.qmp(), "x-ignore-shared");
-  std::string end;
+  TinyPod broken;
+  broken.Start(MakeCloneCommand(broken));
   try {
-    broken.qmp().Execute("migrate-incoming", {{"uri", "exec:cat " + state()}});
-    end = Poll(broken.qmp());
-  } catch (const std::exception&) {
-    // A target that cannot load its state ends.
-    const auto status = broken.qemu().process().Wait(Milliseconds(20000));
-    ASSERT_TRUE(status);
-    EXPECT_EQ(status->code, 1);
-    end = "failed";
+    LoadTemplate(broken.qmp(), state(), kWait);
+    ADD_FAILURE() << "a state that is cut short is loaded";
+  } catch (const std::runtime_error&) {
+    // Told by query-migrate, or by its end: a target that cannot load its state ends.
   }
-  EXPECT_EQ(end, "failed");
+  const auto status = broken.qemu().process().Wait(kWait);
+  ASSERT_TRUE(status) << "it goes on";
+  EXPECT_EQ(status->code, 1);
   WriteFile(state(), whole);
-  PodMachine clone;
+  TinyPod clone;
   Clone(clone);
   EXPECT_EQ(Counter(clone), counted);
 }

@@ -1,93 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "command_line/variants.h"
 
+#include "kata/pod_command.h"
+#include "kata/pod_variants.h"
+
 namespace stx {
 namespace {
 
-std::string Bridge(int i) {
-  const std::string n = std::to_string(i);
-  return "-device pci-bridge,bus=pcie.0,id=pci-bridge-" + n +
-         ",chassis_nr=" + std::to_string(i + 1) + ",shpc=off,addr=" + std::to_string(i + 2) +
-         ",io-reserve=4k,mem-reserve=1m,pref64-reserve=1m";
-}
+constexpr char kRam[] = "-object memory-backend-file,id=dimm1";
 
-Edit Bridges(int count) {
-  return [=](KataCommand& command) {
-    command.Drop("-device pci-bridge");
-    for (int i = 0; i < count; ++i) command.Before("-device virtio-serial", Bridge(i));
-  };
-}
+CommandEdit UseTestInitrd() { return UseInitrd("@initrd@"); }
 
-Edit RootPorts(int count) {
-  return [=](KataCommand& command) {
-    for (int i = 0; i < count; ++i)
-      command.Before("-rtc", "-device pcie-root-port,id=rp" + std::to_string(i) +
-                                 ",bus=pcie.0,chassis=0,slot=" + std::to_string(i) +
-                                 ",multifunction=off,pref64-reserve=2097152B,mem-reserve=4194304B");
-  };
-}
-
-Edit Queues(int count) {
-  return [=](KataCommand& command) {
-    command.Substitute("-device driver=virtio-net", "vectors=4",
-                       "vectors=" + std::to_string(2 * count + 2));
-  };
-}
-
-/// The image on virtio-blk: neither NVDIMM nor DAX.
-void ImageOnBlk(KataCommand& command) {
-  command.Substitute("-machine", ",nvdimm=on", "");
-  command.Replace("-device nvdimm",
-                  "-device virtio-blk-pci,disable-modern=false,drive=image-0123456789abcdef,"
-                  "scsi=off,config-wce=off,share-rw=on,serial=image-0123456789abcdef");
-  command.Replace("-object memory-backend-file,id=mem0",
-                  "-drive id=image-0123456789abcdef,file=@image@,aio=threads,format=raw,if=none,"
-                  "readonly=on");
-  command.Substitute("-append", "/dev/pmem0p1 rootflags=dax,", "/dev/vda1 rootflags=");
-}
-
-void NoImage(KataCommand& command) {
-  command.Substitute("-machine", ",nvdimm=on", "");
-  command.Drop("-device nvdimm");
-  command.Drop("-object memory-backend-file,id=mem0");
-}
-
-void Initrd(KataCommand& command) {
-  NoImage(command);
-  command.Before("-append", "-initrd @initrd@");
-  command.Replace("-append", "-append tsc=reliable panic=1 nr_cpus=2 quiet");
-}
-
-void NoVirtiofs(KataCommand& command) {
-  command.Drop("-chardev socket,id=char-fs");
-  command.Drop("-device vhost-user-fs");
-}
-
-void Virtio9p(KataCommand& command) {
-  NoVirtiofs(command);
-  command.Before("-netdev",
-                 "-device virtio-9p-pci,disable-modern=false,fsdev=extra-9p-kataShared,"
-                 "mount_tag=kataShared");
-  command.Before("-netdev",
-                 "-fsdev local,id=extra-9p-kataShared,path=@dir@,security_model=none,"
-                 "multidevs=remap");
-  command.Replace("-object memory-backend-file,id=dimm1",
-                  "-object memory-backend-ram,id=dimm1,size=2048M");
-}
-
-void Nested(KataCommand& command) {
+void NestPod(CommandLine& command) {
   for (const char* device :
        {"-device virtio-serial", "-device virtio-scsi", "-device driver=virtio-net"})
     command.Substitute(device, "disable-modern=false", "disable-modern=true");
 }
 
 /// 256 MiB is the least that Kata gives a pod.
-void SmallMemory(KataCommand& command) {
+void UseSmallMemory(CommandLine& command) {
   command.Substitute("-m ", "2048M", "256M");
-  command.Substitute("-object memory-backend-file,id=dimm1", "2048M", "256M");
+  command.Substitute(kRam, "2048M", "256M");
 }
 
-std::vector<Variant> Machines() {
+std::vector<KataVariant> ListMachines() {
   return {
       {.name = "Default",
        .row = "1.1 q35",
@@ -105,18 +41,13 @@ std::vector<Variant> Machines() {
                 "1.1 nvdimm-image", "1.1 shared-ram"}},
       {.name = "Microvm",
        .row = "1.2 microvm",
-       .edits = {},
-       .base = KataCommand::Microvm(),
+       .edits = {UseMicrovm},
        .shows = {{"/machine", "type", "microvm-machine"},
                  {"/machine", "memory-backend", "/objects/dimm1"},
-                 {"virtio-blk-device", "serial", "image-0"}}},
+                 {"virtio-blk-device", "serial", "image-0123456789abcdef"}}},
       {.name = "MicrovmWith9p",
        .row = "1.2 microvm",
-       .edits = {Drop("-chardev socket,id=char-fs"), Drop("-device vhost-user-fs"),
-                 Before("-netdev", "-device virtio-9p-device,fsdev=fs9p,mount_tag=kataShared"),
-                 Before("-netdev",
-                        "-fsdev local,id=fs9p,path=@dir@,security_model=none,multidevs=remap")},
-       .base = KataCommand::Microvm(),
+       .edits = {UseVirtio9p("@dir@"), UseMicrovm},
        .shows = {{"virtio-9p-device", "mount_tag", "kataShared"}}},
       {.name = "Virt",
        .row = "1.2 virt",
@@ -128,31 +59,31 @@ std::vector<Variant> Machines() {
        .refused = "nosmm"},
       {.name = "EmptyCpuFeatures",
        .row = "1.2 cpu_features-empty",
-       .edits = {Replace("-cpu", "-cpu max,")}},
+       .edits = {Substitute("-cpu", "pmu=off", "")}},
       {.name = "NestedDisableModern",
        .row = "1.1 nested",
-       .edits = {Nested},
+       .edits = {NestPod},
        .shows = {{"serial0", "disable-modern", true},
                  {"scsi0", "disable-modern", true},
                  {"virtio-net-pci", "disable-modern", true}}},
       {.name = "KernelIsABzImage",
        .row = "1.1 firmware",
-       .edits = {Substitute("-kernel", "@vmlinux@", "@bzimage@")}},
+       .edits = {Replace("-kernel", "-kernel @bzimage@")}},
       {.name = "KernelParametersComeLast",
        .row = "1.1 firmware",
-       .edits = {Substitute("-append", " rootfstype=ext4",
-                            " rootfstype=ext4 agent.log=debug x=y")}},
+       .edits = {Substitute("-append", "scsi_mod.scan=none",
+                            "scsi_mod.scan=none agent.log=debug x=y")}},
       {.name = "FirmwareByName",
        .row = "1.2 firmware",
-       .edits = {Add("-bios @bios@")},
+       .edits = {Before("-pidfile", "-bios @bios@")},
        .shows = {{"/machine", "firmware", "@bios@"}}},
       {.name = "FirmwareThatIsNotThere",
        .row = "1.2 firmware",
-       .edits = {Add("-bios @dir@/none.fd")},
+       .edits = {Before("-pidfile", "-bios @dir@/none.fd")},
        .refused = "could not load PC BIOS"},
       {.name = "PflashBare",
        .row = "1.2 pflashes",
-       .edits = {Add("-pflash @flash@")},
+       .edits = {Before("-vga", "-pflash @flash@")},
        .complaints = {"Image format was not specified", "Automatically detecting the format",
                       "Specify the 'raw' format explicitly"}},
       {.name = "SevSnp",
@@ -166,37 +97,36 @@ std::vector<Variant> Machines() {
   };
 }
 
-std::vector<Variant> Storage() {
+std::vector<KataVariant> ListStorage() {
   return {
       {.name = "ImageOnVirtioBlk",
        .row = "1.2 image-blk",
-       .edits = {ImageOnBlk},
+       .edits = {UseBlockImage},
        .shows = {{"virtio-blk-pci", "config-wce", false},
                  {"virtio-blk-pci", "share-rw", true},
                  {"virtio-blk-pci", "serial", "image-0123456789abcdef"}}},
-      {.name = "InitrdWithoutImage", .row = "1.2 initrd", .edits = {Initrd}},
+      {.name = "InitrdWithoutImage", .row = "1.2 initrd", .edits = {UseTestInitrd()}},
       {.name = "InitrdThatIsNotThere",
        .row = "1.2 initrd",
-       .edits = {Initrd, Substitute("-initrd", "@initrd@", "@dir@/none")},
+       .edits = {UseTestInitrd(), Substitute("-initrd", "@initrd@", "@dir@/none")},
        .refused = "none"},
       {.name = "NoScsiController",
        .row = "1.2 block-driver",
-       .edits = {Drop("-device virtio-scsi"),
-                 Substitute("-append", "quiet", "quiet scsi_mod.scan=none")}},
+       .edits = {Drop("-device virtio-scsi"), Substitute("-append", " scsi_mod.scan=none", "")}},
       {.name = "IothreadThatComesLast",
        .row = "1.2 enable_iothreads",
        .edits = {Substitute("-device virtio-scsi", "disable-modern=false",
                             "disable-modern=false,iothread=iothread-0123456789abcdef"),
-                 Add("-object iothread,id=iothread-0123456789abcdef")},
+                 Before("-pidfile", "-object iothread,id=iothread-0123456789abcdef")},
        .shows = {{"/objects/iothread-0123456789abcdef", "type", "iothread"}}},
       {.name = "Virtio9p",
        .row = "1.2 virtio-9p",
-       .edits = {Virtio9p},
+       .edits = {UseVirtio9p("@dir@")},
        .shows = {{"virtio-9p-pci", "mount_tag", "kataShared"},
                  {"/objects/dimm1", "type", "memory-backend-ram"}}},
       {.name = "Virtio9pFolderThatIsNotThere",
        .row = "1.2 virtio-9p",
-       .edits = {Virtio9p, Substitute("-fsdev", "path=@dir@", "path=@dir@/none")},
+       .edits = {UseVirtio9p("@dir@"), Substitute("-fsdev", "path=@dir@", "path=@dir@/none")},
        .refused = "none"},
       {.name = "DaxCache",
        .row = "1.2 virtio_fs_cache_size",
@@ -210,75 +140,73 @@ std::vector<Variant> Storage() {
   };
 }
 
-std::vector<Variant> Memory() {
+std::vector<KataVariant> ListMemory() {
   return {
       {.name = "Prealloc",
        .row = "1.2 enable_mem_prealloc",
-       .edits = {SmallMemory, Substitute("-object memory-backend-file,id=dimm1", "share=on",
-                                         "share=on,prealloc=on")},
+       .edits = {UseSmallMemory, Substitute(kRam, "share=on", "share=on,prealloc=on")},
        .shows = {{"/objects/dimm1", "prealloc", true}}},
       {.name = "PreallocOfPrivateRam",
        .row = "1.2 enable_mem_prealloc",
-       .edits = {Virtio9p,
-                 Replace("-object memory-backend-ram",
-                         "-object memory-backend-ram,id=dimm1,size=256M,prealloc=on"),
+       .edits = {UseVirtio9p("@dir@"),
+                 Substitute("-object memory-backend-ram", "2048M", "2048M,prealloc=on"),
+                 Substitute("-object memory-backend-ram", "2048M", "256M"),
                  Substitute("-m ", "2048M", "256M")},
        .shows = {{"/objects/dimm1", "prealloc", true}}},
       {.name = "RamInAnotherFolder",
        .row = "1.2 file_mem_backend",
-       .edits = {Substitute("-object memory-backend-file,id=dimm1", "/dev/shm", "@dir@")},
+       .edits = {Substitute(kRam, "/dev/shm", "@dir@")},
        .shows = {{"/objects/dimm1", "mem-path", "@dir@"}}},
       {.name = "RamAndMachineDisagree",
        .row = "1.1 shared-ram",
-       .edits = {Substitute("-object memory-backend-file,id=dimm1", "2048M", "1024M")},
+       .edits = {Substitute(kRam, "2048M", "1024M")},
        .refused = "total memory for NUMA nodes"},
       {.name = "TemplateCreate",
        .row = "1.2 template-create",
-       .edits = {Initrd, NoVirtiofs, Drop("-netdev"), Drop("-device driver=virtio-net"),
-                 Substitute("-object memory-backend-file,id=dimm1", "/dev/shm", "@dir@/memory")},
+       .edits = {UseTestInitrd(), DropVirtioFs, Drop("-netdev"), Drop("-device driver=virtio-net"),
+                 UseTemplateMemory("@dir@/memory")},
        .shows = {{"/objects/dimm1", "mem-path", "@dir@/memory"}}},
   };
 }
 
-std::vector<Variant> Buses() {
-  std::vector<Variant> variants = {
+std::vector<KataVariant> ListBuses() {
+  std::vector<KataVariant> variants = {
       {.name = "Iommu",
        .row = "1.2 enable_iommu",
        .edits = {Substitute("-machine", "nvdimm=on", "nvdimm=on,kernel_irqchip=split"),
                  Before("-device virtio-scsi",
                         "-device intel-iommu,intremap=on,device-iotlb=on,caching-mode=on"),
-                 Substitute("-append", "quiet", "quiet intel_iommu=on iommu=pt")},
+                 Substitute("-append", "pci=lastbus=0", "pci=lastbus=0 intel_iommu=on iommu=pt")},
        .shows = {{"intel-iommu", "intremap", "on"},
                  {"intel-iommu", "device-iotlb", true},
                  {"intel-iommu", "caching-mode", true}}},
       {.name = "IommuOnMicrovm",
        .row = "1.2 enable_iommu",
-       .edits = {Before("-device virtio-scsi", "-device intel-iommu,intremap=on")},
-       .base = KataCommand::Microvm(),
+       .edits = {UseMicrovm, Before("-device virtio-scsi", "-device intel-iommu,intremap=on")},
        .refused = "intel-iommu"},
       {.name = "VsockDescriptorThatIsNone",
        .row = "1.1 vsock-refused",
-       .edits = {Before("-rtc",
-                        "-device vhost-vsock-pci,disable-modern=false,vhostfd=99,id=vsock-3,"
-                        "guest-cid=3")},
+       .edits = {After("-device virtio-rng",
+                       "-device vhost-vsock-pci,disable-modern=false,vhostfd=99,id=vsock-3,"
+                       "guest-cid=3")},
        .refused = "vhost-vsock: unable to set non-blocking mode"},
       {.name = "DeviceOnAPortThatIsNotThere",
        .row = "1.2 vfio-no-port",
-       .edits = {Add("-device vfio-pci,host=0000:ff:1f.7,bus=rp0")},
+       .edits = {AddColdVfio("0000:ff:1f.7", 0)},
        .refused = "Bus 'rp0' not found"},
   };
   for (int count : {1, 2, 3, 4, 5}) {
-    Variant variant{.name = "Bridges" + std::to_string(count),
-                    .row = "1.2 default_bridges",
-                    .edits = {Bridges(count)}};
+    KataVariant variant{.name = "Bridges" + std::to_string(count),
+                        .row = "1.2 default_bridges",
+                        .edits = {SetBridges(count)}};
     for (int i = 0; i < count; ++i)
       variant.shows.push_back({"pci-bridge-" + std::to_string(i), "addr", (i + 2) << 3});
     variants.push_back(variant);
   }
   for (int count : {1, 2, 8}) {
-    Variant variant{.name = "RootPorts" + std::to_string(count),
-                    .row = "1.2 pcie_root_port",
-                    .edits = {RootPorts(count)}};
+    KataVariant variant{.name = "RootPorts" + std::to_string(count),
+                        .row = "1.2 pcie_root_port",
+                        .edits = {AddRootPorts(static_cast<unsigned>(count))}};
     for (int i = 0; i < count; ++i)
       for (const Shows& shows : {Shows{"", "pref64-reserve", 2097152},
                                  Shows{"", "mem-reserve", 4194304}, Shows{"", "slot", i}})
@@ -288,8 +216,8 @@ std::vector<Variant> Buses() {
   return variants;
 }
 
-std::vector<Variant> Network() {
-  std::vector<Variant> variants = {
+std::vector<KataVariant> ListNetwork() {
+  std::vector<KataVariant> variants = {
       {.name = "TapByName",
        .row = "1.2 tap-ifname",
        .edits = {Replace("-netdev",
@@ -298,10 +226,8 @@ std::vector<Variant> Network() {
                  Substitute("-device driver=virtio-net", ",mq=on,vectors=4", "")}},
       {.name = "VhostUserNic",
        .row = "1.2 vhost-user-net",
-       .edits = {Replace("-netdev", "-chardev socket,id=char-net,path=@dir@/vhu.sock"),
-                 Replace("-device driver=virtio-net",
-                         "-netdev type=vhost-user,id=net-1,chardev=char-net,vhostforce"),
-                 Before("-rtc", "-device virtio-net-pci,netdev=net-1,mac=02:00:ca:fe:00:02")},
+       .edits = {Drop("-netdev"), Drop("-device driver=virtio-net"),
+                 AddVhostUserNic("@dir@/vhu.sock")},
        .complaints = {"warning: short-form boolean option 'vhostforce' deprecated",
                       "Please use vhostforce=on instead"}},
   };
@@ -309,19 +235,19 @@ std::vector<Variant> Network() {
     variants.push_back(
         {.name = "Queues" + std::to_string(count),
          .row = "1.2 multi-queue",
-         .edits = {Queues(count)},
+         .edits = {},
          .shows = {{"virtio-net-pci", "vectors", 2 * count + 2}, {"virtio-net-pci", "mq", true}},
          .queues = count});
   return variants;
 }
 
-std::vector<Variant> Operation() {
+std::vector<KataVariant> ListOperation() {
   return {
       {.name = "LegacySerial",
        .row = "1.2 use_legacy_serial",
        .edits = {Drop("-device virtio-serial"),
                  Replace("-device virtconsole", "-serial chardev:charconsole0"),
-                 Substitute("-append", "quiet", "quiet console=ttyS0")},
+                 Substitute("-append", "console=hvc0 console=hvc1", "console=ttyS0")},
        .shows = {{"isa-serial", "chardev", "charconsole0"}}},
       {.name = "EntropySource",
        .row = "1.2 entropy_source",
@@ -333,23 +259,22 @@ std::vector<Variant> Operation() {
        .refused = "Could not open '@dir@/none'"},
       {.name = "MemoryDump",
        .row = "1.2 guest_memory_dump_path",
-       .edits = {Add("-device pvpanic"), Add("-no-shutdown")},
+       .edits = {Before("-device virtio-scsi", "-device pvpanic"), Add("-no-shutdown")},
        .shows = {{"pvpanic", "ioport", 0x505}}},
-      {.name = "Sandbox",
-       .row = "1.2 seccompsandbox",
-       .edits = {Add("-sandbox on,obsolete=deny,spawn=deny,resourcecontrol=deny")}},
+      {.name = "Sandbox", .row = "1.2 seccompsandbox", .edits = {UseSandbox}},
       {.name = "SandboxWithAWordItDoesNotKnow",
        .row = "1.2 seccompsandbox",
-       .edits = {Add("-sandbox on,spawn=perhaps")},
+       .edits = {Before("-smp", "-sandbox on,spawn=perhaps")},
        .refused = "spawn"},
   };
 }
 
 }  // namespace
 
-std::vector<Variant> Variants() {
-  std::vector<Variant> all;
-  for (const auto& group : {Machines(), Storage(), Memory(), Buses(), Network(), Operation()})
+std::vector<KataVariant> ListVariants() {
+  std::vector<KataVariant> all;
+  for (const auto& group :
+       {ListMachines(), ListStorage(), ListMemory(), ListBuses(), ListNetwork(), ListOperation()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
 }

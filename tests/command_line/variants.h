@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "command_line/kata_command.h"
 #include "harness/qemu/qmp.h"
+#include "kata/command_line.h"
 
 namespace stx {
 
@@ -19,11 +19,10 @@ struct Shows {
   json value;
 };
 
-struct Variant {
+struct KataVariant {
   std::string name;  ///< of the test case
   std::string row;   ///< of tests/contract.txt
-  std::vector<Edit> edits;
-  KataCommand base = KataCommand::Q35();
+  std::vector<CommandEdit> edits;
   /// What QEMU says on stderr as it refuses to start; empty: it starts, and the kernel is reached.
   std::string refused = {};
   /// What stderr says, a part a line, when it starts; nothing else may be there.
@@ -35,9 +34,9 @@ struct Variant {
   int queues = 1;
 };
 
-std::vector<Variant> Variants();
+std::vector<KataVariant> ListVariants();
 
 /// For GoogleTest.
-inline void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
+inline void PrintTo(const KataVariant& variant, std::ostream* out) { *out << variant.name; }
 
 }  // namespace stx

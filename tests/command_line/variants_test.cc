@@ -9,13 +9,13 @@
 #include <algorithm>
 #include <iostream>
 
-#include "command_line/pod_machine.h"
 #include "harness/qemu/contract.h"
+#include "kata/tiny_pod.h"
 
 namespace stx {
 namespace {
 
-class CommandLine : public testing::TestWithParam<Variant> {
+class CommandLineTest : public testing::TestWithParam<KataVariant> {
  protected:
   void TearDown() override {
     if (HasFailure() && started) std::cerr << machine->qemu().Report() << "\n";
@@ -33,31 +33,27 @@ class CommandLine : public testing::TestWithParam<Variant> {
     return "no device of type or id " + name;
   }
 
-  void Starts(const Variant& variant, const KataCommand& command);
-  void IsRefused(const Variant& variant);
+  void ExpectStart(const KataVariant& variant, const CommandLine& command);
+  void ExpectRefusal(const KataVariant& variant);
 
-  std::optional<PodMachine> machine;
+  std::optional<TinyPod> machine;
   bool started = false;
 };
 
-/// What follows "-append ".
-std::string Append(const KataCommand& command) {
-  for (const std::string& line : command.lines())
-    if (line.starts_with("-append ")) return line.substr(8);
-  return "";
-}
-
-void CommandLine::Starts(const Variant& variant, const KataCommand& command) {
+void CommandLineTest::ExpectStart(const KataVariant& variant, const CommandLine& command) {
   const auto kernel = machine->WaitKernel();
   ASSERT_TRUE(kernel) << "the firmware did not start the kernel";
-  EXPECT_TRUE(kernel->command_line.starts_with(Append(command)))
-      << "the kernel got: " << kernel->command_line;
-  for (const std::string& line : command.lines())
-    if (line.starts_with("-initrd")) {
+  for (const std::string& option : command.options()) {
+    if (option.starts_with("-append ")) {
+      EXPECT_TRUE(kernel->command_line.starts_with(option.substr(8)))
+          << "the kernel got: " << kernel->command_line;
+    }
+    if (option.starts_with("-initrd ")) {
       EXPECT_EQ(kernel->initrd_size, 12345u);
       EXPECT_TRUE(ReadGuestMemory(machine->qmp(), kernel->initrd, 12345,
                                   machine->dir() / "scratch") == std::string(12345, 'r'));
     }
+  }
   EXPECT_EQ(machine->qmp().Execute("query-status")["status"], "running");
   for (const Shows& shows : variant.shows) {
     const json wanted = shows.value.is_string() ? json(machine->Fill(shows.value)) : shows.value;
@@ -76,7 +72,7 @@ void CommandLine::Starts(const Variant& variant, const KataCommand& command) {
     EXPECT_NE(said.find(wanted), std::string::npos) << wanted;
 }
 
-void CommandLine::IsRefused(const Variant& variant) {
+void CommandLineTest::ExpectRefusal(const KataVariant& variant) {
   const auto status = machine->qemu().process().Wait(Milliseconds(20000));
   ASSERT_TRUE(status) << "it starts";
   EXPECT_EQ(status->code, 1) << status->ToString();
@@ -85,23 +81,23 @@ void CommandLine::IsRefused(const Variant& variant) {
       << "wanted: " << variant.refused;
 }
 
-TEST_P(CommandLine, DoesWhatTheContractSays) {
-  const Variant& variant = GetParam();
+TEST_P(CommandLineTest, DoesWhatTheContractSays) {
+  const KataVariant& variant = GetParam();
   Covers({variant.row});
   for (const std::string& row : variant.also) Covers({row});
   machine.emplace(variant.queues);
   if (!machine->missing().empty()) GTEST_SKIP() << machine->missing();
-  KataCommand command = variant.base;
-  for (const Edit& edit : variant.edits) edit(command);
+  CommandLine command = machine->Command();
+  for (const CommandEdit& edit : variant.edits) edit(command);
   machine->Start(command);
   started = true;
   if (variant.refused.empty())
-    Starts(variant, command);
+    ExpectStart(variant, command);
   else
-    IsRefused(variant);
+    ExpectRefusal(variant);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kata, CommandLine, testing::ValuesIn(Variants()),
+INSTANTIATE_TEST_SUITE_P(Kata, CommandLineTest, testing::ValuesIn(ListVariants()),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

@@ -8,23 +8,17 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/pattern.h"
 #include "base/throws.h"
 #include "harness/host/loop_device.h"
 #include "harness/host/threads.h"
 #include "hotplug/disk.h"
+#include "kata/qmp_calls.h"
 
 namespace stx {
 namespace {
 
 constexpr uint64_t kDiskBytes = 16 << 20;
-
-/// Bytes of which no two sectors are alike.
-std::string Pattern(size_t size, int seed) {
-  std::string text(size, '\0');
-  uint32_t state = 12345u + static_cast<uint32_t>(seed);
-  for (char& c : text) c = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
-  return text;
-}
 
 std::string ReadRange(const std::filesystem::path& path, uint64_t at, size_t size) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -38,7 +32,7 @@ std::string ReadRange(const std::filesystem::path& path, uint64_t at, size_t siz
 /// file.
 void Exercise(Disk& disk, const std::filesystem::path& file) {
   ASSERT_EQ(disk.Sectors(), kDiskBytes / Disk::kSector);
-  const std::string before = Pattern(4096, 99);
+  const std::string before = MakePattern(4096, 99);
   EXPECT_TRUE(disk.Read(8, 4096) == before) << "what the host had put there";
   struct {
     uint64_t sector;
@@ -50,9 +44,9 @@ void Exercise(Disk& disk, const std::filesystem::path& file) {
                       {2048, 1 << 20},
                       {kDiskBytes / Disk::kSector - 1, 512},
                       {kDiskBytes / Disk::kSector - 256, 131072 - 512}};
-  int seed = 0;
+  uint64_t seed = 0;
   for (const auto& [sector, bytes] : writes) {
-    const std::string data = Pattern(bytes, ++seed);
+    const std::string data = MakePattern(bytes, ++seed);
     disk.Write(sector, data);
     EXPECT_TRUE(disk.Read(sector, static_cast<uint32_t>(bytes)) == data) << sector;
     disk.Flush();
@@ -68,7 +62,7 @@ class DiskFile {
  public:
   DiskFile() : file(dir_ / "disk") {
     std::string bytes(kDiskBytes, '\0');
-    bytes.replace(4096, 4096, Pattern(4096, 99));
+    bytes.replace(4096, 4096, MakePattern(4096, 99));
     WriteFile(file, bytes);
   }
 
@@ -79,17 +73,10 @@ class DiskFile {
   const std::filesystem::path file;
 };
 
-json BlockNode(const std::string& driver, const std::filesystem::path& path, const std::string& aio,
-               const json& cache) {
-  json node{{"driver", "raw"},
-            {"node-name", "drive-1"},
-            {"read-only", false},
-            {"file", {{"driver", driver}, {"filename", path.string()}, {"aio", aio}}}};
-  if (!cache.is_null()) {
-    node["cache"] = cache;
-    node["file"]["cache"] = cache;
-  }
-  return node;
+json MakeNode(const std::string& driver, const std::filesystem::path& path,
+              const std::string& aio = "threads", const json& cache = nullptr) {
+  return MakeBlockNode(
+      {.id = "drive-1", .path = path, .driver = driver, .aio = aio, .cache = cache});
 }
 
 struct BlockMode {
@@ -114,36 +101,24 @@ TEST_P(Block, BytesAreTheHostsAndItComesBack) {
   std::string why_not;
   auto loop = LoopDevice::Make(disk_file.file, &why_not);
   if (!loop) GTEST_SKIP() << "no loop device: " << why_not;
-  HotplugPod pod;
+  QtestPod pod;
   std::optional<ScsiController> controller;
   if (scsi) controller.emplace(pod);
-  const json node = BlockNode("host_device", loop->path(), mode.aio, mode.cache);
+  const json node = MakeNode("host_device", loop->path(), mode.aio, mode.cache);
   for (int round = 0; round < 2; ++round) {
     pod.qmp().Execute("blockdev-add", node);
     std::unique_ptr<Disk> disk;
     if (scsi) {
-      pod.qmp().Execute("device_add", {{"driver", "scsi-hd"},
-                                       {"id", "virtio-drive-1"},
-                                       {"drive", "drive-1"},
-                                       {"bus", "scsi0.0"},
-                                       {"scsi-id", 1},
-                                       {"lun", 3},
-                                       {"share-rw", "on"}});
+      pod.qmp().Execute("device_add", MakeScsiDisk("drive-1", 256 + 3));
       disk = controller->Open(1, 3);
     } else {
-      pod.Add({{"driver", "virtio-blk-pci"},
-               {"id", "virtio-drive-1"},
-               {"drive", "drive-1"},
-               {"share-rw", "on"},
-               {"num-queues", "2"},
-               {"romfile", ""}},
-              "pci-bridge-0", 1);
+      pod.Add(MakeVirtioBlk("drive-1", 2), "pci-bridge-0", 1);
       disk = OpenVirtioBlk(pod, pod.bridge(), 1);
     }
     if (round == 0) {
       Exercise(*disk, loop->path());
     } else {
-      EXPECT_TRUE(disk->Read(0, 512) == Pattern(512, 1)) << "what was written before";
+      EXPECT_TRUE(disk->Read(0, 512) == MakePattern(512, 1)) << "what was written before";
     }
     if (scsi) {
       pod.qmp().Execute("device_del", {{"id", "virtio-drive-1"}});
@@ -182,8 +157,8 @@ TEST(BlockAdd, NativeAioWithoutDirectIsRefused) {
   std::string why_not;
   auto loop = LoopDevice::Make(disk_file.file, &why_not);
   if (!loop) GTEST_SKIP() << "no loop device: " << why_not;
-  HotplugPod pod;
-  EXPECT_NE(pod.Refusal("blockdev-add", BlockNode("host_device", loop->path(), "native", nullptr))
+  QtestPod pod;
+  EXPECT_NE(pod.GetRefusal("blockdev-add", MakeNode("host_device", loop->path(), "native"))
                 .find("aio=native was specified, but it requires cache.direct=on"),
             std::string::npos);
 }
@@ -191,43 +166,35 @@ TEST(BlockAdd, NativeAioWithoutDirectIsRefused) {
 TEST(BlockAdd, HostDeviceRefusesARegularFileAndAMissingOne) {
   Covers({"2.2 block-add", "2.1 errors"});
   DiskFile disk_file;
-  HotplugPod pod;
-  EXPECT_NE(
-      pod.Refusal("blockdev-add", BlockNode("host_device", disk_file.file, "threads", nullptr)),
-      "");
-  EXPECT_NE(pod.Refusal("blockdev-add", BlockNode("host_device", "/dev/none", "threads", nullptr))
+  QtestPod pod;
+  EXPECT_NE(pod.GetRefusal("blockdev-add", MakeNode("host_device", disk_file.file)), "");
+  EXPECT_NE(pod.GetRefusal("blockdev-add", MakeNode("host_device", "/dev/none"))
                 .find("No such file or directory"),
             std::string::npos);
   // Neither left the name behind.
-  pod.qmp().Execute("blockdev-add", BlockNode("file", disk_file.file, "threads", nullptr));
+  pod.qmp().Execute("blockdev-add", MakeNode("file", disk_file.file));
 }
 
 TEST(BlockAdd, ASwapFileIsARegularFile) {
   Covers({"2.2 block-swap", "2.2 block-virtio"});
   DiskFile disk_file;
-  HotplugPod pod;
-  pod.qmp().Execute("blockdev-add", BlockNode("file", disk_file.file, "threads",
-                                              {{"direct", false}, {"no-flush", false}}));
-  pod.Add({{"driver", "virtio-blk-pci"},
-           {"id", "virtio-swap0"},
-           {"drive", "drive-1"},
-           {"share-rw", "on"},
-           {"num-queues", "1"},
-           {"romfile", ""}},
-          "pci-bridge-0", 0x1e);
-  Exercise(*OpenVirtioBlk(pod, pod.bridge(), 0x1e), disk_file.file);
+  QtestPod pod;
+  pod.qmp().Execute("blockdev-add", MakeNode("file", disk_file.file, "threads",
+                                             {{"direct", false}, {"no-flush", false}}));
+  pod.Add(MakeVirtioBlk("drive-1", 1), "pci-bridge-0", kLastBridgeSlot);
+  Exercise(*OpenVirtioBlk(pod, pod.bridge(), kLastBridgeSlot), disk_file.file);
 }
 
 TEST(BlockAdd, AReadOnlyDiskRefusesWrites) {
   Covers({"2.2 block-add"});
   DiskFile disk_file;
-  HotplugPod pod;
-  json node = BlockNode("file", disk_file.file, "threads", nullptr);
+  QtestPod pod;
+  json node = MakeNode("file", disk_file.file);
   node["read-only"] = true;
   pod.qmp().Execute("blockdev-add", node);
-  pod.Add({{"driver", "virtio-blk-pci"}, {"id", "ro"}, {"drive", "drive-1"}}, "pci-bridge-0", 4);
+  pod.Add(MakeVirtioBlk("drive-1", 1), "pci-bridge-0", 4);
   auto disk = OpenVirtioBlk(pod, pod.bridge(), 4);
-  EXPECT_TRUE(disk->Read(8, 4096) == Pattern(4096, 99));
+  EXPECT_TRUE(disk->Read(8, 4096) == MakePattern(4096, 99));
   EXPECT_TRUE(Throws<DiskError>("request 1 ends in status 1",
                                 [&] { disk->Write(0, std::string(512, 'x')); }));
   EXPECT_TRUE(ReadRange(disk_file.file, 0, 512) == std::string(512, '\0'));
@@ -236,10 +203,9 @@ TEST(BlockAdd, AReadOnlyDiskRefusesWrites) {
 TEST(BlockAdd, NumQueuesAsTextGivesThatManyQueues) {
   Covers({"2.2 block-virtio"});
   DiskFile disk_file;
-  HotplugPod pod;
-  pod.qmp().Execute("blockdev-add", BlockNode("file", disk_file.file, "threads", nullptr));
-  pod.Add({{"driver", "virtio-blk-pci"}, {"id", "mq"}, {"drive", "drive-1"}, {"num-queues", "4"}},
-          "pci-bridge-0", 1);
+  QtestPod pod;
+  pod.qmp().Execute("blockdev-add", MakeNode("file", disk_file.file));
+  pod.Add(MakeVirtioBlk("drive-1", 4), "pci-bridge-0", 1);
   VirtioPciDevice device(pod.bridge(), pod.bridge().At(1));
   EXPECT_EQ(device.QueueCount(), 4);
 }
@@ -247,51 +213,46 @@ TEST(BlockAdd, NumQueuesAsTextGivesThatManyQueues) {
 TEST(BlockAdd, ADiskInUseKeepsItsNode) {
   Covers({"2.2 block-remove"});
   DiskFile disk_file;
-  HotplugPod pod;
-  pod.qmp().Execute("blockdev-add", BlockNode("file", disk_file.file, "threads", nullptr));
-  pod.Add({{"driver", "virtio-blk-pci"}, {"id", "d"}, {"drive", "drive-1"}}, "pci-bridge-0", 1);
-  EXPECT_NE(pod.Refusal("blockdev-del", {{"node-name", "drive-1"}}).find("in use"),
+  QtestPod pod;
+  pod.qmp().Execute("blockdev-add", MakeNode("file", disk_file.file));
+  pod.Add(MakeVirtioBlk("drive-1", 1), "pci-bridge-0", 1);
+  EXPECT_NE(pod.GetRefusal("blockdev-del", {{"node-name", "drive-1"}}).find("in use"),
             std::string::npos);
-  pod.Remove("d", "pci-bridge-0", 1);
-  EXPECT_EQ(pod.Refusal("blockdev-del", {{"node-name", "drive-1"}}), "");
+  pod.Remove("virtio-drive-1", "pci-bridge-0", 1);
+  EXPECT_EQ(pod.GetRefusal("blockdev-del", {{"node-name", "drive-1"}}), "");
 }
 
 TEST(BlockScsi, LunsOfTwoTargetsKeepTheirBytesApart) {
   Covers({"2.2 block-scsi"});
-  HotplugPod pod;
+  QtestPod pod;
   ScsiController controller(pod);
   std::vector<std::unique_ptr<DiskFile>> files;
   // Kata's numbers: target index / 256, unit index % 256.
   for (int index : {0, 1, 255, 256, 257}) {
     files.push_back(std::make_unique<DiskFile>());
     const std::string name = "drive-" + std::to_string(index);
-    json node = BlockNode("file", files.back()->file, "threads", nullptr);
+    json node = MakeNode("file", files.back()->file);
     node["node-name"] = name;
     pod.qmp().Execute("blockdev-add", node);
-    pod.qmp().Execute("device_add", {{"driver", "scsi-hd"},
-                                     {"id", "virtio-" + name},
-                                     {"drive", name},
-                                     {"bus", "scsi0.0"},
-                                     {"scsi-id", index / 256},
-                                     {"lun", index % 256},
-                                     {"share-rw", "on"}});
+    pod.qmp().Execute("device_add", MakeScsiDisk(name, index));
   }
   size_t i = 0;
   for (int index : {0, 1, 255, 256, 257}) {
     auto disk =
         controller.Open(static_cast<uint8_t>(index / 256), static_cast<uint16_t>(index % 256));
-    disk->Write(7, Pattern(1024, index));
+    disk->Write(7, MakePattern(1024, index));
     disk->Flush();
-    EXPECT_TRUE(ReadRange(files[i++]->file, 7 * 512, 1024) == Pattern(1024, index)) << index;
+    EXPECT_TRUE(ReadRange(files[i++]->file, 7 * 512, 1024) == MakePattern(1024, index)) << index;
   }
 }
 
 TEST(BlockScsi, AnIothreadServesTheController) {
   Covers({"1.2 enable_iothreads", "2.2 block-scsi"});
-  HotplugPodOptions options;
-  options.scsi = ",iothread=iothread-1";
-  options.args = {"-object", "iothread,id=iothread-1"};
-  HotplugPod pod(options);
+  QtestPodOptions options;
+  options.edits = {Substitute("-device virtio-scsi", "disable-modern=false",
+                              "disable-modern=false,iothread=iothread-1"),
+                   Add("-object iothread,id=iothread-1")};
+  QtestPod pod(std::move(options));
   const json threads = pod.qmp().Execute("query-iothreads");
   ASSERT_EQ(threads.size(), 1u);
   bool found = false;
@@ -299,18 +260,12 @@ TEST(BlockScsi, AnIothreadServesTheController) {
     found |= thread.tid == threads[0]["thread-id"];
   EXPECT_TRUE(found) << threads.dump();
   DiskFile disk_file;
-  pod.qmp().Execute("blockdev-add", BlockNode("file", disk_file.file, "threads", nullptr));
-  pod.qmp().Execute("device_add", {{"driver", "scsi-hd"},
-                                   {"id", "d"},
-                                   {"drive", "drive-1"},
-                                   {"bus", "scsi0.0"},
-                                   {"scsi-id", 0},
-                                   {"lun", 0},
-                                   {"share-rw", "on"}});
+  pod.qmp().Execute("blockdev-add", MakeNode("file", disk_file.file));
+  pod.qmp().Execute("device_add", MakeScsiDisk("drive-1", 0));
   ScsiController controller(pod);
   Exercise(*controller.Open(0, 0), disk_file.file);
-  pod.qmp().Execute("device_del", {{"id", "d"}});
-  pod.WaitDeleted("d");
+  pod.qmp().Execute("device_del", {{"id", "virtio-drive-1"}});
+  pod.WaitDeleted("virtio-drive-1");
 }
 
 }  // namespace

@@ -7,47 +7,33 @@
 #include <set>
 
 #include "harness/host/threads.h"
-#include "hotplug/pod.h"
+#include "kata/qmp_calls.h"
+#include "kata/qtest_pod.h"
 
 namespace stx {
 namespace {
 
-HotplugPodOptions Cpus(int now, int most) {
-  HotplugPodOptions options;
-  const std::string n = std::to_string(most);
-  options.smp = {"-smp", std::to_string(now) + ",cores=1,threads=1,sockets=" + n + ",maxcpus=" + n};
-  return options;
-}
+QtestPodOptions Cpus(unsigned now, unsigned most) { return {.vcpus = now, .max_vcpus = most}; }
 
-json Hotpluggable(HotplugPod& pod) { return pod.qmp().Execute("query-hotpluggable-cpus"); }
+json Hotpluggable(QtestPod& pod) { return pod.qmp().Execute("query-hotpluggable-cpus"); }
 
 /// The entry of that socket.
-json Entry(HotplugPod& pod, int socket) {
+json Entry(QtestPod& pod, int socket) {
   for (const json& entry : Hotpluggable(pod))
     if (entry["props"]["socket-id"] == socket) return entry;
   throw std::runtime_error("no CPU of socket " + std::to_string(socket));
 }
 
-/// As Kata builds it from an entry; die-id only for the type of -cpu host.
-json DeviceOf(const json& entry, int n) {
-  json device{{"driver", entry["type"]}, {"id", "cpu-" + std::to_string(n)}};
-  for (const char* name : {"core-id", "socket-id", "thread-id"})
-    device[name] = std::to_string(entry["props"][name].get<int>());
-  if (entry["type"] == "host-x86_64-cpu")
-    device["die-id"] = std::to_string(entry["props"]["die-id"].get<int>());
-  return device;
-}
-
-size_t Present(HotplugPod& pod) { return pod.qmp().Execute("query-cpus-fast").size(); }
+size_t Present(QtestPod& pod) { return pod.qmp().Execute("query-cpus-fast").size(); }
 
 TEST(CpuHotplug, TopologyAsTextPlugsTheCpuThatIsMeant) {
   Covers({"2.2 vcpu-add", "2.2 query-cpus-fast"});
-  HotplugPod pod(Cpus(1, 4));
+  QtestPod pod(Cpus(1, 4));
   CpuHotplug guest(pod.qtest());
   // Not in order: Kata takes the entries as they come, which is from the last socket.
   for (int socket : {2, 1, 3}) {
     ASSERT_FALSE(Entry(pod, socket).contains("qom-path"));
-    pod.qmp().Execute("device_add", DeviceOf(Entry(pod, socket), socket));
+    pod.qmp().Execute("device_add", MakeVcpu(Entry(pod, socket), socket));
     EXPECT_EQ(Entry(pod, socket)["qom-path"], "/machine/peripheral/cpu-" + std::to_string(socket));
   }
   const json cpus = pod.qmp().Execute("query-cpus-fast");
@@ -68,10 +54,10 @@ TEST(CpuHotplug, TopologyAsTextPlugsTheCpuThatIsMeant) {
 
 TEST(CpuHotplug, TheGuestHasSeenItWhenItClearsTheEvent) {
   Covers({"2.2 vcpu-add"});
-  HotplugPod pod(Cpus(1, 2));
+  QtestPod pod(Cpus(1, 2));
   CpuHotplug guest(pod.qtest());
   EXPECT_EQ(guest.Flags(1), 0);
-  pod.qmp().Execute("device_add", DeviceOf(Entry(pod, 1), 1));
+  pod.qmp().Execute("device_add", MakeVcpu(Entry(pod, 1), 1));
   guest.SetFlags(1, CpuHotplug::kInserting);
   EXPECT_EQ(guest.Flags(1), CpuHotplug::kEnabled);
 }
@@ -79,34 +65,35 @@ TEST(CpuHotplug, TheGuestHasSeenItWhenItClearsTheEvent) {
 // Kata skips a failed entry and tries the next.
 TEST(CpuHotplug, ACpuThatIsThereOrCannotBeIsRefused) {
   Covers({"2.2 vcpu-add", "2.1 errors"});
-  HotplugPod pod(Cpus(1, 2));
-  json device = DeviceOf(Entry(pod, 0), 9);
-  EXPECT_NE(pod.Refusal("device_add", device).find("CPU[0] with APIC ID 0 exists"),
+  QtestPod pod(Cpus(1, 2));
+  json device = MakeVcpu(Entry(pod, 0), 9);
+  EXPECT_NE(pod.GetRefusal("device_add", device).find("CPU[0] with APIC ID 0 exists"),
             std::string::npos);
   device["socket-id"] = "7";
-  EXPECT_NE(pod.Refusal("device_add", device).find("Invalid CPU socket-id: 7"), std::string::npos);
+  EXPECT_NE(pod.GetRefusal("device_add", device).find("Invalid CPU socket-id: 7"),
+            std::string::npos);
   device["socket-id"] = "one";
-  EXPECT_NE(pod.Refusal("device_add", device), "");
+  EXPECT_NE(pod.GetRefusal("device_add", device), "");
   EXPECT_EQ(Present(pod), 1u);
-  pod.qmp().Execute("device_add", DeviceOf(Entry(pod, 1), 1));
+  pod.qmp().Execute("device_add", MakeVcpu(Entry(pod, 1), 1));
   EXPECT_EQ(Present(pod), 2u);
 }
 
 TEST(CpuHotplug, BeforeTheGuestsAcpiRunsARemoveIsRefused) {
   Covers({"2.2 vcpu-remove"});
-  HotplugPod pod(Cpus(1, 2));
-  pod.qmp().Execute("device_add", DeviceOf(Entry(pod, 1), 1));
-  EXPECT_NE(pod.Refusal("device_del", {{"id", "cpu-1"}})
+  QtestPod pod(Cpus(1, 2));
+  pod.qmp().Execute("device_add", MakeVcpu(Entry(pod, 1), 1));
+  EXPECT_NE(pod.GetRefusal("device_del", {{"id", "cpu-1"}})
                 .find("acpi: device unplug request for not supported device type"),
             std::string::npos);
 }
 
 TEST(CpuHotplug, ARemoveIsAskedOfTheGuestAndEndsInItsEvent) {
   Covers({"2.2 vcpu-remove", "2.1 device_del"});
-  HotplugPod pod(Cpus(1, 3));
+  QtestPod pod(Cpus(1, 3));
   CpuHotplug guest(pod.qtest());
   for (int n : {1, 2}) {
-    pod.qmp().Execute("device_add", DeviceOf(Entry(pod, n), n));
+    pod.qmp().Execute("device_add", MakeVcpu(Entry(pod, n), n));
     guest.SetFlags(static_cast<uint32_t>(n), CpuHotplug::kInserting);
   }
   // Newest first.
@@ -119,7 +106,7 @@ TEST(CpuHotplug, ARemoveIsAskedOfTheGuestAndEndsInItsEvent) {
     guest.SetFlags(cpu, CpuHotplug::kEject);
     // Without KVM the CPU object itself stays, pinned by its memory regions, so that only its local
     // APIC is reported (contract 2.2); the guest sees it gone either way.
-    pod.qmp().WaitEvent("DEVICE_DELETED", HotplugPod::kWait, [&](const json& event) {
+    pod.qmp().WaitEvent("DEVICE_DELETED", QtestPod::kWait, [&](const json& event) {
       return event["data"].value("device", "") == id ||
              event["data"]["path"] == "/machine/peripheral/" + id + "/lapic";
     });
@@ -130,32 +117,32 @@ TEST(CpuHotplug, ARemoveIsAskedOfTheGuestAndEndsInItsEvent) {
 
 TEST(CpuHotplug, TheFirstCpuStays) {
   Covers({"2.2 vcpu-remove"});
-  HotplugPod pod(Cpus(2, 2));
+  QtestPod pod(Cpus(2, 2));
   CpuHotplug guest(pod.qtest());
   guest.SetFlags(0, CpuHotplug::kEject);
   EXPECT_EQ(Present(pod), 2u);
   EXPECT_NE(guest.Flags(0) & CpuHotplug::kEnabled, 0);
   const std::string path = Entry(pod, 0)["qom-path"];
-  EXPECT_NE(pod.Refusal("device_del", {{"id", path}}), "") << "it was not plugged";
+  EXPECT_NE(pod.GetRefusal("device_del", {{"id", path}}), "") << "it was not plugged";
 }
 
 // The harness's monitor refuses a line of more than 64 KiB, as Kata's does.
 TEST(CpuHotplug, RepliesAbout240CpusFitALine) {
   Covers({"3 maxcpus", "2.1 one-line"});
-  HotplugPod possible(Cpus(1, 240));
+  QtestPod possible(Cpus(1, 240));
   EXPECT_EQ(Hotpluggable(possible).size(), 240u);
   EXPECT_LT(Hotpluggable(possible).dump().size(), 48u << 10);
-  HotplugPod present(Cpus(240, 240));
+  QtestPod present(Cpus(240, 240));
   EXPECT_EQ(present.qmp().Execute("query-cpus-fast").size(), 240u);
   EXPECT_EQ(Hotpluggable(present).size(), 240u);
 }
 
 TEST(CpuHotplug, TheLastOf240CanBePlugged) {
   Covers({"3 maxcpus", "2.2 vcpu-add"});
-  HotplugPod pod(Cpus(1, 240));
+  QtestPod pod(Cpus(1, 240));
   CpuHotplug guest(pod.qtest());
   for (int socket : {239, 238, 128, 127, 1})
-    pod.qmp().Execute("device_add", DeviceOf(Entry(pod, socket), socket));
+    pod.qmp().Execute("device_add", MakeVcpu(Entry(pod, socket), socket));
   EXPECT_EQ(Present(pod), 6u);
   for (uint32_t cpu : {239, 238, 128, 127, 1})
     EXPECT_EQ(guest.Flags(cpu), CpuHotplug::kEnabled | CpuHotplug::kInserting) << cpu;
@@ -173,18 +160,13 @@ TEST(CpuHotplug, MicrovmHasNone) {
 // pc-dimm: Kata takes the next slot, adds a back-end and the module, and looks where it lies.
 TEST(MemoryHotplug, TenModulesFillTheSlotsAndTheEleventhIsRefused) {
   Covers({"2.2 memory-add", "3 slots"});
-  HotplugPod pod;
+  QtestPod pod;
   MemoryHotplug guest(pod.qtest());
   constexpr uint64_t kSize = 128 << 20;
   for (int slot = 0; slot < 10; ++slot) {
-    const std::string n = std::to_string(slot);
-    pod.qmp().Execute("object-add", {{"qom-type", "memory-backend-file"},
-                                     {"id", "mem" + n},
-                                     {"size", kSize},
-                                     {"mem-path", "/dev/shm"},
-                                     {"share", true}});
-    pod.qmp().Execute("device_add",
-                      {{"driver", "pc-dimm"}, {"id", "dimmmem" + n}, {"memdev", "mem" + n}});
+    pod.qmp().Execute("object-add",
+                      MakeMemoryBackend("mem" + std::to_string(slot), kSize, "/dev/shm"));
+    pod.qmp().Execute("device_add", MakeDimm(slot));
     const json modules = pod.qmp().Execute("query-memory-devices");
     ASSERT_EQ(modules.size(), static_cast<size_t>(slot + 1));
     EXPECT_EQ(modules[static_cast<size_t>(slot)]["data"]["slot"], slot);
@@ -197,11 +179,9 @@ TEST(MemoryHotplug, TenModulesFillTheSlotsAndTheEleventhIsRefused) {
   }
   for (uint32_t slot = 0; slot < 10; ++slot)
     EXPECT_EQ(pod.qtest().ReadQ(guest.Address(slot) + kSize - 8), 0x1234567800 + slot);
-  const json more{{"qom-type", "memory-backend-ram"}, {"id", "mem10"}, {"size", kSize}};
+  const json more = MakeMemoryBackend("mem10", kSize, {});
   pod.qmp().Execute("object-add", more);
-  EXPECT_NE(pod.Refusal("device_add", {{"driver", "pc-dimm"}, {"id", "d"}, {"memdev", "mem10"}})
-                .find("no free slots"),
-            std::string::npos);
+  EXPECT_NE(pod.GetRefusal("device_add", MakeDimm(10)).find("no free slots"), std::string::npos);
   // Kata takes the back-end back, and may use its name again.
   pod.qmp().Execute("object-del", {{"id", "mem10"}});
   pod.qmp().Execute("object-add", more);
@@ -209,33 +189,30 @@ TEST(MemoryHotplug, TenModulesFillTheSlotsAndTheEleventhIsRefused) {
 
 TEST(MemoryHotplug, MoreThanMaxmemIsRefused) {
   Covers({"2.2 memory-add", "3 slots"});
-  HotplugPod pod;
+  QtestPod pod;
   pod.qmp().Execute("object-add", {{"qom-type", "memory-backend-ram"},
                                    {"id", "mem0"},
                                    {"size", 16ULL << 30},
                                    {"reserve", false}});
-  EXPECT_NE(pod.Refusal("device_add", {{"driver", "pc-dimm"}, {"id", "d"}, {"memdev", "mem0"}})
-                .find("not enough space"),
-            std::string::npos);
+  EXPECT_NE(pod.GetRefusal("device_add", MakeDimm(0)).find("not enough space"), std::string::npos);
 }
 
 TEST(MemoryHotplug, ARemovedModuleGoesWhenTheGuestEjectsItAndStaysWhenItRefuses) {
   Covers({"2.1 device_del"});
-  HotplugPod pod;
+  QtestPod pod;
   MemoryHotplug guest(pod.qtest());
-  pod.qmp().Execute("object-add",
-                    {{"qom-type", "memory-backend-ram"}, {"id", "mem0"}, {"size", 128 << 20}});
-  pod.qmp().Execute("device_add", {{"driver", "pc-dimm"}, {"id", "dimm"}, {"memdev", "mem0"}});
+  pod.qmp().Execute("object-add", MakeMemoryBackend("mem0", 128 << 20, {}));
+  pod.qmp().Execute("device_add", MakeDimm(0));
   guest.SetFlags(0, MemoryHotplug::kInserting);
-  pod.qmp().Execute("device_del", {{"id", "dimm"}});
+  pod.qmp().Execute("device_del", {{"id", "dimmmem0"}});
   EXPECT_EQ(guest.Flags(0), MemoryHotplug::kEnabled | MemoryHotplug::kRemoving);
   guest.ReportRefusal(0);
-  pod.qmp().WaitEvent("ACPI_DEVICE_OST", HotplugPod::kWait, [](const json& event) {
+  pod.qmp().WaitEvent("ACPI_DEVICE_OST", QtestPod::kWait, [](const json& event) {
     return event["data"]["info"]["slot"] == "0" && event["data"]["info"]["status"] == 1;
   });
   EXPECT_EQ(pod.qmp().Execute("query-memory-devices").size(), 1u);
   guest.SetFlags(0, MemoryHotplug::kEject);
-  pod.WaitDeleted("dimm");
+  pod.WaitDeleted("dimmmem0");
   EXPECT_EQ(guest.Flags(0) & MemoryHotplug::kEnabled, 0);
   EXPECT_TRUE(pod.qmp().Execute("query-memory-devices").empty());
   pod.qmp().Execute("object-del", {{"id", "mem0"}});

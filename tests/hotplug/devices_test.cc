@@ -11,28 +11,23 @@
 
 #include <cerrno>
 #include <cstring>
-#include "base/throws.h"
 
 #include "base/load.h"
+#include "base/pattern.h"
+#include "base/throws.h"
 #include "harness/virtio/nine_p.h"
-#include "hotplug/pod.h"
+#include "kata/qmp_calls.h"
+#include "kata/qtest_pod.h"
 
 namespace stx {
 namespace {
 
 constexpr uint8_t kSlot = 0x1d;
 
-std::string Pattern(size_t size) {
-  std::string text;
-  while (text.size() < size) text += std::to_string(text.size() * 7919) + '.';
-  text.resize(size);
-  return text;
-}
-
 std::string ReadFrom(const UniqueFd& fd, size_t size) {
   std::string text(size, '\0');
   size_t have = 0;
-  for (const Deadline deadline(HotplugPod::kWait); have < size;) {
+  for (const Deadline deadline(QtestPod::kWait); have < size;) {
     if (!WaitFor(fd.get(), POLLIN, deadline)) break;
     const ssize_t n = read(fd.get(), text.data() + have, size - have);
     if (n <= 0) break;
@@ -42,19 +37,19 @@ std::string ReadFrom(const UniqueFd& fd, size_t size) {
   return text;
 }
 
-HotplugPodOptions With(const std::vector<std::string>& args) {
-  HotplugPodOptions options;
-  options.args = args;
+QtestPodOptions With(const std::vector<std::string>& args) {
+  QtestPodOptions options;
+  options.qemu.args = args;
   return options;
 }
 
 TEST(Rng, TheGuestGetsTheBytesOfItsSourceInOrder) {
   Covers({"1.1 rng", "1.2 entropy_source", "1.1 late-ids"});
   TempDir dir;
-  const std::string source = Pattern(64 << 10);
+  const std::string source = MakePattern(64 << 10, 1);
   WriteFile(dir / "source", source);
-  HotplugPod pod(With({"-device", "virtio-rng-pci,rng=rng0,addr=1d", "-object",
-                       "rng-random,id=rng0,filename=" + (dir / "source").string()}));
+  QtestPod pod(With({"-device", "virtio-rng-pci,rng=rng0,addr=1d", "-object",
+                     "rng-random,id=rng0,filename=" + (dir / "source").string()}));
   VirtioPciDevice device(pod.root(), pod.root().At(kSlot));
   device.Negotiate(0);
   Virtqueue queue = device.SetUpQueue(0, pod.heap());
@@ -64,7 +59,7 @@ TEST(Rng, TheGuestGetsTheBytesOfItsSourceInOrder) {
   for (int i = 0; got.size() < 20000 && i < 1000; ++i) {
     queue.Add({{buffer, 4096, true}});
     device.Notify(0);
-    const uint32_t written = queue.Wait(Deadline(HotplugPod::kWait)).written;
+    const uint32_t written = queue.Wait(Deadline(QtestPod::kWait)).written;
     ASSERT_GT(written, 0u);
     const auto bytes = pod.qtest().MemRead(buffer, written);
     got.append(bytes.begin(), bytes.end());
@@ -74,8 +69,8 @@ TEST(Rng, TheGuestGetsTheBytesOfItsSourceInOrder) {
 
 TEST(Rng, WithinAPeriodItGivesNoMoreThanItMay) {
   Covers({"1.1 rng"});
-  HotplugPod pod(With({"-device", "virtio-rng-pci,rng=rng0,addr=1d,max-bytes=16,period=600000",
-                       "-object", "rng-random,id=rng0,filename=/dev/urandom"}));
+  QtestPod pod(With({"-device", "virtio-rng-pci,rng=rng0,addr=1d,max-bytes=16,period=600000",
+                     "-object", "rng-random,id=rng0,filename=/dev/urandom"}));
   VirtioPciDevice device(pod.root(), pod.root().At(kSlot));
   device.Negotiate(0);
   Virtqueue queue = device.SetUpQueue(0, pod.heap());
@@ -83,7 +78,7 @@ TEST(Rng, WithinAPeriodItGivesNoMoreThanItMay) {
   const uint64_t buffer = pod.heap().Allocate(4096);
   queue.Add({{buffer, 64, true}});
   device.Notify(0);
-  EXPECT_EQ(queue.Wait(Deadline(HotplugPod::kWait)).written, 16u);
+  EXPECT_EQ(queue.Wait(Deadline(QtestPod::kWait)).written, 16u);
   queue.Add({{buffer, 64, true}});
   device.Notify(0);
   poll(nullptr, 0, 100);
@@ -118,7 +113,7 @@ class Console : public testing::Test {
     while (text.size() < size) {
       to_guest->Add({{at, 64, true}});
       device->Notify(0);
-      const uint32_t n = to_guest->Wait(Deadline(HotplugPod::kWait)).written;
+      const uint32_t n = to_guest->Wait(Deadline(QtestPod::kWait)).written;
       const auto bytes = pod->qtest().MemRead(at, n);
       text.append(bytes.begin(), bytes.end());
     }
@@ -126,43 +121,43 @@ class Console : public testing::Test {
   }
 
   TempDir dir;
-  std::optional<HotplugPod> pod;
+  std::optional<QtestPod> pod;
   std::optional<VirtioPciDevice> device;
   std::optional<Virtqueue> to_guest, from_guest;
   uint64_t buffer = 0;
 };
 
 TEST_F(Console, BytesGoBothWays) {
-  UniqueFd client = ConnectUnix(path(), Deadline(HotplugPod::kWait));
+  UniqueFd client = ConnectUnix(path(), Deadline(QtestPod::kWait));
   GuestPrints("from the guest\r\n");
   EXPECT_EQ(ReadFrom(client, 16), "from the guest\r\n");
-  WriteAll(client.get(), Pattern(3000));
-  EXPECT_TRUE(GuestReads(3000) == Pattern(3000));
+  WriteAll(client.get(), MakePattern(3000, 1));
+  EXPECT_TRUE(GuestReads(3000) == MakePattern(3000, 1));
 }
 
 // What a console's reader does not take is dropped: the guest must never wait for it.
 TEST_F(Console, AReaderThatSleepsDoesNotHoldTheGuestUp) {
-  UniqueFd client = ConnectUnix(path(), Deadline(HotplugPod::kWait));
+  UniqueFd client = ConnectUnix(path(), Deadline(QtestPod::kWait));
   WriteAll(client.get(), "x");
   EXPECT_EQ(GuestReads(1), "x");
-  const std::string text = Pattern(400 << 10);
+  const std::string text = MakePattern(400 << 10, 1);
   GuestPrints(text);
-  from_guest->Wait(Deadline(HotplugPod::kWait));
+  from_guest->Wait(Deadline(QtestPod::kWait));
   const std::string start = ReadFrom(client, 16 << 10);
   EXPECT_TRUE(start == text.substr(0, 16 << 10));
 }
 
 TEST_F(Console, ClientsComeAndGoAndTheGuestIsNeverHeldUp) {
   GuestPrints("to nobody");
-  from_guest->Wait(Deadline(HotplugPod::kWait));
+  from_guest->Wait(Deadline(QtestPod::kWait));
   for (int i = 0; i < 5; ++i) {
-    UniqueFd client = ConnectUnix(path(), Deadline(HotplugPod::kWait));
+    UniqueFd client = ConnectUnix(path(), Deadline(QtestPod::kWait));
     // Seen by QEMU once it answers for it.
     WriteAll(client.get(), "x");
     EXPECT_EQ(GuestReads(1), "x");
     GuestPrints("to client " + std::to_string(i));
     EXPECT_EQ(ReadFrom(client, 11), "to client " + std::to_string(i));
-    from_guest->Wait(Deadline(HotplugPod::kWait));
+    from_guest->Wait(Deadline(QtestPod::kWait));
   }
 }
 
@@ -170,13 +165,13 @@ TEST(LegacySerial, BytesGoBothWays) {
   Covers({"1.2 use_legacy_serial"});
   TempDir dir;
   const std::string path = dir / "serial.sock";
-  HotplugPod pod(With({"-serial", "chardev:charconsole0", "-chardev",
-                       "socket,id=charconsole0,path=" + path + ",server=on,wait=off"}));
+  QtestPod pod(With({"-serial", "chardev:charconsole0", "-chardev",
+                     "socket,id=charconsole0,path=" + path + ",server=on,wait=off"}));
   constexpr uint16_t kPort = 0x3f8, kLineStatus = kPort + 5;
-  UniqueFd client = ConnectUnix(path, Deadline(HotplugPod::kWait));
+  UniqueFd client = ConnectUnix(path, Deadline(QtestPod::kWait));
   WriteAll(client.get(), "in");
   std::string got;
-  for (const Deadline deadline(HotplugPod::kWait); got.size() < 2 && !deadline.Passed();)
+  for (const Deadline deadline(QtestPod::kWait); got.size() < 2 && !deadline.Passed();)
     if (pod.qtest().InB(kLineStatus) & 1) got += static_cast<char>(pod.qtest().InB(kPort));
   EXPECT_EQ(got, "in");
   for (char c : std::string("ttyS0 says\r\n")) {
@@ -190,14 +185,14 @@ TEST(Virtio9p, TheShareIsReadAndWritten) {
   Covers({"1.2 virtio-9p"});
   TempDir dir;
   std::filesystem::create_directory(dir / "sub");
-  const std::string text = Pattern(100000);
+  const std::string text = MakePattern(100000, 1);
   WriteFile(dir / "sub" / "file", text);
-  HotplugPod pod(With({"-device",
-                       "virtio-9p-pci,addr=1d,disable-modern=false,fsdev=extra-9p-kataShared,"
-                       "mount_tag=kataShared",
-                       "-fsdev",
-                       "local,id=extra-9p-kataShared,path=" + dir.path().string() +
-                           ",security_model=none,multidevs=remap"}));
+  QtestPod pod(With({"-device",
+                     "virtio-9p-pci,addr=1d,disable-modern=false,fsdev=extra-9p-kataShared,"
+                     "mount_tag=kataShared",
+                     "-fsdev",
+                     "local,id=extra-9p-kataShared,path=" + dir.path().string() +
+                         ",security_model=none,multidevs=remap"}));
   NineP share(pod.root(), kSlot, pod.heap());
   EXPECT_EQ(share.MountTag(), "kataShared");
   share.Walk(1, {"sub", "file"});
@@ -225,7 +220,7 @@ TEST(Virtio9p, TheShareIsReadAndWritten) {
 TEST(Virtio9p, WhatIsNotThereAndWhatIsOutsideIsAnError) {
   Covers({"1.2 virtio-9p"});
   TempDir dir;
-  HotplugPod pod(
+  QtestPod pod(
       With({"-device", "virtio-9p-pci,addr=1d,fsdev=fs,mount_tag=share", "-fsdev",
             "local,id=fs,security_model=none,multidevs=remap,path=" + dir.path().string()}));
   NineP share(pod.root(), kSlot, pod.heap());
@@ -246,7 +241,7 @@ class Panic : public testing::Test {
   static constexpr uint16_t kPort = 0x505;
   static constexpr uint8_t kPanicked = 1, kCrashLoaded = 2;
   void SetUp() override { Covers({"1.2 guest_memory_dump_path"}); }
-  HotplugPod pod{With({"-device", "pvpanic", "-no-shutdown"})};
+  QtestPod pod{With({"-device", "pvpanic", "-no-shutdown"})};
 };
 
 TEST_F(Panic, IsToldAndStopsTheMachine) {
@@ -266,16 +261,14 @@ TEST_F(Panic, ACrashKernelIsToldAndTheMachineRunsOn) {
 TEST_F(Panic, TheDumpHasTheGuestsMemory) {
   Covers({"2.2 dump"});
   constexpr uint64_t kAt = 33 << 20;
-  const std::string text = Pattern(10000);
+  const std::string text = MakePattern(10000, 1);
   pod.qtest().MemWrite(kAt, text.data(), text.size());
   pod.qtest().OutB(kPort, kPanicked);
   pod.qmp().WaitEvent("GUEST_PANICKED");
   for (bool paging : {false, true}) {
     TempDir dir;
     const std::string path = dir / "vmcore.elf";
-    pod.qmp().Execute("dump-guest-memory",
-                      {{"protocol", "file:" + path}, {"paging", paging}, {"format", "elf"}},
-                      Milliseconds(60000));
+    pod.qmp().Execute("dump-guest-memory", MakeDump(path, paging), Milliseconds(60000));
     pod.qmp().WaitEvent("DUMP_COMPLETED");
     const std::string core = ReadFile(path);
     ASSERT_EQ(core.compare(0, SELFMAG, ELFMAG), 0);
@@ -300,19 +293,14 @@ TEST_F(Panic, TheDumpHasTheGuestsMemory) {
 
 TEST_F(Panic, ADumpThatCannotBeWrittenIsAnErrorAndTheMachineRunsOn) {
   Covers({"2.2 dump", "2.1 errors"});
-  EXPECT_NE(pod.Refusal("dump-guest-memory",
-                        {{"protocol", "file:/none/vmcore"}, {"paging", false}, {"format", "elf"}}),
-            "");
+  EXPECT_NE(pod.GetRefusal("dump-guest-memory", MakeDump("/none/vmcore", false)), "");
   EXPECT_EQ(pod.qmp().Execute("query-status")["status"], "running");
 }
 
 TEST_F(Panic, ADumpOfARunningMachineStopsAndResumesIt) {
   Covers({"2.2 dump"});
   TempDir dir;
-  pod.qmp().Execute(
-      "dump-guest-memory",
-      {{"protocol", "file:" + (dir / "v").string()}, {"paging", false}, {"format", "elf"}},
-      Milliseconds(60000));
+  pod.qmp().Execute("dump-guest-memory", MakeDump(dir / "v", false), Milliseconds(60000));
   for (const char* event : {"STOP", "DUMP_COMPLETED", "RESUME"}) pod.qmp().WaitEvent(event);
   EXPECT_EQ(pod.qmp().Execute("query-status")["status"], "running");
 }
@@ -323,7 +311,7 @@ class Reset : public testing::TestWithParam<std::pair<uint16_t, uint8_t>> {};
 
 TEST_P(Reset, EndsTheMachineWithNoReboot) {
   Covers({"1.1 no-reboot"});
-  HotplugPod pod(With({"--no-reboot"}));
+  QtestPod pod(With({"--no-reboot"}));
   pod.qmp();
   const auto [port, value] = GetParam();
   try {
@@ -331,7 +319,7 @@ TEST_P(Reset, EndsTheMachineWithNoReboot) {
   } catch (const std::exception&) {
     // It may be gone before it answers.
   }
-  const auto status = pod.qemu().process().Wait(HotplugPod::kWait);
+  const auto status = pod.qemu().process().Wait(QtestPod::kWait);
   ASSERT_TRUE(status) << "QEMU still runs";
   EXPECT_TRUE(status->Success()) << status->ToString();
   EXPECT_EQ(pod.qmp().WaitEvent("SHUTDOWN")["data"]["reason"], "guest-reset");
@@ -339,7 +327,7 @@ TEST_P(Reset, EndsTheMachineWithNoReboot) {
 
 TEST_P(Reset, RestartsItWithout) {
   Covers({"1.1 no-reboot"});
-  HotplugPod pod;
+  QtestPod pod;
   const auto [port, value] = GetParam();
   pod.qtest().OutB(port, value);
   EXPECT_EQ(pod.qmp().WaitEvent("RESET")["data"]["guest"], true);

@@ -10,7 +10,7 @@ constexpr uint32_t kBuffer = 1 << 20;  // the most in a request
 
 class VirtioBlk final : public Disk {
  public:
-  VirtioBlk(HotplugPod& pod, PciBus& bus, uint8_t slot)
+  VirtioBlk(QtestPod& pod, PciBus& bus, uint8_t slot)
       : pod_(pod),
         device_(bus, bus.At(slot)),
         agreed_(device_.Negotiate(virtio::Bit(kFlush))),
@@ -49,13 +49,13 @@ class VirtioBlk final : public Disk {
     data.push_back({header_ + 16, 1, true});
     queue_.Add(data);
     device_.Notify(0);
-    queue_.Wait(Deadline(HotplugPod::kWait));
+    queue_.Wait(Deadline(QtestPod::kWait));
     if (const int status = pod_.qtest().ReadB(header_ + 16))
       throw DiskError("virtio-blk: request " + std::to_string(type) + " ends in status " +
                       std::to_string(status));
   }
 
-  HotplugPod& pod_;
+  QtestPod& pod_;
   VirtioPciDevice device_;
   uint64_t agreed_;
   Virtqueue queue_;
@@ -127,13 +127,13 @@ class ScsiDisk final : public Disk {
 
 }  // namespace
 
-std::unique_ptr<Disk> OpenVirtioBlk(HotplugPod& pod, PciBus& bus, uint8_t slot) {
+std::unique_ptr<Disk> OpenVirtioBlk(QtestPod& pod, PciBus& bus, uint8_t slot) {
   return std::make_unique<VirtioBlk>(pod, bus, slot);
 }
 
-ScsiController::ScsiController(HotplugPod& pod)
+ScsiController::ScsiController(QtestPod& pod)
     : pod_(pod),
-      device_(pod.root(), pod.root().At(HotplugPod::kScsiSlot)),
+      device_(pod.root(), pod.root().At(pod.FindSlot("scsi0"))),
       requests_((device_.Negotiate(0), device_.SetUpQueue(2, pod.heap()))),
       buffer_(pod.heap().Allocate(kDataAt + kBuffer, 4096)) {
   device_.SetUpQueue(0, pod.heap());
@@ -164,7 +164,7 @@ std::string ScsiController::Command(uint8_t target, uint16_t lun, const std::str
   if (in) chain.push_back({buffer_ + kDataAt, in, true});
   requests_.Add(chain);
   device_.Notify(2);
-  requests_.Wait(Deadline(HotplugPod::kWait));
+  requests_.Wait(Deadline(QtestPod::kWait));
   // status at 10, response at 11, sense (fixed format: key at 2, additional code at 12) from 12.
   const uint64_t sense = buffer_ + kResponseAt + 12;
   const int status = pod_.qtest().ReadB(buffer_ + kResponseAt + 10),

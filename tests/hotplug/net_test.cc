@@ -11,7 +11,8 @@
 
 #include "harness/vhost_user/net_loopback.h"
 #include "hotplug/net_frames.h"
-#include "hotplug/pod.h"
+#include "kata/qmp_calls.h"
+#include "kata/qtest_pod.h"
 
 namespace stx {
 namespace {
@@ -22,7 +23,7 @@ constexpr int kMac = 5, kCtrlVq = 17, kMq = 22;  // virtio 1.2, section 5.1.3
 /// The driver of a virtio-net with `pairs` pairs of queues, all in use.
 class NetDriver {
  public:
-  NetDriver(HotplugPod& pod, PciBus& bus, uint8_t slot, int pairs)
+  NetDriver(QtestPod& pod, PciBus& bus, uint8_t slot, int pairs)
       : pod_(pod), device_(bus, bus.At(slot)), pairs_(pairs) {
     agreed_ = device_.Negotiate(virtio::Bit(kMac) | virtio::Bit(kCtrlVq) | virtio::Bit(kMq));
     for (uint16_t i = 0; i < 2 * pairs; ++i) {
@@ -42,7 +43,7 @@ class NetDriver {
       pod.qtest().WriteW(command + 2, static_cast<uint16_t>(pairs));
       control.Add({{command, 2, false}, {command + 2, 2, false}, {command + 4, 1, true}});
       device_.Notify(control_index);
-      control.Wait(Deadline(HotplugPod::kWait));
+      control.Wait(Deadline(QtestPod::kWait));
       if (pod.qtest().ReadB(command + 4) != 0) throw std::runtime_error("MQ_VQ_PAIRS_SET: refused");
     }
   }
@@ -57,13 +58,13 @@ class NetDriver {
     pod_.qtest().MemWrite(at + kNetHeader, frame.data(), frame.size());
     Queue(index).Add({{at, static_cast<uint32_t>(kNetHeader + frame.size()), false}});
     device_.Notify(index);
-    Queue(index).Wait(Deadline(HotplugPod::kWait));
+    Queue(index).Wait(Deadline(QtestPod::kWait));
   }
 
   /// The first frame on any queue of which `parse` makes something; throws when none comes.
   template <typename Parse>
   auto Receive(const Parse& parse) {
-    for (const Deadline deadline(HotplugPod::kWait); !deadline.Passed();)
+    for (const Deadline deadline(QtestPod::kWait); !deadline.Passed();)
       for (uint16_t index = 0; index < 2 * pairs_; index += 2)
         while (const auto used = Queue(index).Take()) {
           const auto slot = static_cast<uint16_t>(used->head);
@@ -86,7 +87,7 @@ class NetDriver {
     device_.Notify(index);
   }
 
-  HotplugPod& pod_;
+  QtestPod& pod_;
   VirtioPciDevice device_;
   int pairs_;
   uint64_t agreed_ = 0;
@@ -104,7 +105,7 @@ void TalkToHost(NetDriver& driver, const Tap& tap, int pairs) {
     const auto port = static_cast<uint16_t>(40000 + pair);
     const std::string payload = "pair " + std::to_string(pair) + std::string(1000, 'p');
     driver.Send(pair, UdpFrame(host, port, 7777, payload));
-    ASSERT_TRUE(WaitFor(host_socket.get(), POLLIN, Deadline(HotplugPod::kWait)));
+    ASSERT_TRUE(WaitFor(host_socket.get(), POLLIN, Deadline(QtestPod::kWait)));
     std::string got(4096, '\0');
     sockaddr_in from{};
     socklen_t length = sizeof(from);
@@ -147,16 +148,14 @@ std::string Vectors(int pairs) { return std::to_string(2 * pairs + 2); }
 TEST_P(TapQueues, InheritedDescriptorsCarryFramesBothWays) {
   Covers({"1.1 tap", "1.1 fds"});
   const int pairs = GetParam();
-  HotplugPodOptions options;
+  QtestPodOptions options;
   std::string numbers;
-  for (int i = 0; i < pairs; ++i) {
-    options.fds.push_back(tap->fds()[static_cast<size_t>(i)].get());
-    numbers += (i ? ":" : "") + std::to_string(4 + i);
-  }
-  options.args = {"-netdev", "tap,id=network-0,fds=" + numbers, "-device",
-                  std::string("driver=virtio-net-pci,addr=1d,netdev=network-0,mac=") +
-                      kGuestMacText + ",disable-modern=false,mq=on,vectors=" + Vectors(pairs)};
-  HotplugPod pod(options);
+  for (const UniqueFd& fd : tap->fds())
+    numbers += (numbers.empty() ? "" : ":") + std::to_string(options.qemu.Inherit(fd.get()));
+  options.qemu.args = {"-netdev", "tap,id=network-0,fds=" + numbers, "-device",
+                       std::string("driver=virtio-net-pci,addr=1d,netdev=network-0,mac=") +
+                           kGuestMacText + ",disable-modern=false,mq=on,vectors=" + Vectors(pairs)};
+  QtestPod pod(std::move(options));
   NetDriver driver(pod, pod.root(), 0x1d, pairs);
   for (size_t i = 0; i < kGuestMac.size(); ++i)
     EXPECT_EQ(driver.device().ConfigB(static_cast<uint32_t>(i)), kGuestMac[i]);
@@ -169,7 +168,7 @@ TEST_P(TapQueues, InheritedDescriptorsCarryFramesBothWays) {
 TEST_P(TapQueues, HotPluggedByGetfdCarryFramesComeAndGo) {
   Covers({"2.2 nic-add", "2.2 nic-remove", "2.1 device_del"});
   const int pairs = GetParam();
-  HotplugPod pod;
+  QtestPod pod;
   for (int round = 0; round < 2; ++round) {
     std::string names;
     for (int i = 0; i < pairs; ++i) {
@@ -178,15 +177,9 @@ TEST_P(TapQueues, HotPluggedByGetfdCarryFramesComeAndGo) {
                               tap->fds()[static_cast<size_t>(i)].get());
       names += (i ? ":" : "") + name;
     }
-    pod.qmp().Execute("netdev_add", {{"type", "tap"}, {"id", kTap}, {"fds", names}});
-    pod.Add({{"driver", "virtio-net-pci"},
-             {"id", "virtio-nic"},
-             {"netdev", kTap},
-             {"mac", kGuestMacText},
-             {"mq", "on"},
-             {"vectors", 2 * pairs + 2},
-             {"romfile", ""}},
-            "pci-bridge-0", 9);
+    pod.qmp().Execute("netdev_add", MakeTapNetdev(kTap, names, ""));
+    pod.Add(MakeNic("virtio-nic", kTap, kGuestMacText, static_cast<size_t>(pairs)), "pci-bridge-0",
+            9);
     {
       NetDriver driver(pod, pod.bridge(), 9, pairs);
       TalkToHost(driver, *tap, pairs);
@@ -200,24 +193,23 @@ INSTANTIATE_TEST_SUITE_P(Pairs, TapQueues, testing::Values(1, 2, 4));
 
 TEST(NetdevAdd, DescriptorsThatAreNotThereAreRefused) {
   Covers({"2.2 nic-add", "2.1 errors"});
-  HotplugPod pod;
-  EXPECT_NE(
-      pod.Refusal("getfd", {{"fdname", "fd0"}}).find("No file descriptor supplied via SCM_RIGHTS"),
-      std::string::npos);
-  EXPECT_NE(pod.Refusal("netdev_add", {{"type", "tap"}, {"id", kTap}, {"fds", "fd7"}}).find("fd7"),
+  QtestPod pod;
+  EXPECT_NE(pod.GetRefusal("getfd", {{"fdname", "fd0"}})
+                .find("No file descriptor supplied via SCM_RIGHTS"),
+            std::string::npos);
+  EXPECT_NE(pod.GetRefusal("netdev_add", MakeTapNetdev(kTap, "fd7", "")).find("fd7"),
             std::string::npos);
   // The name is free again.
-  const std::string again =
-      pod.Refusal("netdev_add", {{"type", "tap"}, {"id", kTap}, {"fds", "fd7"}});
+  const std::string again = pod.GetRefusal("netdev_add", MakeTapNetdev(kTap, "fd7", ""));
   EXPECT_EQ(again.find("Duplicate"), std::string::npos) << again;
 }
 
 TEST(NetdevAdd, ADescriptorThatIsNoTapIsRefused) {
   Covers({"2.2 nic-add"});
-  HotplugPod pod;
+  QtestPod pod;
   UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   pod.qmp().ExecuteWithFd("getfd", {{"fdname", "fd0"}}, null.get());
-  EXPECT_NE(pod.Refusal("netdev_add", {{"type", "tap"}, {"id", kTap}, {"fds", "fd0"}}), "");
+  EXPECT_NE(pod.GetRefusal("netdev_add", MakeTapNetdev(kTap, "fd0", "")), "");
   EXPECT_EQ(pod.qmp().Execute("query-status")["status"], "running");
 }
 
@@ -226,14 +218,9 @@ TEST(NetdevAdd, AVhostDescriptorThatIsNotThereIsRefused) {
   std::string why_not;
   auto tap = Tap::Make(kTap, 1, &why_not);
   if (!tap) GTEST_SKIP() << "no tap: " << why_not;
-  HotplugPod pod;
+  QtestPod pod;
   pod.qmp().ExecuteWithFd("getfd", {{"fdname", "fd0"}}, tap->fds()[0].get());
-  EXPECT_NE(pod.Refusal("netdev_add", {{"type", "tap"},
-                                       {"id", kTap},
-                                       {"fds", "fd0"},
-                                       {"vhost", true},
-                                       {"vhostfds", "vhostfd0"}})
-                .find("vhostfd0"),
+  EXPECT_NE(pod.GetRefusal("netdev_add", MakeTapNetdev(kTap, "fd0", "vhostfd0")).find("vhostfd0"),
             std::string::npos);
   EXPECT_EQ(pod.qmp().Execute("query-status")["status"], "running");
 }
@@ -242,17 +229,17 @@ class VhostUserNet : public testing::Test {
  protected:
   void SetUp() override {
     Covers({"1.2 vhost-user-net"});
-    HotplugPodOptions options;
-    options.args = {
+    QtestPodOptions options;
+    options.qemu.args = {
         "-chardev", "socket,id=char-net,path=" + (dir / "vhu.sock").string(),
         "-netdev",  "type=vhost-user,id=net-1,chardev=char-net,vhostforce",
         "-device",  std::string("virtio-net-pci,addr=1d,netdev=net-1,mac=") + kGuestMacText};
-    pod.emplace(options);
+    pod.emplace(std::move(options));
   }
 
   TempDir dir;
   std::optional<NetLoopback> backend{dir / "vhu.sock"};
-  std::optional<HotplugPod> pod;
+  std::optional<QtestPod> pod;
 };
 
 TEST_F(VhostUserNet, EveryFrameComesBackAsItWas) {

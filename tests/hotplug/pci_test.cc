@@ -9,8 +9,9 @@
 #include <sstream>
 
 #include "harness/qemu/device_types.h"
-#include "harness/vhost_user/vhost_user_device.h"
-#include "hotplug/pod.h"
+#include "kata/qmp_calls.h"
+#include "kata/qtest_pod.h"
+#include "kata/tiny_pod.h"
 
 namespace stx {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 constexpr uint16_t kRng = 4;  // device type, virtio 1.2 section 5.4
 
 /// Asks the entropy device for bytes and returns them.
-std::vector<uint8_t> Random(HotplugPod& pod, VirtioPciDevice& device, uint32_t size) {
+std::vector<uint8_t> Random(QtestPod& pod, VirtioPciDevice& device, uint32_t size) {
   device.Negotiate(0);
   Virtqueue queue = device.SetUpQueue(0, pod.heap());
   device.SetDriverOk();
@@ -28,7 +29,7 @@ std::vector<uint8_t> Random(HotplugPod& pod, VirtioPciDevice& device, uint32_t s
   while (have < size) {
     queue.Add({{buffer + have, size - have, true}});
     device.Notify(0);
-    const auto used = queue.Wait(Deadline(HotplugPod::kWait));
+    const auto used = queue.Wait(Deadline(QtestPod::kWait));
     if (used.written == 0) throw std::runtime_error("the entropy device gave nothing");
     have += used.written;
   }
@@ -42,7 +43,7 @@ std::string Rng(int bridge, int slot) {
 // 30 devices on each of 5 bridges: all that Kata can plug.
 TEST(PciHotplug, EverySlotOfFiveBridgesTakesADeviceAndGivesItBack) {
   Covers({"2.2 bridge-slots", "2.1 device_del"});
-  HotplugPod pod({.bridges = 5});
+  QtestPod pod({.bridges = 5});
   for (int bridge = 0; bridge < 5; ++bridge) {
     const std::string name = "pci-bridge-" + std::to_string(bridge);
     uint32_t all = 0;
@@ -69,23 +70,23 @@ TEST(PciHotplug, EverySlotOfFiveBridgesTakesADeviceAndGivesItBack) {
 
 TEST(PciHotplug, TheSlotOfADeviceIsTakenUntilItIsGone) {
   Covers({"2.2 bridge-slots"});
-  HotplugPod pod;
+  QtestPod pod;
   const json device{{"driver", "virtio-rng-pci"}, {"id", "first"}};
   pod.Add(device, "pci-bridge-0", 1);
   json second{
       {"driver", "virtio-rng-pci"}, {"id", "second"}, {"bus", "pci-bridge-0"}, {"addr", "01"}};
-  EXPECT_NE(pod.Refusal("device_add", second).find("slot 1 function 0 not available"),
+  EXPECT_NE(pod.GetRefusal("device_add", second).find("slot 1 function 0 not available"),
             std::string::npos);
   pod.Remove("first", "pci-bridge-0", 1);
-  EXPECT_EQ(pod.Refusal("device_add", second), "");
+  EXPECT_EQ(pod.GetRefusal("device_add", second), "");
 }
 
 TEST(PciHotplug, AnIdIsTakenUntilItsDeviceIsGone) {
   Covers({"2.1 device_del", "2.1 errors"});
-  HotplugPod pod;
+  QtestPod pod;
   pod.Add({{"driver", "virtio-rng-pci"}, {"id", "one"}}, "pci-bridge-0", 1);
   EXPECT_NE(
-      pod.Refusal(
+      pod.GetRefusal(
              "device_add",
              {{"driver", "virtio-rng-pci"}, {"id", "one"}, {"bus", "pci-bridge-0"}, {"addr", "02"}})
           .find("Duplicate device ID 'one'"),
@@ -98,23 +99,23 @@ TEST(PciHotplug, AnIdIsTakenUntilItsDeviceIsGone) {
 // What blocks Kata's channel: it waits for DEVICE_DELETED, which never comes.
 TEST(PciHotplug, AGuestThatDoesNotEjectKeepsTheDeviceHoweverOftenItIsAsked) {
   Covers({"2.1 device_del"});
-  HotplugPod pod;
+  QtestPod pod;
   pod.Add({{"driver", "virtio-rng-pci"}, {"id", "kept"}}, "pci-bridge-0", 3);
   pod.qmp().Execute("device_del", {{"id", "kept"}});
   // Refused or taken anew, depending on how long ago the first was; never more than one event.
-  for (int i = 0; i < 5; ++i) pod.Refusal("device_del", {{"id", "kept"}});
+  for (int i = 0; i < 5; ++i) pod.GetRefusal("device_del", {{"id", "kept"}});
   VirtioPciDevice device(pod.bridge(), pod.bridge().At(3));
   EXPECT_EQ(Random(pod, device, 16).size(), 16u);
   EXPECT_FALSE(pod.qmp().TakeEvent("DEVICE_DELETED"));
   pod.acpi().Eject(3);
   pod.WaitDeleted("kept");
   pod.acpi().Eject(3);
-  EXPECT_EQ(pod.Refusal("device_del", {{"id", "kept"}}), "Device 'kept' not found");
+  EXPECT_EQ(pod.GetRefusal("device_del", {{"id", "kept"}}), "Device 'kept' not found");
 }
 
 TEST(PciHotplug, EjectingWhatNobodyAskedForOrIsNotThereHarmsNothing) {
   Covers({"2.1 device_del"});
-  HotplugPod pod;
+  QtestPod pod;
   pod.Add({{"driver", "virtio-rng-pci"}, {"id", "stays"}}, "pci-bridge-0", 3);
   for (uint8_t slot = 4; slot < 32; ++slot) pod.acpi().Eject(slot);
   EXPECT_TRUE(pod.bridge().At(3).Present());
@@ -123,16 +124,16 @@ TEST(PciHotplug, EjectingWhatNobodyAskedForOrIsNotThereHarmsNothing) {
 
 TEST(PciHotplug, TheRootBusTakesNone) {
   Covers({"2.2 vfio-root-bus"});
-  HotplugPod pod;
+  QtestPod pod;
   EXPECT_NE(
-      pod.Refusal("device_add", {{"driver", "virtio-rng-pci"}, {"id", "r"}, {"bus", "pcie.0"}})
+      pod.GetRefusal("device_add", {{"driver", "virtio-rng-pci"}, {"id", "r"}, {"bus", "pcie.0"}})
           .find("Bus 'pcie.0' does not support hotplugging"),
       std::string::npos);
 }
 
 TEST(PciHotplug, KataFindsTheAddressByQom) {
   Covers({"2.2 qom-get-path"});
-  HotplugPod pod({.bridges = 2});
+  QtestPod pod({.bridges = 2});
   pod.Add({{"driver", "virtio-rng-pci"}, {"id", "dev"}}, "pci-bridge-1", 0x1e);
   const auto get = [&](const std::string& path, const char* property) {
     return pod.qmp().Execute("qom-get", {{"path", path}, {"property", property}});
@@ -145,7 +146,7 @@ TEST(PciHotplug, KataFindsTheAddressByQom) {
 
 TEST(PciHotplug, RootPortsTakeADeviceEach) {
   Covers({"1.2 pcie_root_port", "2.1 device_del"});
-  HotplugPod pod({.root_ports = 4});
+  QtestPod pod({.root_ports = 4});
   for (int i = 0; i < 4; ++i) {
     const std::string port = "rp" + std::to_string(i), id = "rng" + std::to_string(i);
     pod.qmp().Execute("device_add", {{"driver", "virtio-rng-pci"}, {"id", id}, {"bus", port}});
@@ -161,7 +162,7 @@ TEST(PciHotplug, RootPortsTakeADeviceEach) {
 
 TEST(PciHotplug, ConfigurationSpaceIsTheSameByPortsAndInMemory) {
   Covers({"1.2 pcie_root_port"});
-  HotplugPod pod({.root_ports = 1});
+  QtestPod pod({.root_ports = 1});
   constexpr uint16_t kAer = 1;
   Mmconfig memory(pod.qtest());
   for (const PciDevice& device : pod.root().Scan())
@@ -169,7 +170,8 @@ TEST(PciHotplug, ConfigurationSpaceIsTheSameByPortsAndInMemory) {
       EXPECT_EQ(memory.ReadL(device, static_cast<uint16_t>(at)),
                 device.ReadL(static_cast<uint8_t>(at)))
           << "slot " << int{device.slot()} << " offset " << at;
-  EXPECT_NE(memory.ExtendedCapability(pod.root().At(8), kAer), 0) << "a root port reports errors";
+  EXPECT_NE(memory.ExtendedCapability(pod.root().At(pod.FindSlot("rp0")), kAer), 0)
+      << "a root port reports errors";
 }
 
 /// What Kata or a host hot-plugs, on a bridge, with the device type that the guest must see.
@@ -181,21 +183,6 @@ struct Kind {
   int backend_queues = 0;
 };
 
-class Idle final : private VhostUserHandler {
- public:
-  Idle(const std::filesystem::path& socket, int queues, size_t config)
-      : config_(config, 0), device_(socket, queues, *this) {
-    device_.Start();
-  }
-  ~Idle() override { device_.Stop(); }
-
- private:
-  std::span<const uint8_t> Config() const override { return config_; }
-  void HandleQueue(int) override {}
-  std::vector<uint8_t> config_;
-  VhostUserDevice device_;
-};
-
 void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.driver; }
 
 class PciHotplugKinds : public testing::TestWithParam<Kind> {};
@@ -205,11 +192,12 @@ TEST_P(PciHotplugKinds, ComesWorksAndGoes) {
   Covers({"2.1 device_del", "2.2 bridge-slots"});
   if (!HasDeviceType(kind.driver)) GTEST_SKIP() << "the binary has no " << kind.driver;
   TempDir dir;
-  HotplugPodOptions options;
-  options.args = {"-object", "rng-random,id=rng0,filename=/dev/urandom", "-fsdev",
-                  "local,id=fs9p,security_model=none,multidevs=remap,path=" + dir.path().string()};
-  HotplugPod pod(options);
-  std::optional<Idle> backend;
+  QtestPodOptions options;
+  options.qemu.args = {
+      "-object", "rng-random,id=rng0,filename=/dev/urandom", "-fsdev",
+      "local,id=fs9p,security_model=none,multidevs=remap,path=" + dir.path().string()};
+  QtestPod pod(std::move(options));
+  std::optional<IdleBackend> backend;
   json device = kind.more;
   device["driver"] = kind.driver;
   device["id"] = "dev";
@@ -217,14 +205,7 @@ TEST_P(PciHotplugKinds, ComesWorksAndGoes) {
   for (int round = 0; round < 3; ++round) {
     if (kind.backend_queues) {
       backend.emplace(dir / "socket", kind.backend_queues, 64);
-      pod.qmp().Execute(
-          "chardev-add",
-          {{"id", "char0"},
-           {"backend",
-            {{"type", "socket"},
-             {"data",
-              {{"server", false},
-               {"addr", {{"type", "unix"}, {"data", {{"path", (dir / "socket").string()}}}}}}}}}});
+      pod.qmp().Execute("chardev-add", MakeSocketChardev("char0", dir / "socket"));
       device["chardev"] = "char0";
     }
     pod.Add(device, "pci-bridge-0", 5);
@@ -270,10 +251,10 @@ TEST_P(Q35Versions, FromSixOneOnABridgeWithoutShpcTakesDevices) {
   if (!alias) {
     ASSERT_EQ(std::sscanf(GetParam().c_str(), "pc-q35-%d.%d", &major, &minor), 2);
   }
-  HotplugPod pod({.machine = GetParam()});
+  QtestPod pod({.edits = {Substitute("-machine", "q35", GetParam())}});
   const json device{
       {"driver", "virtio-rng-pci"}, {"id", "r"}, {"bus", "pci-bridge-0"}, {"addr", "01"}};
-  const std::string refusal = pod.Refusal("device_add", device);
+  const std::string refusal = pod.GetRefusal("device_add", device);
   if (alias || std::pair(major, minor) >= std::pair(6, 1)) {
     EXPECT_EQ(refusal, "");
     pod.Remove("r", "pci-bridge-0", 1);

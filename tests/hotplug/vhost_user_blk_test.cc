@@ -7,7 +7,9 @@
 
 #include <future>
 
+#include "base/waiting.h"
 #include "hotplug/disk.h"
+#include "kata/qmp_calls.h"
 
 namespace stx {
 namespace {
@@ -33,24 +35,16 @@ class VhostUserBlk : public testing::Test {
          "addr.type=unix,addr.path=" +
              socket},
         {});
-    for (const Deadline deadline(HotplugPod::kWait); !std::filesystem::exists(socket);) {
-      if (!daemon.Running() || deadline.Passed())
-        throw std::runtime_error("qemu-storage-daemon: " + daemon.Stderr());
-      poll(nullptr, 0, 5);
-    }
+    WaitUntil("the socket of qemu-storage-daemon", Deadline(QtestPod::kWait), [&] {
+      if (!daemon.Running()) throw std::runtime_error("qemu-storage-daemon: " + daemon.Stderr());
+      return std::filesystem::exists(socket);
+    });
   }
 
   void AddChardev(int reconnect) {
-    json data{{"server", false},
-              {"addr", {{"type", "unix"}, {"data", {{"path", (dir / "blk.sock").string()}}}}}};
-    if (reconnect) data["reconnect"] = reconnect;
-    pod->qmp().Execute("chardev-add",
-                       {{"id", "char-blk"}, {"backend", {{"type", "socket"}, {"data", data}}}});
+    pod->qmp().Execute("chardev-add", MakeSocketChardev("char-blk", dir / "blk.sock", reconnect));
   }
-  void AddDevice() {
-    pod->Add({{"driver", "vhost-user-blk-pci"}, {"id", "virtio-blk1"}, {"chardev", "char-blk"}},
-             "pci-bridge-0", 2);
-  }
+  void AddDevice() { pod->Add(MakeVhostUserBlk("blk1", "char-blk"), "pci-bridge-0", 2); }
   void RemoveAll() {
     pod->Remove("virtio-blk1", "pci-bridge-0", 2);
     pod->qmp().Execute("chardev-remove", {{"id", "char-blk"}});
@@ -75,7 +69,7 @@ class VhostUserBlk : public testing::Test {
   TempDir dir;
   std::string daemon_path;
   Process daemon;
-  std::optional<HotplugPod> pod{std::in_place};
+  std::optional<QtestPod> pod{std::in_place};
 };
 
 TEST_F(VhostUserBlk, BytesAreTheFilesAndItComesAndGoes) {
@@ -91,17 +85,9 @@ TEST_F(VhostUserBlk, BytesAreTheFilesAndItComesAndGoes) {
 
 TEST_F(VhostUserBlk, AnAddWithoutServerIsRefusedAndLeavesNothing) {
   Covers({"2.1 errors"});
-  EXPECT_NE(
-      pod->Refusal(
-             "chardev-add",
-             {{"id", "char-blk"},
-              {"backend",
-               {{"type", "socket"},
-                {"data",
-                 {{"server", false},
-                  {"addr", {{"type", "unix"}, {"data", {{"path", (dir / "none").string()}}}}}}}}}})
-          .find("Failed to connect"),
-      std::string::npos);
+  EXPECT_NE(pod->GetRefusal("chardev-add", MakeSocketChardev("char-blk", dir / "none"))
+                .find("Failed to connect"),
+            std::string::npos);
   StartDaemon();
   AddChardev(0);
   AddDevice();
@@ -131,16 +117,12 @@ TEST_F(VhostUserBlk, ADaemonThatWasKilledIsFoundAgain) {
   EXPECT_EQ(pod->qmp().Execute("query-status")["status"], "running");
   StartDaemon();
   // The chardev tries once a second.
-  for (const Deadline deadline(HotplugPod::kWait);;) {
-    bool connected = false;
+  WaitUntil("the chardev is connected again", Deadline(QtestPod::kWait), [&] {
     for (const json& chardev : pod->qmp().Execute("query-chardev"))
       if (chardev["label"] == "char-blk")
-        connected =
-            chardev["filename"].get<std::string>().find("disconnected") == std::string::npos;
-    if (connected) break;
-    ASSERT_FALSE(deadline.Passed()) << "not connected again";
-    poll(nullptr, 0, 20);
-  }
+        return chardev["filename"].get<std::string>().find("disconnected") == std::string::npos;
+    return false;
+  });
   Exercise('2');
   RemoveAll();
 }

@@ -6,7 +6,8 @@
 
 #include "harness/host/memory_map.h"
 #include "harness/qemu/device_types.h"
-#include "hotplug/pod.h"
+#include "kata/qmp_calls.h"
+#include "kata/qtest_pod.h"
 
 namespace stx {
 namespace {
@@ -23,10 +24,7 @@ class VirtioMem : public testing::Test {
     if (!HasDeviceType("virtio-mem-pci")) GTEST_SKIP() << "$QEMU has no virtio-mem-pci";
     pod.emplace();
     // As Kata sets it up.
-    pod->qmp().Execute("object-add", {{"qom-type", "memory-backend-memfd"},
-                                      {"id", "virtiomem"},
-                                      {"size", kRegion},
-                                      {"share", true}});
+    pod->qmp().Execute("object-add", MakeMemoryBackend("virtiomem", kRegion, "/dev/shm"));
     pod->Add({{"driver", "virtio-mem-pci"}, {"id", "virtiomem0"}, {"memdev", "virtiomem"}},
              "pci-bridge-0", 1);
     device.emplace(pod->bridge(), pod->bridge().At(1));
@@ -66,7 +64,7 @@ class VirtioMem : public testing::Test {
   }
   uint16_t Blocks(uint64_t size) { return static_cast<uint16_t>(size / block()); }
 
-  std::optional<HotplugPod> pod;
+  std::optional<QtestPod> pod;
   std::optional<VirtioPciDevice> device;
   std::optional<Virtqueue> queue;
   uint16_t state = 0;
@@ -162,7 +160,7 @@ TEST_F(VirtioMem, UnplugAllEndsAtNothing) {
 TEST_F(VirtioMem, SizesThatCannotBeAreRefusedWithASentence) {
   for (auto [size, says] : {std::pair<uint64_t, const char*>{kMiB + 1, "multiples of"},
                             {kRegion * 2, "cannot exceed the memory backend size"}}) {
-    const std::string said = pod->Refusal(
+    const std::string said = pod->GetRefusal(
         "qom-set", {{"path", "virtiomem0"}, {"property", "requested-size"}, {"value", size}});
     EXPECT_NE(said.find(says), std::string::npos) << said;
   }

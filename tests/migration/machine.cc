@@ -88,12 +88,12 @@ Machine::Machine(const std::filesystem::path& binary, const std::string& type,
   WriteFile(dir_ / "firmware", Firmware({reinterpret_cast<const char*>(kCode), sizeof(kCode)}));
   QemuOptions options;
   options.binary = binary;
-  options.fds = {theirs.get()};
   std::istringstream words(
       "-S -accel tcg -nodefaults -display none -qtest-log none -m 16 "
       "-object memory-backend-memfd,id=ram,size=16M,share=on "
-      "-netdev stream,id=wire,server=off,addr.type=fd,addr.str=4 "
-      "-device virtio-net-pci,id=net,netdev=wire,mac=52:54:00:00:00:01,romfile=,addr=5 "
+      "-netdev stream,id=wire,server=off,addr.type=fd,addr.str=" +
+      std::to_string(options.Inherit(theirs.get())) +
+      " -device virtio-net-pci,id=net,netdev=wire,mac=52:54:00:00:00:01,romfile=,addr=5 "
       "-device virtio-serial-pci,id=serial,addr=7 "
       "-device virtserialport,bus=serial.0,nr=1,chardev=port,name=org.test");
   options.args = {std::istream_iterator<std::string>(words), {}};
@@ -112,10 +112,11 @@ Machine::Machine(const std::filesystem::path& binary, const std::string& type,
   add({"-chardev", "socket,id=port,server=on,wait=off,path=" + (dir_ / "port").string()});
   // From a file, the whole load is one step of the main loop, and nothing can come between.
   UniqueFd file(memfd_create("stream", MFD_CLOEXEC));
+  std::string stream_fd;
   if (stream) {
     WriteAll(file.get(), *stream);
     lseek(file.get(), 0, SEEK_SET);
-    options.fds.push_back(file.get());
+    stream_fd = std::to_string(options.Inherit(file.get()));
   }
   if (stream || role.target) add({"-incoming", "defer"});
   qemu_.emplace(std::move(options));
@@ -127,7 +128,7 @@ Machine::Machine(const std::filesystem::path& binary, const std::string& type,
       return qmp().Execute("query-chardev").dump().find("disconnected") == std::string::npos;
     });
     if (!stream) return;
-    qmp().Execute("migrate-incoming", {{"uri", "fd:5"}});
+    qmp().Execute("migrate-incoming", {{"uri", "fd:" + stream_fd}});
     const json end = WaitMigrationEnd(qmp());
     if (end["status"] != "completed") throw std::runtime_error("load: " + end.dump());
   } catch (const std::exception& error) {

@@ -8,7 +8,8 @@
 #include <random>
 
 #include "harness/host/memory_map.h"
-#include "hotplug/pod.h"
+#include "kata/qmp_calls.h"
+#include "kata/qtest_pod.h"
 
 namespace stx {
 namespace {
@@ -35,10 +36,10 @@ TEST_P(Endurance, HotPluggedAndUnpluggedManyTimesNothingGrows) {
   constexpr int kCycles = 250, kWarmUp = 50;
   TempDir dir;
   WriteFile(dir / "disk", std::string(1 << 20, 'd'));
-  HotplugPodOptions options;
-  options.args = {"-netdev", "hubport,id=n,hubid=0", "-object",
-                  "rng-random,id=r,filename=/dev/urandom"};
-  HotplugPod pod(options);
+  QtestPodOptions options;
+  options.qemu.args = {"-netdev", "hubport,id=n,hubid=0", "-object",
+                       "rng-random,id=r,filename=/dev/urandom"};
+  QtestPod pod(std::move(options));
   const pid_t pid = pod.qemu().process().pid();
   uint64_t memory = 0;
   size_t descriptors = 0;
@@ -51,10 +52,9 @@ TEST_P(Endurance, HotPluggedAndUnpluggedManyTimesNothingGrows) {
     device["id"] = "plugged";
     const bool disk = device.contains("drive");
     if (disk)
-      pod.qmp().Execute("blockdev-add",
-                        {{"driver", "raw"},
-                         {"node-name", "disk"},
-                         {"file", {{"driver", "file"}, {"filename", (dir / "disk").string()}}}});
+      pod.qmp().Execute(
+          "blockdev-add",
+          MakeBlockNode({.id = "disk", .path = dir / "disk", .driver = "file", .aio = "threads"}));
     pod.Add(device, "pci-bridge-0", 5);
     ASSERT_TRUE(pod.bridge().At(5).Present()) << cycle;
     pod.Remove("plugged", "pci-bridge-0", 5);

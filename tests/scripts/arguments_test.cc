@@ -94,46 +94,5 @@ TEST(Profile, ABuildThatFailsWithoutAFailedLineShowsTheEndOfItsLog) {
   EXPECT_NE(result.err.find("profile small does not build"), std::string::npos) << result.err;
 }
 
-/// run --qemu `binary` ends with 1 and says `sentence` of it.
-void ExpectForeign(const fs::path& binary, const std::string& sentence) {
-  RunResult result =
-      Run({EnvOr("RUN", "run"), "--build", "/nonexistent", "--qemu", binary.string()},
-          Milliseconds(20000));
-  EXPECT_EQ(result.status.code, 1);
-  EXPECT_EQ(result.out, "") << "no summary";
-  EXPECT_NE(result.err.find("--qemu " + binary.string() + ": " + sentence), std::string::npos)
-      << result.err;
-}
-
-TEST(QemuOption, AMissingOneIsNamed) { ExpectForeign("/nonexistent/qemu", "no such file"); }
-
-TEST(QemuOption, AForeignOneIsNamedWithTheReason) {
-  TempDir dir;
-  const std::string foreign = "not a QEMU for x86_64 machines: ";
-  ExpectForeign("/bin/true", foreign + "--version says 'true (GNU coreutils)");
-  ExpectForeign("/bin/false", foreign);
-  ExpectForeign(dir.path(), foreign + "cannot start");
-  const fs::path file = dir / "file";
-  WriteFile(file, "not a program\n");
-  ExpectForeign(file, foreign + "cannot start");
-  fs::permissions(file, fs::perms(0755));
-  ExpectForeign(file, foreign);
-  WriteFile(file, std::string("\x7f"
-                              "ELF\2\1\1\0cut short",
-                              20));
-  ExpectForeign(file, foreign);
-}
-
-TEST(QemuOption, AQemuForAnotherArchitectureIsForeign) {
-  TempDir dir;
-  const fs::path file = dir / "qemu-system-aarch64";
-  WriteFile(
-      file,
-      "#!/bin/sh\ncase $1 in\n--version) echo 'QEMU emulator version 7.2.22' ;;\n"
-      "*) printf 'Supported machines are:\\nvirt  QEMU 7.2 ARM Virtual Machine\\n' ;;\nesac\n");
-  fs::permissions(file, fs::perms(0755));
-  ExpectForeign(file, "not a QEMU for x86_64 machines: it has no machine q35");
-}
-
 }  // namespace
 }  // namespace stx

@@ -55,7 +55,7 @@ class Primary {
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) ThrowErrno("socketpair");
     control_.Reset(pair[0]);
     UniqueFd theirs(pair[1]);
-    spawn.inherit = {theirs.get()};
+    spawn.Inherit(theirs.get());  // 3, where it looks for it
     std::vector<std::string> argv{program};
     argv.insert(argv.end(), eal.begin(), eal.end());
     process_ = Process(argv, spawn);

@@ -92,14 +92,14 @@ class Machine {
     UniqueFd theirs(pair[1]);
     QemuOptions options;
     options.qtest = true;
-    options.fds = {theirs.get()};
+    const std::string wire_fd = std::to_string(options.Inherit(theirs.get()));
     options.args = {"-nodefaults",
                     "-machine",
                     "pc",
                     "-m",
                     "64",
                     "-netdev",
-                    "stream,id=wire,server=off,addr.type=fd,addr.str=4"};
+                    "stream,id=wire,server=off,addr.type=fd,addr.str=" + wire_fd};
     if (!device.empty()) options.args.insert(options.args.end(), {"-device", device});
     options.args.insert(options.args.end(), args.begin(), args.end());
     qemu_.emplace(std::move(options));

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "base/pattern.h"
 #include "harness/qemu/contract.h"
 #include "harness/qemu/device_types.h"
 #include "harness/qemu/machine_test.h"
@@ -50,15 +51,5 @@ class VirtioFsMachine : public MachineTest {
   std::unique_ptr<VirtioDevice> device;
   std::optional<FuseClient> fs;
 };
-
-/// Bytes of which no two stretches are alike.
-inline std::string RandomBytes(size_t size, uint64_t seed) {
-  std::string bytes(size, '\0');
-  for (char& byte : bytes) {
-    seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-    byte = static_cast<char>(seed >> 56);
-  }
-  return bytes;
-}
 
 }  // namespace stx

@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 
 #include "base/throws.h"
-#include "hotplug/pod.h"
+#include "kata/qmp_calls.h"
+#include "kata/qtest_pod.h"
 #include "virtiofs/fixture.h"
 
 namespace stx {
@@ -151,15 +152,8 @@ TEST_F(VirtioFsDevice, HotPluggedItServesAndIsUnplugged) {
   Covers({"1.1 virtio-fs", "2.1 device_del"});
   StartDaemon(DaemonKind::kC);
   WriteFile(shared / "file", "hot");
-  HotplugPod pod;
-  pod.qmp().Execute(
-      "chardev-add",
-      {{"id", "fs"},
-       {"backend",
-        {{"type", "socket"},
-         {"data",
-          {{"server", false},
-           {"addr", {{"type", "unix"}, {"data", {{"path", (dir / "fs.sock").string()}}}}}}}}}});
+  QtestPod pod;
+  pod.qmp().Execute("chardev-add", MakeSocketChardev("fs", dir / "fs.sock"));
   pod.Add({{"driver", "vhost-user-fs-pci"}, {"id", "fs0"}, {"chardev", "fs"}, {"tag", "hot"}},
           "pci-bridge-0", 3);
   VirtioPciDevice pci(pod.bridge(), pod.bridge().At(3));

@@ -67,7 +67,7 @@ TEST_P(VirtioFs, InitAgreesOnWhatKataNeeds) {
 }
 
 TEST_P(VirtioFs, AFileOfTheHostIsReadByTheGuest) {
-  const std::string bytes = RandomBytes(10000, 1);
+  const std::string bytes = MakePattern(10000, 1);
   WriteFile(shared / "file", bytes);
   const fuse_entry_out entry = fs->Lookup(FUSE_ROOT_ID, "file");
   EXPECT_EQ(entry.attr.size, bytes.size());
@@ -80,7 +80,7 @@ TEST_P(VirtioFs, AFileOfTheHostIsReadByTheGuest) {
 }
 
 TEST_P(VirtioFs, AFileOfTheGuestIsReadByTheHost) {
-  const std::string bytes = RandomBytes(5000, 2);
+  const std::string bytes = MakePattern(5000, 2);
   const FuseClient::File file = fs->Create(FUSE_ROOT_ID, "made");
   EXPECT_EQ(fs->Write(file, 0, bytes), bytes.size());
   EXPECT_EQ(fs->Write(file, 7000, "after a hole"), 12u);
@@ -91,7 +91,7 @@ TEST_P(VirtioFs, AFileOfTheGuestIsReadByTheHost) {
 }
 
 TEST_P(VirtioFs, AMebibyteGoesInOneRequest) {
-  const std::string bytes = RandomBytes(1 << 20, 3);
+  const std::string bytes = MakePattern(1 << 20, 3);
   const FuseClient::File file = fs->Create(FUSE_ROOT_ID, "large");
   EXPECT_EQ(fs->Write(file, 0, bytes), bytes.size());
   EXPECT_TRUE(HostRead("large") == bytes);
@@ -130,7 +130,7 @@ TEST_P(VirtioFs, ExtendedAttributesAreTheHosts) {
     GTEST_SKIP() << "the host's folder has no extended attributes";
   const uint64_t node = NodeOf("file");
   EXPECT_EQ(fs->GetXattr(node, "user.host"), "h");
-  const std::string value = RandomBytes(200, 4);
+  const std::string value = MakePattern(200, 4);
   fs->SetXattr(node, "user.guest", value);
   char bytes[300];
   EXPECT_EQ(getxattr((shared / "file").c_str(), "user.guest", bytes, sizeof(bytes)), 200);
@@ -223,7 +223,7 @@ TEST_P(VirtioFs, NodesThatDoNotExistAreErrors) {
 
 TEST_P(VirtioFs, AsManyRequestsAsTheQueueHoldsAreInFlightAtOnce) {
   // Four descriptors each: 255 requests are 1020 of 1024.
-  const std::string bytes = RandomBytes(1 << 20, 5);
+  const std::string bytes = MakePattern(1 << 20, 5);
   WriteFile(shared / "file", bytes);
   const FuseClient::File file = fs->Open(NodeOf("file"), O_RDONLY);
   for (int round = 0; round < 4; ++round) {

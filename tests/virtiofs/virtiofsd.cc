@@ -26,15 +26,15 @@ std::optional<std::string> Virtiofsd::Missing(DaemonKind kind) {
 Virtiofsd::Virtiofsd(DaemonKind kind, const std::filesystem::path& shared,
                      const std::filesystem::path& socket) {
   std::vector<std::string> argv;
-  // As in guest/pod.cc: without root, a user namespace will do.
+  // As in kata/pod.cc: without root, a user namespace will do.
   if (geteuid() != 0) argv = {"unshare", "--user", "--map-root-user"};
   argv.push_back(Binary(kind));
   SpawnOptions options;
   if (kind == DaemonKind::kRust) {
     listener_ = ListenUnix(socket);
-    options.inherit = {listener_.get()};
+    const std::string fd = std::to_string(options.Inherit(listener_.get()));
     argv.insert(argv.end(),
-                {"--cache=auto", "--shared-dir=" + shared.string(), "--fd=3",
+                {"--cache=auto", "--shared-dir=" + shared.string(), "--fd=" + fd,
                  "--thread-pool-size=1", "--announce-submounts", "--xattr", "--sandbox=chroot"});
     process_ = Process(argv, options);
     return;

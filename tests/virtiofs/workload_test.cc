@@ -84,7 +84,7 @@ TEST_P(VirtioFsWorkload, LosesNoByteOfFiveThousandFiles) {
           kBatch,
           [&](size_t i) {
             const uint64_t offset = random() % 3000;
-            const std::string bytes = RandomBytes(1 + random() % 3000, random());
+            const std::string bytes = MakePattern(1 + random() % 3000, random());
             std::string& now = model[files[i].folder + "/" + files[i].name];
             if (now.size() < offset + bytes.size()) now.resize(offset + bytes.size());
             now.replace(offset, bytes.size(), bytes);

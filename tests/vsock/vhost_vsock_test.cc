@@ -14,9 +14,7 @@ namespace {
 constexpr char kNode[] = "/dev/vhost-vsock";
 
 /// stderr of a QEMU that must refuse this device.
-std::string Refusal(const std::string& properties, const std::vector<int>& inherit = {}) {
-  SpawnOptions options;
-  options.inherit = inherit;
+std::string Refusal(const std::string& properties, const SpawnOptions& options = {}) {
   RunResult result = RunQemu({"-machine", "q35,accel=tcg", "-nodefaults", "-nographic", "-device",
                               "vhost-vsock-pci" + properties},
                              Milliseconds(20000), options);
@@ -44,7 +42,9 @@ TEST(VhostVsock, WithoutTheKernelsDeviceTheErrorNamesIt) {
 TEST(VhostVsock, AnInheritedDescriptorThatIsNoVhostDeviceIsSaid) {
   Covers({"1.1 vsock", "1.1 fds"});
   const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
-  const std::string said = Refusal(",guest-cid=3,vhostfd=3", {null.get()});
+  SpawnOptions options;
+  const std::string fd = std::to_string(options.Inherit(null.get()));
+  const std::string said = Refusal(",guest-cid=3,vhostfd=" + fd, options);
   EXPECT_NE(said.find("Inappropriate ioctl for device"), std::string::npos) << said;
   EXPECT_NE(Refusal(",guest-cid=3,vhostfd=99").find("Bad file descriptor"), std::string::npos);
 }
@@ -55,9 +55,10 @@ TEST(VhostVsock, AnInheritedDescriptorServes) {
   if (!vhost) GTEST_SKIP() << kNode << " cannot be opened: the lab";
   QemuOptions options;
   options.qtest = true;
-  options.fds = {vhost.get()};
-  options.args = {"-machine", "q35", "-nodefaults", "-device",
-                  "vhost-vsock-pci,disable-modern=false,vhostfd=4,id=vsock,guest-cid=70000"};
+  const std::string fd = std::to_string(options.Inherit(vhost.get()));
+  options.args = {
+      "-machine", "q35", "-nodefaults", "-device",
+      "vhost-vsock-pci,disable-modern=false,vhostfd=" + fd + ",id=vsock,guest-cid=70000"};
   Qemu qemu(std::move(options));
   EXPECT_EQ(qemu.qmp().Execute("qom-get", {{"path", "vsock"}, {"property", "guest-cid"}}), 70000);
 }

@@ -62,7 +62,6 @@ Qemu::Qemu(QemuOptions options) {
   argv.insert(argv.end(), options.args.begin(), options.args.end());
   std::vector<int>& inherit = options.spawn.inherit;
   inherit.insert(inherit.begin(), qmp_listener.get());
-  inherit.insert(inherit.end(), options.fds.begin(), options.fds.end());
   process_ = Process(argv, options.spawn);
 }
 

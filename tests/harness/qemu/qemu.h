@@ -37,8 +37,10 @@ struct QemuOptions {
   /// With qtest: the guest's CPU runs, by TCG and with the machine's firmware; the socket reads
   /// what it leaves in memory.
   bool running = false;
-  /// Inherited as fd 4, 5, ...: vhost-vsock, vhost-net, tap.
-  std::vector<int> fds;
+  /// Has QEMU inherit `fd` (vhost-vsock, vhost-net, tap); returns the number that it has there, for
+  /// `args`. It stays the caller's to close.
+  int Inherit(int fd) { return spawn.Inherit(fd) + 1; }  // QMP's comes first
+  /// `inherit` is Inherit's.
   SpawnOptions spawn;
 };
 

@@ -10,10 +10,10 @@
 #include <sstream>
 #include <thread>
 
-#include "guest/pod_agent.h"
-#include "guest/pod_shim.h"
 #include "harness/host/loop_device.h"
 #include "harness/host/threads.h"
+#include "kata/pod_agent.h"
+#include "kata/pod_shim.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {
@@ -95,13 +95,13 @@ TEST(StaticCpus, VcpusRunOnTheirExclusiveCpuAndNothingElseOfThePodDoes) {
   PodShim shim(pod);
   GuestAgent& guest = pod.agent();
   const pid_t pid = pod.qemu().process().pid();
-  const std::vector<pid_t> vcpus = shim.VcpuThreads();
+  const std::vector<pid_t> vcpus = shim.GetVcpuThreads();
   const std::string last = std::to_string(sysconf(_SC_NPROCESSORS_ONLN) - 1);
   group.emplace(pid, vcpus, last, "0");
 
   // Work for the vCPU, and for worker threads beside it that do not exist yet.
   const std::string name =
-      BlockAt(guest, shim.BlockAdd("lab", disk->path(), BlockDriver::kScsi, false, "threads"));
+      FindBlock(guest, shim.AddBlock("lab", disk->path(), BlockDriver::kScsi, false, "threads"));
   guest.Exec({"sh", "-c",
               "(for i in 1 2 3 4 5 6 7 8; do dd if=/dev/" + name +
                   " of=/dev/null bs=64k iflag=direct; done; md5sum /dev/zero) </dev/null "
@@ -141,10 +141,10 @@ TEST(FloatingCpus, AVcpuIsAddedUsedAndRemoved) {
   PodShim shim(pod);
   GuestAgent& guest = pod.agent();
   const pid_t pid = pod.qemu().process().pid();
-  EXPECT_EQ(OnlineCpus(guest), 1u);
-  shim.CpuAdd();
+  EXPECT_EQ(CountOnlineCpus(guest), 1u);
+  shim.AddVcpu();
   OnlineCpus(guest, 2);
-  const std::vector<pid_t> vcpus = shim.VcpuThreads();
+  const std::vector<pid_t> vcpus = shim.GetVcpuThreads();
   ASSERT_EQ(vcpus.size(), 2u);
   const std::string all = "0-" + std::to_string(sysconf(_SC_NPROCESSORS_ONLN) - 1);
   for (const ThreadInfo& thread : Threads(pid)) EXPECT_EQ(thread.cpus, all) << thread.name;
@@ -156,9 +156,9 @@ TEST(FloatingCpus, AVcpuIsAddedUsedAndRemoved) {
   for (int i : {0, 1})
     EXPECT_GT(LastRan(pid, vcpus[static_cast<size_t>(i)]).ticks - before[i], sysconf(_SC_CLK_TCK))
         << "vCPU " << i;
-  shim.CpuRemove();
-  EXPECT_EQ(OnlineCpus(guest), 1u);
-  EXPECT_EQ(shim.VcpuThreads().size(), 1u);
+  shim.RemoveVcpu();
+  EXPECT_EQ(CountOnlineCpus(guest), 1u);
+  EXPECT_EQ(shim.GetVcpuThreads().size(), 1u);
   Fact("1, 2 and again 1 vCPU; both worked, on any of CPUs " + all);
 }
 

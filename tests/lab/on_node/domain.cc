@@ -118,8 +118,8 @@ GuestAgent& Domain::Agent() {
       if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) ThrowErrno("socketpair");
       UniqueFd near(ends[0]), far(ends[1]);
       SpawnOptions options;
-      options.inherit = {far.get()};
-      relay_ = Process({"socat", "TCP:node-b:" + std::string(kRelayPort), "FD:3"}, options);
+      const std::string fd = std::to_string(options.Inherit(far.get()));
+      relay_ = Process({"socat", "TCP:node-b:" + std::string(kRelayPort), "FD:" + fd}, options);
       return near;
     };
     agent_.emplace(GuestAgent::Connect(dial, Deadline(kBoot)));

@@ -7,8 +7,8 @@
 #include <set>
 #include <vector>
 
-#include "guest/pod_checks.h"
-#include "guest/pod_shim.h"
+#include "kata/pod_checks.h"
+#include "kata/pod_shim.h"
 #include "lab/on_node/huge_pages.h"
 #include "lab/on_node/on_node.h"
 
@@ -46,7 +46,7 @@ TEST(Endurance, FiftyPodsOneAfterAnother) {
   std::vector<Milliseconds> up;
   for (int i = 0; i < 50; ++i) {
     Pod pod(settings);
-    ASSERT_EQ(ShareFailure(pod), "") << "pod " << i;
+    ASSERT_EQ(CheckShare(pod), "") << "pod " << i;
     up.push_back(pod.to_guest());
     PodShim(pod).Stop();
   }
@@ -67,7 +67,7 @@ TEST(Endurance, TenPodsAtOnce) {
     }
     std::set<std::string> boots;
     for (const auto& pod : pods) {
-      EXPECT_EQ(ShareFailure(*pod), "");
+      EXPECT_EQ(CheckShare(*pod), "");
       boots.insert(pod->agent().Read("/proc/sys/kernel/random/boot_id"));
     }
     EXPECT_EQ(boots.size(), pods.size());

@@ -2,7 +2,7 @@
 // Scenario 6: a pod is reached over IPv6, through its tap and vhost-net, both ways.
 #include <gtest/gtest.h>
 
-#include "guest/pod_agent.h"
+#include "kata/pod_agent.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {
@@ -23,7 +23,7 @@ TEST_P(Ipv6, PodIsReachedAndReaches) {
   GuestAgent& guest = pod.agent();
   const Tap& tap = *pod.tap();
   tap.AddAddress6(kNodeAddress, 64);
-  const std::string nic = NicWithMac(guest, pod.mac());
+  const std::string nic = FindNic(guest, pod.mac());
   ConfigureNic6(guest, nic, kPodAddress, mtu);
 
   // The largest frame that fits, and none larger: it would be cut.

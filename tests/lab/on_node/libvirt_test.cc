@@ -4,8 +4,9 @@
 
 #include <algorithm>
 
-#include "guest/pod_agent.h"
+#include "base/waiting.h"
 #include "harness/host/memory_map.h"
+#include "kata/pod_agent.h"
 #include "lab/on_node/domain.h"
 
 namespace stx {
@@ -51,15 +52,12 @@ class Libvirt : public testing::TestWithParam<const char*> {
   }
   /// Returns when the guest has a disk of that name and, unless 0, size.
   static void WaitDisk(Domain& domain, const std::string& name, uint64_t bytes = 0) {
-    WaitGuest(
-        "disk " + name,
-        [&] {
-          const json disks = Entries(domain, "blocks");
-          return std::any_of(disks.begin(), disks.end(), [&](const json& disk) {
-            return disk["name"] == name && (bytes == 0 || disk["bytes"] == bytes);
-          });
-        },
-        kWait);
+    WaitUntil("disk " + name, Deadline(kWait), [&] {
+      const json disks = Entries(domain, "blocks");
+      return std::any_of(disks.begin(), disks.end(), [&](const json& disk) {
+        return disk["name"] == name && (bytes == 0 || disk["bytes"] == bytes);
+      });
+    });
   }
   static void ExpectGuestCounts(Domain& domain, const std::string& what) {
     EXPECT_EQ(domain.State(), "running") << what;
@@ -86,11 +84,11 @@ TEST_P(Libvirt, ANovaGuestLivesItsLife) {
   WaitBlockGone(domain.Agent(), "vdb", kWait);
   const size_t nics = Entries(domain, "nets").size();
   virsh("attach-interface" + name + "bridge lab0 --model virtio --mac 52:54:00:11:22:44 --live");
-  WaitGuest(
-      "a second NIC", [&] { return Entries(domain, "nets").size() != nics; }, kWait);
+  WaitUntil("a second NIC", Deadline(kWait),
+            [&] { return Entries(domain, "nets").size() != nics; });
   virsh("detach-interface" + name + "bridge --mac 52:54:00:11:22:44 --live");
-  WaitGuest(
-      "the end of the second NIC", [&] { return Entries(domain, "nets").size() == nics; }, kWait);
+  WaitUntil("the end of the second NIC", Deadline(kWait),
+            [&] { return Entries(domain, "nets").size() == nics; });
   ExpectGuestCounts(domain, "after hot-plug");
 
   // Resize a disk; snapshot it, and take the snapshot back in.

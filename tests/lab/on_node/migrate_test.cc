@@ -7,8 +7,9 @@
 #include <map>
 #include <thread>
 
-#include "guest/pod_agent.h"
+#include "base/waiting.h"
 #include "harness/host/threads.h"
+#include "kata/pod_agent.h"
 #include "lab/on_node/domain.h"
 #include "lab/on_node/load.h"
 
@@ -83,9 +84,8 @@ class Migrate : public testing::Test {
   static void ExpectRunning(Domain& domain) {
     EXPECT_EQ(domain.State(), "running");
     const long before = MemoryLoad::Rounds(domain.Agent());
-    WaitGuest(
-        "the next round of the load", [&] { return MemoryLoad::Rounds(domain.Agent()) > before; },
-        Milliseconds(30000));
+    WaitUntil("the next round of the load", Deadline(Milliseconds(30000)),
+              [&] { return MemoryLoad::Rounds(domain.Agent()) > before; });
   }
   static std::string Text(const Move& move) {
     if (move.total_ms == 0) return "libvirt has no figures";

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "guest/pod.h"
+#include "kata/pod.h"
 
 namespace stx {
 

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <set>
 
-#include "guest/pod_agent.h"
-#include "guest/pod_shim.h"
 #include "harness/vhost_user/vhost_user_recorder.h"
+#include "kata/pod_agent.h"
+#include "kata/pod_shim.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {
@@ -35,7 +35,7 @@ TEST(RingAddresses, TheSwitchHearsThemAgainAfterMemoryWasAdded) {
   Pod pod(settings);
   PodShim shim(pod);
   GuestAgent& guest = pod.agent();
-  guest.Exec({"ip", "link", "set", NicWithMac(guest, kVhostUserNicMac), "up"});
+  guest.Exec({"ip", "link", "set", FindNic(guest, kVhostUserNicMac), "up"});
   ASSERT_TRUE(port.WaitUntil(
       [](const auto& messages) {
         return RingsAfterTable(messages) == std::set<uint32_t>{0, 1};
@@ -43,8 +43,8 @@ TEST(RingAddresses, TheSwitchHearsThemAgainAfterMemoryWasAdded) {
       Deadline(Milliseconds(20000))))
       << "the guest's driver has not started its rings";
   size_t before = port.Messages().size();
-  const uint64_t memory = TotalMemoryKb(guest);
-  shim.MemoryAdd(128);
+  const uint64_t memory = ReadTotalMemoryKb(guest);
+  shim.AddMemory(128);
   OnlineMemory(guest, memory + 120 * 1024);
   auto rings = RingsAfterTable(port.MessagesAfter(before));
   ASSERT_TRUE(rings) << "the switch was not told of the memory";

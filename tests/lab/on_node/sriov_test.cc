@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <optional>
 
-#include "guest/pod_agent.h"
-#include "guest/pod_checks.h"
-#include "guest/pod_shim.h"
+#include "base/waiting.h"
+#include "kata/pod_agent.h"
+#include "kata/pod_checks.h"
+#include "kata/pod_shim.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {
@@ -27,7 +28,7 @@ class Sriov : public testing::Test {
   }
   /// The guest reads what the node wrote, and the node what the guest writes.
   void UseFromGuest(GuestAgent& guest) {
-    WaitGuest("the NVMe of the virtual function", [&] {
+    WaitUntil("the NVMe of the virtual function", Deadline(kGuestWait), [&] {
       const json names = guest.Request({{"op", "list"}, {"path", "/dev"}})["names"];
       return std::find(names.begin(), names.end(), "nvme0n1") != names.end();
     });
@@ -66,12 +67,12 @@ TEST_F(Sriov, AFunctionPluggedUsedRemovedAndUsedAgainBesideVhostUser) {
   GuestAgent& guest = pod.agent();
   for (const std::optional<unsigned> port :
        {std::optional<unsigned>(), std::optional<unsigned>(0)}) {
-    const std::string path = shim.VfioAdd(address, port);
+    const std::string path = shim.AddVfio(address, port);
     UseFromGuest(guest);
-    EXPECT_EQ(ShareFailure(pod), "") << "virtio-fs after the function came";
-    shim.VfioRemove(address);
+    EXPECT_EQ(CheckShare(pod), "") << "virtio-fs after the function came";
+    shim.RemoveVfio(address);
     WaitBlockGone(guest, "nvme0n1");
-    EXPECT_EQ(ShareFailure(pod), "") << "virtio-fs after the function went";
+    EXPECT_EQ(CheckShare(pod), "") << "virtio-fs after the function went";
     Fact(address + " hot, " + (port ? "on a root port" : "on the bridge") + " at " + path +
          ": used, removed");
   }

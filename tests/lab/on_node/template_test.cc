@@ -2,7 +2,7 @@
 // A VM template under KVM, and clones that share its memory until they write to it.
 #include <gtest/gtest.h>
 
-#include "guest/pod_template.h"
+#include "kata/pod_template.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {

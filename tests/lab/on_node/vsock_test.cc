@@ -12,8 +12,8 @@
 #include <future>
 #include <optional>
 
-#include "guest/pod_checks.h"
-#include "guest/pod_shim.h"
+#include "base/pattern.h"
+#include "kata/pod_shim.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {
@@ -59,7 +59,7 @@ class KernelVsock : public testing::Test {
   KernelVsock() {
     pod.emplace(NodePod());
     pod->agent().Request({{"op", "vsock-echo"}, {"port", kEcho}});
-    cid = pod->command().guest_cid;
+    cid = pod->values().guest_cid;
   }
   UniqueFd Stream() {
     int error;
@@ -74,7 +74,7 @@ class KernelVsock : public testing::Test {
 
 TEST_F(KernelVsock, CarriesBytesBothWaysAndEndsAsItShould) {
   ASSERT_EQ(pod->VsockKind(), "vhost-vsock");
-  const std::string bytes = RandomBytes(8 << 20);
+  const std::string bytes = MakePattern(8 << 20, 1);
 
   // Large, more than any buffer between: what is sent is read meanwhile.
   UniqueFd stream = Stream();
