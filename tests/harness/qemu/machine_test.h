@@ -37,6 +37,7 @@ class MachineTest : public testing::Test {
     ram = {static_cast<uint8_t*>(at), kRam};
     QemuOptions options;
     options.qtest = true;
+    options.fds = inherited;
     // The file has no name that could stay behind.
     const std::string path =
         "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(file.get());
@@ -68,6 +69,7 @@ class MachineTest : public testing::Test {
   }
 
   TempDir dir{"device"};
+  std::vector<int> inherited;  ///< by the next machine, as 4, 5, ...
   std::span<uint8_t> ram;  ///< guest RAM from address 0 on
   std::optional<Qemu> qemu;
   std::optional<PciBus> bus;

@@ -44,6 +44,8 @@ class VirtioPciDevice final : public VirtioDevice {
   const std::vector<uint64_t>& bars() const { return bars_; }
   /// Guest-physical address of the common configuration (section 4.1.4.3).
   uint64_t common() const { return common_; }
+  /// Of the device's own configuration (section 4.1.4.6); 0 when it has none.
+  uint64_t device_config() const { return device_config_; }
 
  private:
   void WriteFeatures(uint64_t features) override;
