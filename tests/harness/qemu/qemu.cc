@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "harness/qemu/qemu.h"
 
+#include <iostream>
+
 #include <map>
 #include <stdexcept>
 
@@ -40,6 +42,14 @@ bool HasTcg(const std::filesystem::path& binary) {
   return AcceleratorHelp(binary).find("tcg") != std::string::npos;
 }
 
+/// Lets somebody attach gdb to the QEMU that was just started.
+static void AwaitDebugger(pid_t pid) {
+  std::cerr << "STX_DEBUG: QEMU is process " << pid << "; attach with 'gdb -p " << pid
+            << "', continue it there, then press Enter here\n";
+  std::string line;
+  std::getline(std::cin, line);
+}
+
 Qemu::Qemu(QemuOptions options) {
   UniqueFd qmp_listener = ListenUnix(qmp_socket());
   std::vector<std::string> argv{options.binary.empty() ? QemuBinary() : options.binary};
@@ -63,6 +73,7 @@ Qemu::Qemu(QemuOptions options) {
   std::vector<int>& inherit = options.spawn.inherit;
   inherit.insert(inherit.begin(), qmp_listener.get());
   process_ = Process(argv, options.spawn);
+  if (!EnvOr("STX_DEBUG", "").empty()) AwaitDebugger(process_.pid());
 }
 
 Qmp& Qemu::qmp() {
