@@ -83,5 +83,29 @@ TEST(Check, HasNothingToSayOfACompletePatch) {
   EXPECT_TRUE(Lint(series, base, {"Description"}, "").empty());
 }
 
+TEST(Check, WantsTheFieldsInOneOrder) {
+  MemoryTree base;
+  base.Write("x", {Text("a\nb\nc\nd\n"), 0100644});
+  const std::string change = "--- a/x\n+++ b/x\n@@ -1,4 +1,4 @@\n a\n b\n-c\n+C\n d\n";
+  const auto findings = [&](const std::string& head, const std::string& root = "") {
+    return Lint(Read(head + change), base, {"Description", "Origin"}, root);
+  };
+  EXPECT_TRUE(findings("Description: d\n more\nBug: b\nOrigin: o\n").empty());
+  const auto found = findings("Origin: o\nDescription: d\n");
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].sentence, "the fields of its head are not in the order Description, Origin");
+}
+
+TEST(Check, TestedByMayNameCasesOfAFile) {
+  MemoryTree base;
+  base.Write("x", {Text("a\nb\nc\nd\n"), 0100644});
+  const std::string head =
+      "Description: d\nTested-By: scripts/restack/test/check_test.cc:A.*:B.C,\n no_test.cc:D.*\n";
+  const auto found = Lint(Read(head + "--- a/x\n+++ b/x\n@@ -1,4 +1,4 @@\n a\n b\n-c\n+C\n d\n"),
+                          base, {"Description"}, stx::EnvOr("REPOSITORY", "."));
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].sentence, "Tested-By names no_test.cc:D.*, which is not there");
+}
+
 }  // namespace
 }  // namespace restack

@@ -17,7 +17,7 @@ struct Finding {
 };
 
 /// Applies all patches in order with fuzz 0 and says each hunk that needs an offset or has no
-/// place; missing fields of DEP-3 heads among `fields`; files of Tested-By that are not below
+/// place; missing fields of DEP-3 heads among `fields`, and those in another order; files of Tested-By that are not below
 /// `root` ("" : not looked for).
 std::vector<Finding> Lint(const Series& series, const Tree& base,
                           const std::vector<std::string>& fields, const std::string& root);

@@ -23,9 +23,22 @@ std::vector<Finding> Lint(const Series& series, const Tree& base,
       if (Result<void> done = ApplyFile(patch, file, series.strip[i], tree); !done)
         say(done.error().sentence.substr(patch.name.size() + 2));
     Dep3 head = ParseDep3(original.header);
-    for (const std::string& name : fields)
-      if (const Dep3Field* field = head.Find(name); !field || Trim(field->value).empty())
+    size_t last = 0;
+    bool ordered = true;
+    for (const std::string& name : fields) {
+      const Dep3Field* field = head.Find(name);
+      if (!field || Trim(field->value).empty()) {
         say("its head has no " + name + ": field");
+        continue;
+      }
+      ordered = ordered && field->begin >= last;
+      last = field->begin;
+    }
+    if (!ordered) {
+      std::string order;
+      for (const std::string& name : fields) order += (order.empty() ? "" : ", ") + name;
+      say("the fields of its head are not in the order " + order);
+    }
     const Dep3Field* date = head.Find("Last-Update");
     if (date && (date->value.size() != 10 || date->value[4] != '-' || date->value[7] != '-'))
       say("Last-Update is a date as 2026-01-31, not \"" + date->value + "\"");
@@ -35,8 +48,10 @@ std::vector<Finding> Lint(const Series& series, const Tree& base,
     for (char& c : list)
       if (c == ',') c = ' ';
     std::istringstream words(list);
+    // FILE, or FILE:CASES, which are scripts/prove's.
     for (std::string file; words >> file;)
-      if (std::error_code error; !std::filesystem::is_regular_file(root + "/" + file, error))
+      if (std::error_code error;
+          !std::filesystem::is_regular_file(root + "/" + file.substr(0, file.find(':')), error))
         say("Tested-By names " + file + ", which is not there");
   }
   return findings;
