@@ -9,6 +9,7 @@
 #include "base/process.h"
 #include "guest/terminal.h"
 #include "lab/lab.h"
+#include "runner/junit.h"
 
 namespace stx {
 namespace {
@@ -36,6 +37,20 @@ bool Report(const Scenario& scenario, const ScenarioOutcome& outcome, bool patch
   if (!outcome.passed) std::printf("%s", outcome.text.c_str());
   std::fflush(stdout);
   return good;
+}
+
+/// For a CI system; a scenario of which a case was skipped counts as skipped.
+CaseResult ResultOf(const Scenario& scenario, const ScenarioOutcome& outcome, bool good) {
+  CaseResult result{.name = "lab." + scenario.name, .verdict = Verdict::kPassed, .text = ""};
+  result.took = outcome.took;
+  if (!good) {
+    result.verdict = Verdict::kFailed;
+    result.text = outcome.passed ? "it passes without WRO " + scenario.patches : outcome.text;
+  } else if (outcome.passed && !outcome.skipped.empty()) {
+    result.verdict = Verdict::kSkipped;
+    for (const std::string& reason : outcome.skipped) result.text += reason;
+  }
+  return result;
 }
 
 NodeQemu QemuOf(const std::string& name) {
@@ -71,16 +86,21 @@ int RunLab(const Arguments& arguments) {
     JoinConsole(lab.NodeFor(chosen.front()).console());
     return 0;
   }
+  SuiteResult report{"lab", {}};
   const auto start = Clock::now();
   int passed = 0, failed = 0, skipped = 0;
   for (const Scenario& scenario : chosen) {
     const ScenarioOutcome outcome = lab.Run(scenario);
-    ++(Report(scenario, outcome, options.qemu != NodeQemu::kDebian) ? passed : failed);
+    const bool good = Report(scenario, outcome, options.qemu != NodeQemu::kDebian);
+    ++(good ? passed : failed);
+    report.result.cases.push_back(ResultOf(scenario, outcome, good));
     skipped += static_cast<int>(outcome.skipped.size());
   }
   std::printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
   std::printf("in %s\n",
               Seconds(std::chrono::duration_cast<Milliseconds>(Clock::now() - start)).c_str());
+  report.result.took = std::chrono::duration_cast<Milliseconds>(Clock::now() - start);
+  if (arguments.Has("--junit")) WriteJunit(arguments.Value("--junit"), {report});
   return failed == 0 ? 0 : 1;
 }
 

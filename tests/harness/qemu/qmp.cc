@@ -32,6 +32,7 @@ json Qmp::ReadLine(const Deadline& deadline) {
       log_ += "<- " + line + "\n";
       return json::parse(line);
     }
+    if (!fd_) throw std::runtime_error("the QMP connection is closed; so far:\n" + log_);
     if (!WaitFor(fd_.get(), POLLIN, deadline))
       throw std::runtime_error("no QMP line before the deadline; so far:\n" + log_);
     char chunk[8192];
@@ -44,6 +45,9 @@ json Qmp::ReadLine(const Deadline& deadline) {
 std::string Qmp::Request(const std::string& command, const json& arguments) {
   json request{{"execute", command}};
   if (!arguments.is_null()) request["arguments"] = arguments;
+  if (!fd_)
+    throw std::runtime_error("cannot send " + command +
+                             ": the QMP connection is closed; so far:\n" + log_);
   std::string line = request.dump() + "\n";
   log_ += "-> " + line;
   return line;
@@ -51,7 +55,14 @@ std::string Qmp::Request(const std::string& command, const json& arguments) {
 
 json Qmp::Reply(const std::string& command, const Deadline& deadline) {
   for (;;) {
-    json line = ReadLine(deadline);
+    json line;
+    try {
+      line = ReadLine(deadline);
+    } catch (const std::exception&) {
+      log_ += "closed: " + command + " has no reply\n";
+      fd_.Reset();
+      throw;
+    }
     if (line.contains("event")) {
       events_.push_back(std::move(line));
     } else if (line.contains("error")) {
@@ -106,7 +117,7 @@ json Qmp::WaitEvent(const std::string& name, Milliseconds timeout,
 }
 
 bool Qmp::TakeEvent(const std::string& name) {
-  while (WaitFor(fd_.get(), POLLIN, Deadline(Milliseconds(0)))) {
+  while (fd_ && WaitFor(fd_.get(), POLLIN, Deadline(Milliseconds(0)))) {
     json line = ReadLine(Deadline(kTimeout));
     if (line.contains("event")) events_.push_back(std::move(line));
   }

@@ -40,8 +40,8 @@ class Qmp {
 
   /// The greeting's "QMP" object: version and capabilities.
   const json& greeting() const { return greeting_; }
-  /// The command's "return"; throws QmpError for an error reply, std::runtime_error when the
-  /// connection ends, a line is too long or the deadline passes.
+  /// The command's "return"; throws QmpError for an error reply. Without a reply in time it
+  /// throws std::runtime_error and closes the connection: a late one must not answer the next.
   json Execute(const std::string& command, const json& arguments = nullptr,
                Milliseconds timeout = kTimeout);
   /// As Execute, with `fd` beside the request as SCM_RIGHTS (getfd, add-fd).

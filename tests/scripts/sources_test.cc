@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What holds for every source file of the repository.
+#include <gtest/gtest.h>
+
+#include "base/os.h"
+
+namespace stx {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool IsSource(const fs::path& path, const std::string& text) {
+  const std::string extension = path.extension();
+  return extension == ".cc" || extension == ".h" || extension == ".c" ||
+         path.filename() == "meson.build" || text.starts_with("#!");
+}
+
+TEST(Sources, HaveAnSpdxLine) {
+  const fs::path root = EnvOr("REPOSITORY", ".");
+  size_t seen = 0;
+  for (const char* folder : {"scripts", "tests"})
+    for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
+      if (!entry.is_regular_file()) continue;
+      const std::string text = ReadFile(entry.path());
+      if (!IsSource(entry.path(), text)) continue;
+      ++seen;
+      // The first line, or the one after #!.
+      const size_t start = text.starts_with("#!") ? text.find('\n') + 1 : 0;
+      EXPECT_NE(text.substr(start, 60).find("SPDX-License-Identifier: GPL-2.0-or-later\n"),
+                std::string::npos)
+          << entry.path();
+    }
+  EXPECT_GT(seen, 300u);
+}
+
+}  // namespace
+}  // namespace stx
