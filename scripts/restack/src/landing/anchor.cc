@@ -93,6 +93,18 @@ bool InScope::Present(Landing& landing) const {
   }
   if (!significant) return false;
   std::vector<size_t> runs = FindRun(there, added);
+  if (runs.empty() && edit_.alike == 1) {
+    size_t line = Apart(here, there, removed);
+    if (line == kNowhere) return false;
+    landing = {Grade::kUpstream,
+               {},
+               path_,
+               to_.Title(),
+               "the target has these lines in " + to_.Title() + ", from line " +
+                   std::to_string(line + 1) + ", with others between them",
+               {}};
+    return true;
+  }
   if (runs.size() <= FindRun(here, added).size()) return false;
   if (!removed.text.empty() && std::any_of(edit_.added.begin(), edit_.added.end(), IsSignificant) &&
       FindRun(there, removed).size() >= FindRun(here, removed).size() &&
@@ -120,6 +132,34 @@ bool InScope::Present(Landing& landing) const {
       "the target has these lines in " + to_.Title() + ", from line " + std::to_string(line + 1),
       {}};
   return true;
+}
+
+/// The first of the added lines, when the target has got all that say something, in their order and
+/// near each other, and none of those that the edit removes; kNowhere otherwise.
+size_t InScope::Apart(const Squeezed& here, const Squeezed& there, const Squeezed& removed) const {
+  constexpr size_t kTelling = 45;
+  auto count = [](const Squeezed& in, const std::string& line) {
+    return std::count(in.text.begin(), in.text.end(), line);
+  };
+  std::vector<std::string> lines;
+  size_t size = 0;
+  for (std::string_view line : edit_.added)
+    if (IsSignificant(line)) lines.push_back(Squeeze(line)), size += lines.back().size();
+  if (lines.size() < 2 || size < kTelling) return kNowhere;
+  for (const std::string& line : lines)
+    if (count(there, line) <= count(here, line)) return kNowhere;
+  for (const std::string& line : removed.text)
+    if (line.size() > 8 && std::find(lines.begin(), lines.end(), line) == lines.end() &&
+        count(there, line) >= count(here, line))
+      return kNowhere;
+  for (size_t first = 0; first < there.text.size(); ++first) {
+    if (there.text[first] != lines[0]) continue;
+    size_t at = first, found = 1, most = first + 2 * lines.size() + 4;
+    while (found < lines.size() && ++at < std::min(most, there.text.size()))
+      found += there.text[at] == lines[found];
+    if (found == lines.size()) return there.at[first];
+  }
+  return kNowhere;
 }
 
 /// The lines that the edit removes from a function: gone from the whole file, and not reworded

@@ -36,6 +36,7 @@ class InScope {
   }
   bool Present(Landing& landing) const;
   bool Gone() const;
+  size_t Apart(const Squeezed& here, const Squeezed& there, const Squeezed& removed) const;
   bool Beside(const Squeezed& there, const Squeezed& added, const std::vector<size_t>& runs) const;
   /// The nearest line that is not blank.
   size_t Above(size_t line) const;
@@ -52,6 +53,7 @@ class InScope {
   static bool EndsFlow(std::string_view line);
   bool Declarations() const;
   Landing AfterDeclarations() const;
+  bool Ends(size_t end) const;
   size_t MemberEnd(size_t member) const;
   size_t FindMember(const std::string& key) const;
   Landing InsertInList(size_t above, size_t below) const;

@@ -2,6 +2,7 @@
 // Elements of a list, members of a documented type: their names are a place when the lines beside
 // them have changed.
 #include <algorithm>
+#include <cctype>
 
 #include "in_scope.h"
 
@@ -86,6 +87,15 @@ std::optional<Landing> InScope::Reworded() const {
                 " are the same, in other lines");
 }
 
+/// The line before `end` looks like a list's last element, which its readers stop at.
+bool InScope::Ends(size_t end) const {
+  if (end <= to_.body) return false;
+  std::string line = Squeeze(target_[end - 1]);
+  for (std::string_view mark : {"NULL", "-1", "{}", "{0}", "{0,", "{NULL", "{-1", "LAST", "_END", "_MAX"})
+    if (line.find(mark) != std::string::npos) return true;
+  return false;
+}
+
 /// The line after the list element that stands for `key`, or npos.
 size_t InScope::MemberEnd(size_t member) const {
   size_t at = member + 1;
@@ -135,10 +145,27 @@ Landing InScope::InsertInList(size_t above, size_t below) const {
   }
   if (to_.kind == Kind::kDoc) return Failed(NoNeighbour());
   size_t at = to_.close;
-  size_t last = at;
+  size_t last = at, base_last = from_.close;
   while (last > to_.body && IsBlank(target_[last - 1])) --last;
+  while (base_last > from_.body && IsBlank(base_[base_last - 1])) --base_last;
   if (last > to_.body && target_[last - 1].find("END_OF_LIST") != std::string_view::npos)
     at = last - 1;
+  // What was the last element before stays the last: it may end the list for a reader of it.
+  if (at == to_.close && last > to_.body && base_last > edit_.end &&
+      Squeeze(target_[last - 1]) == Squeeze(base_[base_last - 1]))
+    at = last - 1;
+  if (Ends(last) && at == to_.close)
+    return Failed("its neighbours in " + to_.Title() + " are gone, and the last element there, " +
+                  Quote(target_[last - 1]) + ", may end the list");
+  auto shape = [](std::string_view line) { return Trim(line).empty() ? 0 : Trim(line)[0]; };
+  char here = edit_.added.empty() ? 0 : shape(edit_.added.front());
+  if (last > to_.body && !std::isalnum(static_cast<unsigned char>(here)) && here != 0) {
+    bool alike = false;
+    for (size_t i = to_.body; i < last; ++i) alike = alike || shape(target_[i]) == here;
+    if (!alike)
+      return Failed("the elements of " + to_.Title() + " are of another kind there: " +
+                    Quote(target_[last - 1]));
+  }
   return At(Grade::kReanchored, at, at, Text(),
             "its neighbours are gone; put at the end of " + to_.Title());
 }

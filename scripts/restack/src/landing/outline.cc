@@ -78,6 +78,9 @@ class COutline {
                  !StartsWith(line, "extern \"C\"")) {
         i = FunctionName(line).empty() || line.find('=') != std::string_view::npos ? Aggregate(i)
                                                                                    : Function(i);
+      } else if (std::isalpha(static_cast<unsigned char>(line[0])) &&
+                 line.find('(') != std::string_view::npos) {
+        if (size_t open = OpenAtEnd(i); open > i) i = Function(open);
       }
     }
     return std::move(scopes_);
@@ -113,6 +116,18 @@ class COutline {
     return end - 1;
   }
 
+  /// The line that ends a head of several lines with its brace; `head` when none does.
+  size_t OpenAtEnd(size_t head) const {
+    constexpr size_t kMost = 14;
+    for (size_t i = head; i < std::min(lines_.size(), head + kMost); ++i) {
+      std::string_view line = Trim(lines_[i]);
+      if (line.empty() || line[0] == '#' || line[0] == '}' || lines_[i][0] == '{') return head;
+      if (line.find(';') != std::string_view::npos) return head;
+      if (EndsWith(line, "{")) return line.find('=') == std::string_view::npos ? i : head;
+    }
+    return head;
+  }
+
   /// `open` is the line of the opening brace.
   size_t Function(size_t open) {
     size_t head = open;
@@ -139,9 +154,11 @@ class COutline {
     std::string name = AggregateName(lines_[head]);
     if (name.empty() && close < lines_.size())
       name = FirstWord(lines_[close]);  // typedef struct { } Name;
+    // `} names[] = {` ends a type and begins a list of it.
+    bool list = close < lines_.size() && EndsWith(Trim(lines_[close]), "{");
     scopes_.push_back({Kind::kAggregate, name, CommentAbove(lines_, head, From()), head, head + 1,
-                       close, std::min(close + 1, lines_.size())});
-    return scopes_.back().end - 1;
+                       close, list ? close : std::min(close + 1, lines_.size())});
+    return list ? Aggregate(close) : scopes_.back().end - 1;
   }
 
   size_t Close(size_t open) const {

@@ -19,6 +19,15 @@ Result<RebaseOutcome> SeriesRun::All() {
   return std::move(outcome_);
 }
 
+std::set<std::string> SeriesRun::Made(const Series& series) {
+  std::set<std::string> made;
+  for (size_t i = 0; i < series.patches.size(); ++i)
+    for (const FileChange& file : series.patches[i].files)
+      if (file.kind == FileChange::Kind::kCreate || file.kind == FileChange::Kind::kRename)
+        made.insert(file.Path(series.strip[i]));
+  return made;
+}
+
 Result<void> SeriesRun::One(size_t index) {
   const Series& series = *input_.series;
   Patch patch = series.reverse[index] ? Reversed(series.patches[index]) : series.patches[index];

@@ -13,6 +13,8 @@ namespace {
 
 /// A file that is less like it is another one.
 constexpr double kLeast = 0.3;
+/// A name that more folders have tells nothing about one.
+constexpr size_t kCommon = 3;
 
 std::string Percent(double share) {
   return std::to_string(static_cast<int>(share * 100 + 0.5)) + " %";
@@ -27,8 +29,11 @@ std::string_view Extension(std::string_view path) {
 }  // namespace
 
 Renames::Renames(std::shared_ptr<const Tree> base, std::shared_ptr<const Tree> target,
-                 const Maps& given)
-    : base_(std::move(base)), target_(std::move(target)), given_functions_(given.functions) {
+                 const Maps& given, std::set<std::string> made)
+    : base_(std::move(base)),
+      target_(std::move(target)),
+      made_(std::move(made)),
+      given_functions_(given.functions) {
   for (FileMapping mapping : given.files) {
     mapping.evidence = "given";
     files_[mapping.from] = mapping;
@@ -101,21 +106,62 @@ std::string Renames::Folder(const std::string& folder) {
   const auto& there = target_->Paths();
   auto at = std::lower_bound(there.begin(), there.end(), prefix);
   if (folder.empty() || (at != there.end() && StartsWith(*at, prefix))) return result;
-  if (by_name_.empty())
-    for (const std::string& path : there) by_name_[BaseName(path)].push_back(DirName(path));
+  const ByName& names = Named(*target_, by_name_);
+  const ByName& here_names = Named(*base_, base_by_name_);
   std::map<std::string_view, size_t> votes;
+  size_t voters = 0;
   const auto& here = base_->Paths();
   for (auto path = std::lower_bound(here.begin(), here.end(), prefix);
        path != here.end() && StartsWith(*path, prefix); ++path) {
     std::string_view name = BaseName(*path);
-    if (name == "meson.build" || name == "trace-events" || name == "trace.h") continue;
-    if (auto same = by_name_.find(name); same != by_name_.end())
-      for (std::string_view to : same->second) ++votes[to];
+    // What many folders have, and what the series itself makes, says nothing.
+    if (made_.count(*path) || here_names.at(name).size() > kCommon) continue;
+    ++voters;
+    if (auto same = names.find(name); same != names.end() && same->second.size() <= kCommon)
+      for (std::string_view to : same->second)
+        if (!base_->Has(std::string(to) + "/" + std::string(name))) ++votes[to];
   }
-  size_t most = 1;
+  size_t most = 0;
   for (const auto& [to, count] : votes)
     if (count > most) most = count, result = to;
+  // Most of its files, or nobody knows where they went.
+  if (most * 2 < voters) result.clear();
   return result;
+}
+
+const Renames::ByName& Renames::Named(const Tree& tree, ByName& names) {
+  if (names.empty())
+    for (const std::string& path : tree.Paths()) names[BaseName(path)].push_back(DirName(path));
+  return names;
+}
+
+std::string Renames::GoneHeader(std::string_view line, const std::string& file) const {
+  line = Trim(line);
+  if (line.empty() || line[0] != '#') return {};
+  line = Trim(line.substr(1));
+  if (!StartsWith(line, "include")) return {};
+  line = Trim(line.substr(7));
+  if (line.empty() || (line[0] != '"' && line[0] != '<')) return {};
+  size_t end = line.find(line[0] == '"' ? '"' : '>', 1);
+  if (end == std::string_view::npos) return {};
+  std::string name(line.substr(1, end - 1));
+  auto has = [&](const Tree& tree, ByName& cache, bool beside) {
+    const ByName& names = Named(tree, cache);
+    auto folders = names.find(BaseName(name));
+    if (folders == names.end()) return false;
+    if (!beside) return true;
+    std::string folder(DirName(name));
+    return std::any_of(folders->second.begin(), folders->second.end(), [&](std::string_view in) {
+      return folder.empty() ? in == DirName(file) || EndsWith(in, "include")
+                            : in == folder || EndsWith(in, "/" + folder);
+    });
+  };
+  bool here = has(*base_, base_by_name_, true),
+       there = has(*target_, by_name_, line[0] == '<' || !DirName(name).empty());
+  if (!here || there || made_.count(name)) return {};
+  for (const std::string& path : made_)
+    if (EndsWith(path, "/" + name)) return {};
+  return name;
 }
 
 std::string Renames::NewFile(const std::string& path) {

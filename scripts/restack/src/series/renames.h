@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,9 @@ namespace restack {
 
 class Renames {
  public:
-  Renames(std::shared_ptr<const Tree> base, std::shared_ptr<const Tree> target, const Maps& given);
+  /// `made`: files of the base that the series itself makes; they say nothing about folders.
+  Renames(std::shared_ptr<const Tree> base, std::shared_ptr<const Tree> target, const Maps& given,
+          std::set<std::string> made);
 
   /// The file's path in the target, "" when it is nowhere. `text` is what it is in the base.
   std::string File(const std::string& path, const Text& text);
@@ -26,6 +29,9 @@ class Renames {
   std::string Gained(const std::string& function, const std::string& from) const;
   /// `#include` lines with the names that headers have in the target.
   std::string FollowHeaders(const std::string& text);
+  /// The header that an `#include` line of a file names, when the base has it and the target has
+  /// none of that name; "" otherwise.
+  std::string GoneHeader(std::string_view line, const std::string& file) const;
 
   /// All that was found, given ones included: only what is different.
   std::vector<FileMapping> files() const;
@@ -37,8 +43,12 @@ class Renames {
 
   std::shared_ptr<const Tree> base_, target_;
   std::map<std::string, FileMapping> files_;
+  std::set<std::string> made_;
   std::map<std::string, std::string> folders_;
-  std::map<std::string_view, std::vector<std::string_view>> by_name_;  ///< the target's folders
+  /// The folders of a file name.
+  using ByName = std::map<std::string_view, std::vector<std::string_view>>;
+  static const ByName& Named(const Tree& tree, ByName& names);
+  mutable ByName by_name_, base_by_name_;  ///< of the target, of the base
   std::vector<FunctionMapping> given_functions_, functions_;
 };
 

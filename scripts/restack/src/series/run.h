@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,7 +30,7 @@ class SeriesRun {
       : input_(input),
         base_(input.bases[ChooseBase(*input.series, input.bases).index]),
         ancestor_(base_),
-        renames_(base_, input.target, input.maps) {
+        renames_(base_, input.target, input.maps, Made(*input.series)) {
     outcome_.landed = std::make_shared<MemoryTree>(input.target);
     outcome_.verdict.base = base_->Name();
     outcome_.verdict.target = input.target->Name();
@@ -43,6 +44,7 @@ class SeriesRun {
     const PlacedHunk* hunk;
     std::shared_ptr<const Side> base;
     std::string patch;
+    Text after;  ///< the base's file with all of the patch
   };
   /// What one patch changes, collected before any of it is written.
   struct Landed {
@@ -54,6 +56,8 @@ class SeriesRun {
     std::map<size_t, Origin> origins;  ///< by the index of the hunk's verdict
   };
 
+  /// Files that patches of the series make.
+  static std::set<std::string> Made(const Series& series);
   Result<void> One(size_t index);
   std::optional<TreeFile> Ancestor(const FileChange& file, int strip, std::string& from,
                                    std::string& evidence);
@@ -63,7 +67,11 @@ class SeriesRun {
                                Landed& landed, PatchFiles& files, PatchVerdict& verdict);
   void Note(const Origin& origin, Landed& landed, HunkVerdict& verdict,
             const std::vector<Edit>& failed);
+  std::string GoneHeader(const Landing& landing) const;
   void Overlaps(Landed& landed, PatchVerdict& verdict);
+  void Review(Landed& landed, PatchVerdict& verdict);
+  bool ReviewOnce(Landed& landed, PatchVerdict& verdict);
+  static void Drop(size_t index, Landed& landed);
   void Refuse(size_t index, const std::string& reason, Landed& landed, PatchVerdict& verdict);
   std::string NoAncestor(const FileChange& file, int strip, Landed& landed, PatchVerdict& verdict);
   Result<std::string> Create(const FileChange& file, int strip, PatchFiles& files,

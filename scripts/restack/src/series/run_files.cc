@@ -68,13 +68,13 @@ Result<std::string> SeriesRun::LandFile(const Patch& patch, const FileChange& fi
   if (!before) return Result<std::string>(NoAncestor(file, strip, landed, verdict));
   Result<Places> places = FindPlaces(file, before->text);
   std::string to = renames_.File(from, before->text);
-  std::string after = ApplyAt(file, before->text, *places);
+  Text made(ApplyAt(file, before->text, *places));
   if (file.kind == Kind::kDelete) {
     ancestor_.Delete(from);
     return Delete(file, strip, to, before->text, files, verdict);
   }
   if (file.kind == Kind::kRename) ancestor_.Delete(from);
-  ancestor_.Write(file.Path(strip), {Text(after), file.new_mode ? file.new_mode : before->mode});
+  ancestor_.Write(file.Path(strip), {made, file.new_mode ? file.new_mode : before->mode});
 
   auto base = std::make_shared<Side>(Side{from, before->text, Outline(from, before->text)});
   std::shared_ptr<const Side> target = to.empty() ? nullptr : Open(to, landed);
@@ -105,6 +105,12 @@ Result<std::string> SeriesRun::LandFile(const Patch& patch, const FileChange& fi
   for (size_t i = 0; i < file.hunks.size(); ++i) {
     const PlacedHunk& placed = landed.hunks[first + i];
     Landing landing = lander.Land(placed);
+    if (std::string gone = GoneHeader(landing); !gone.empty()) {
+      landing.grade = Grade::kConflict;
+      landing.parts.clear();
+      landing.failed = placed.edits;
+      landing.reason = "it includes " + gone + ", which the base has and the target has no more";
+    }
     if (follows[i] && landing.grade == Grade::kExact) landing.grade = Grade::kMerged;
     if (follows[i]) landing.reason += "; its #include lines follow the headers";
     HunkVerdict result = Begin(file, strip, i + 1, &file.hunks[i]);
@@ -117,7 +123,8 @@ Result<std::string> SeriesRun::LandFile(const Patch& patch, const FileChange& fi
       if (landing.grade == Grade::kExact) result.grade = Grade::kMoved;
       result.reason = "the file is " + landing.path + " there; " + result.reason;
     }
-    const Origin& origin = landed.origins[verdict.hunks.size()] = {&placed, base, patch.name};
+    const Origin& origin = landed.origins[verdict.hunks.size()] =
+        {&placed, base, patch.name, made};
     if (landing.grade == Grade::kConflict) Note(origin, landed, result, landing.failed);
     if (!landing.parts.empty()) result.line = landing.parts.front().begin + 1;
     for (Replacement& part : landing.parts) {
@@ -127,6 +134,14 @@ Result<std::string> SeriesRun::LandFile(const Patch& patch, const FileChange& fi
     verdict.hunks.push_back(std::move(result));
   }
   return to;
+}
+
+/// A header that the landed lines include and that is gone; "" when there is none.
+std::string SeriesRun::GoneHeader(const Landing& landing) const {
+  for (const Replacement& part : landing.parts)
+    for (std::string_view line : SplitLines(part.text))
+      if (std::string gone = renames_.GoneHeader(line, part.path); !gone.empty()) return gone;
+  return {};
 }
 
 /// A conflict: what it needs from another one, and what a person will see of it.
@@ -147,7 +162,12 @@ found:
       missing_.push_back({std::string(Trim(line.text)), origin.patch, verdict.number});
   auto& conflict = landed.conflicts[verdict.target.empty() ? origin.base->path : verdict.target];
   conflict.first = origin.base->text;
-  for (const Edit& edit : failed) conflict.second.push_back({edit, Join(edit.added)});
+  for (const Edit& edit : failed) {
+    std::erase_if(conflict.second, [&](const auto& other) {
+      return other.first.begin == edit.begin && other.first.end == edit.end;
+    });
+    conflict.second.push_back({edit, Join(edit.added)});
+  }
 }
 
 std::string SeriesRun::NoAncestor(const FileChange& file, int strip, Landed& landed,

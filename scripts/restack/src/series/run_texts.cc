@@ -30,11 +30,15 @@ void SeriesRun::Overlaps(Landed& landed, PatchVerdict& verdict) {
 }
 
 /// Takes back what a hunk has landed.
-void SeriesRun::Refuse(size_t index, const std::string& reason, Landed& landed,
-                       PatchVerdict& verdict) {
+void SeriesRun::Drop(size_t index, Landed& landed) {
   for (auto& [path, parts] : landed.parts)
     std::erase_if(parts, [&](const Replacement& part) { return part.hunk == index; });
   std::erase_if(landed.parts, [](const auto& parts) { return parts.second.empty(); });
+}
+
+void SeriesRun::Refuse(size_t index, const std::string& reason, Landed& landed,
+                       PatchVerdict& verdict) {
+  Drop(index, landed);
   HunkVerdict& hunk = verdict.hunks[index];
   hunk.grade = Grade::kConflict;
   hunk.line = 0;
@@ -47,6 +51,7 @@ void SeriesRun::Refuse(size_t index, const std::string& reason, Landed& landed,
 /// All replacements of a patch into its files.
 Result<void> SeriesRun::Write(Landed& landed, PatchFiles& files, PatchVerdict& verdict) {
   Overlaps(landed, verdict);
+  Review(landed, verdict);
   for (auto& [path, parts] : landed.parts) {
     Result<std::optional<TreeFile>> file = outcome_.landed->Read(path);
     if (!file || !*file) return Error{path + ": cannot be read"};

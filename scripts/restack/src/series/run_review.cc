@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Landed hunks are looked at again, all of a patch together: what speaks against one is a conflict.
+#include <algorithm>
+
+#include "landing/audit.h"
+#include "landing/definitions.h"
+#include "run.h"
+
+namespace restack {
+
+/// Until nothing more is found: what is taken back may be what another hunk needs.
+void SeriesRun::Review(Landed& landed, PatchVerdict& verdict) {
+  constexpr int kMost = 8;
+  for (int i = 0; i < kMost && ReviewOnce(landed, verdict); ++i) {
+  }
+}
+
+bool SeriesRun::ReviewOnce(Landed& landed, PatchVerdict& verdict) {
+  Names names;
+  names.in_base = [&](const std::string& name) { return !base_->FilesDefining(name).empty(); };
+  names.in_target = [&](const std::string& name) {
+    return !outcome_.landed->FilesDefining(name).empty();
+  };
+  std::map<size_t, Finding> findings;
+  for (const auto& [path, parts] : landed.parts) {
+    auto side = landed.sides.find(path);
+    if (side == landed.sides.end() || !side->second) continue;
+    // The hunks of one file of the base: two files may have become one.
+    std::map<const Side*, AuditedFile> files;
+    std::map<size_t, size_t> at;
+    for (const Replacement& part : parts) {
+      auto origin = landed.origins.find(part.hunk);
+      if (origin == landed.origins.end()) continue;
+      AuditedFile& file = files[origin->second.base.get()];
+      file.base = origin->second.base.get();
+      file.after = origin->second.after;
+      file.target = side->second.get();
+      if (!at.count(part.hunk)) {
+        at[part.hunk] = file.hunks.size();
+        file.hunks.push_back({part.hunk, origin->second.hunk, {}});
+        AuditedHunk& hunk = file.hunks.back();
+        hunk.conflict = verdict.hunks[part.hunk].grade == Grade::kConflict;
+        for (const auto& [other, others] : landed.parts)
+          if (other != path)
+            for (const Replacement& each : others)
+              hunk.whole = hunk.whole && each.hunk != part.hunk;
+      }
+      file.hunks[at[part.hunk]].parts.push_back(&part);
+    }
+    for (auto& [base, file] : files) {
+      for (const auto& [index, origin] : landed.origins)
+        if (origin.base.get() == base && verdict.hunks[index].grade == Grade::kConflict)
+          for (const Edit& edit : origin.hunk->edits)
+            for (std::string_view line : edit.added)
+              for (std::string_view word : CodeWords(line)) file.open.emplace(word);
+      findings.merge(Audit(file, names));
+    }
+  }
+  for (const auto& [index, finding] : findings) {
+    HunkVerdict& hunk = verdict.hunks[index];
+    if (finding.upstream) {
+      Drop(index, landed);
+      hunk.grade = Grade::kUpstream;
+      hunk.line = 0;
+      hunk.reason = finding.reason;
+      continue;
+    }
+    std::string reason = finding.reason;
+    if (hunk.grade == Grade::kConflict) {
+      // What is landed of a conflict goes; why it is one stays.
+      reason = hunk.reason.substr(0, hunk.reason.rfind(" ("));
+      reason += "; " + finding.reason;
+    }
+    Refuse(index, reason, landed, verdict);
+  }
+  return !findings.empty();
+}
+
+}  // namespace restack
