@@ -95,15 +95,21 @@ std::string ToText(const SeriesVerdict& verdict, bool all, bool colour) {
       if (hunk.check == Check::kFailed) text += "      " + hunk.check_says + "\n";
     }
   }
-  size_t open = 0, landed = 0;
+  size_t open = 0, landed = 0, unchecked = 0, passed = 0;
   for (const PatchVerdict& patch : verdict.patches)
-    for (const HunkVerdict& hunk : patch.hunks)
+    for (const HunkVerdict& hunk : patch.hunks) {
       open += hunk.Open(), landed += hunk.Landed() && !hunk.Open();
+      passed += hunk.check == Check::kPassed;
+      unchecked += hunk.Landed() && !hunk.Open() && hunk.check == Check::kUnchecked;
+    }
   text += std::to_string(verdict.Hunks()) + " hunks: " + std::to_string(landed) + " landed, " +
           std::to_string(verdict.Count(Grade::kUpstream)) + " upstream, " + std::to_string(open) +
           " for a person";
   if (size_t broken = verdict.Broken())
     text += " (" + std::to_string(broken) + " landed but broken)";
+  if (passed + verdict.Broken() > 0)
+    text += "; " + std::to_string(passed) + " of the landed ones were checked by the build, " +
+            std::to_string(unchecked) + " were not compiled";
   return text + "\n";
 }
 

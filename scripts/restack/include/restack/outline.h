@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "restack/text.h"
@@ -52,6 +53,8 @@ std::vector<const Scope*> FindScopes(const std::vector<Scope>& scopes, Scope::Ki
 /// The preprocessor's conditions that are open before the line, the outermost first; a header's
 /// guard is none.
 std::vector<std::string> ConditionsAt(const Lines& lines, size_t line);
+/// The same for all lines: from each of these on, until the next one. By line.
+std::vector<std::pair<size_t, std::vector<std::string>>> ConditionChanges(const Lines& lines);
 
 /// The name that a line of a list stands for: the first quoted string, `@name:` of a QAPI comment,
 /// a declarator, or "".

@@ -50,7 +50,8 @@ class Checker {
     if (progress_) progress_("checking the syntax of the touched files");
     Compile();
     Verdicts();
-    return meson_ ? Result<void>() : WriteLanded(tree_, target_, *outcome_.landed);
+    return meson_ && reverted_.empty() ? Result<void>()
+                                       : WriteLanded(tree_, target_, *outcome_.landed);
   }
 
  private:
@@ -128,13 +129,30 @@ class Checker {
       for (const char* ending : {".h", ".inc", ".def"})
         if (EndsWith(name, ending)) command.push_back(name);
     }
-    ProcessResult result = RunProcess(command, folder_, environment_);
-    generated_ = result.status == 0;
-    if (!generated_) {
+    // A generator stops at its first error, and without its files nothing compiles: the file that
+    // it names is put back to the target's own, and the rest goes on.
+    constexpr int kMost = 20;
+    for (int i = 0; i < kMost && !generated_; ++i) {
+      ProcessResult result = RunProcess(command, folder_, environment_);
+      generated_ = result.status == 0;
+      if (generated_) break;
       size_t before = complaints_.size();
       Read(result.output, nullptr, complaints_);
+      bool again = false;
+      for (size_t k = before; k < complaints_.size(); ++k) again |= Revert(complaints_[k].file);
       if (complaints_.size() == before) whole_ = "a generator failed: " + LastLine(result.output);
+      if (!again) break;
     }
+  }
+
+  /// The target's own file in place of the landed one; false when that is no help.
+  bool Revert(const std::string& path) {
+    const auto& changes = outcome_.landed->changes();
+    if (reverted_.count(path) || !changes.count(path) || EndsWith(path, ".c")) return false;
+    Result<std::optional<TreeFile>> own = target_.Read(path);
+    if (!own || !*own || !WriteFile(tree_ + "/" + path, (*own)->text.bytes())) return false;
+    reverted_.insert(path);
+    return true;
   }
 
   /// Touched files that are compiled, and for each touched header (or input of a generator) one
@@ -200,7 +218,10 @@ class Checker {
       // The same complaint about the target's own file is not the series' fault.
       std::set<std::string> own = OwnComplaints(units[i]);
       for (Complaint& complaint : found[i]) {
-        if (own.count(complaint.sentence))
+        if (!reverted_.empty())  // it may need what is not generated
+          unfit_[units[i]] = "what is made from " + *reverted_.begin() +
+                             ", which is broken, is not there: " + complaint.sentence;
+        else if (own.count(complaint.sentence))
           unfit_[units[i]] = "the target's own file does not compile here: " + complaint.sentence;
         else
           complaints_.push_back(std::move(complaint));
@@ -362,6 +383,7 @@ class Checker {
     if (ForMeson(path)) return meson_ ? "" : "meson failed elsewhere";
     if (!configured_) return "meson failed";
     if (auto at = unfit_.find(path); at != unfit_.end()) return at->second;
+    if (reverted_.count(path)) return "the generator stopped before it, elsewhere in the file";
     bool text = EndsWith(path, ".json") || BaseName(path) == "trace-events";
     if (!generated_ && (text || commands_.count(path) || EndsWith(path, ".h")))
       return "a generator failed elsewhere";
@@ -383,6 +405,7 @@ class Checker {
   std::set<std::string> covered_;
   ReadLines read_;
   std::map<std::string, std::string> unfit_;
+  std::set<std::string> reverted_;  ///< inputs of generators that are the target's own again
   std::vector<Complaint> complaints_;
 };
 

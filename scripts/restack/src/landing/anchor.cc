@@ -51,6 +51,12 @@ size_t DeclarationsEnd(const Lines& lines, const Scope& scope) {
 
 }  // namespace
 
+/// The scope's lines; of a whole file those that are kept.
+const Squeezed& InScope::LinesOf(const Side& side, const Scope& scope, Squeezed& made) {
+  if (scope.lead == 0 && scope.end == side.text.size()) return side.squeezed();
+  return made = SqueezeLines(side.text.lines(), scope.lead, scope.end);
+}
+
 Landing InScope::Run() {
   Landing landing;
   if (Present(landing)) return landing;
@@ -61,8 +67,9 @@ Landing InScope::Run() {
 bool InScope::Present(Landing& landing) const {
   Squeezed added = SqueezeLines(edit_.added, 0, edit_.added.size());
   Squeezed removed = SqueezeLines(base_, edit_.begin, edit_.end);
-  Squeezed there = SqueezeLines(target_, to_.lead, to_.end),
-           here = SqueezeLines(base_, from_.lead, from_.end);
+  Squeezed part, base_part;
+  const Squeezed& there = LinesOf(target_side_, to_, part);
+  const Squeezed& here = LinesOf(base_side_, from_, base_part);
   bool significant = std::any_of(edit_.added.begin(), edit_.added.end(), IsSignificant);
   if (added.text.empty() && !removed.text.empty()) {
     if (Gone()) {
@@ -171,9 +178,9 @@ bool InScope::Gone() const {
     if (!IsSignificant(base_[i])) continue;
     significant = true;
     std::string removed = Squeeze(base_[i]);
-    for (std::string_view line : target_)
-      if (Squeeze(line) == removed) return false;
-    if (!MostLike(base_[i], target_, to_.lead, to_.end).empty()) return false;
+    const std::vector<std::string>& all = target_side_.squeezed().text;
+    if (std::find(all.begin(), all.end(), removed) != all.end()) return false;
+    if (!target_side_.MostLike(base_[i], to_.lead, to_.end).empty()) return false;
   }
   return significant;
 }
@@ -227,8 +234,8 @@ Landing InScope::Replace() const {
   if (run && (significant || neighbour))
     return At(Grade::kMerged, map_[edit_.begin], map_[edit_.begin] + size, Text(),
               "the replaced lines are as they were; the target changed lines around them");
-  Squeezed removed = SqueezeLines(base_, edit_.begin, edit_.end),
-           there = SqueezeLines(target_, to_.lead, to_.end);
+  Squeezed removed = SqueezeLines(base_, edit_.begin, edit_.end), part;
+  const Squeezed& there = LinesOf(target_side_, to_, part);
   std::vector<size_t> runs = FindRun(there, removed);
   if (runs.size() == 1 && significant) {
     size_t begin = there.at[runs[0]], end = there.at[runs[0] + removed.text.size() - 1] + 1;
@@ -241,7 +248,7 @@ Landing InScope::Replace() const {
   if (std::optional<Landing> worded = Reworded()) return *worded;
   for (size_t i = edit_.begin; i < edit_.end; ++i) {
     if (!IsSignificant(base_[i]) || map_[i] != kNowhere) continue;
-    std::string like = MostLike(base_[i], target_, to_.lead, to_.end);
+    std::string like = target_side_.MostLike(base_[i], to_.lead, to_.end);
     return Failed("in " + to_.Title() + " of " + path_ + " the line " + Quote(base_[i]) +
                   " that it replaces " +
                   (like.empty() ? "is gone" : "is " + Quote(like) + " there"));
@@ -361,8 +368,8 @@ Scope WholeFile(const Side& side) {
 }
 
 Landing LandInScope(const Edit& edit, const Side& base, const Scope& from, const Side& target,
-                    const Scope& to, const std::string& moved) {
-  Landing landing = InScope(edit, base, from, target, to).Run();
+                    const Scope& to, const std::string& moved, const LineMap* map) {
+  Landing landing = InScope(edit, base, from, target, to, map).Run();
   if (landing.grade == Grade::kConflict || moved.empty()) return landing;
   if (landing.grade != Grade::kUpstream) landing.grade = Grade::kMoved;
   landing.reason = moved + "; " + landing.reason;

@@ -60,9 +60,10 @@ class Auditor {
       if (part->begin < at) continue;
       line += part->begin - at;
       text += Join(lines, at, part->begin);
-      begins_[part] = line;
+      size_t size = SplitLines(part->text).size();
+      begins_[part] = {line, line + size};
       text += part->text;
-      line += SplitLines(part->text).size();
+      line += size;
       at = part->end;
     }
     text += Join(lines, at);
@@ -87,13 +88,19 @@ class Auditor {
       std::string reason = Gone(added);
       return reason.empty() ? std::nullopt : std::optional<Finding>({false, reason});
     }
+    // What is landed of a conflict, a person sees; only what would break the rest is taken back.
+    if (hunk_->conflict) {
+      std::string reason = Place(added);
+      if (reason.empty()) reason = Used(added);
+      return reason.empty() ? std::nullopt : std::optional<Finding>({false, reason});
+    }
     using Check = std::string (Auditor::*)(const std::vector<Added>&) const;
     for (Check check : {&Auditor::Place, &Auditor::Doubled, &Auditor::SameName, &Auditor::Words,
                         &Auditor::Held, &Auditor::NearlySame, &Auditor::Share, &Auditor::StillThere,
                         &Auditor::Gone, &Auditor::Used, &Auditor::Subject}) {
       std::string reason = (this->*check)(added);
       if (reason.empty()) continue;
-      if (!hunk_->conflict && hunk_->whole && Whole()) return Finding{true, Upstream()};
+      if (hunk_->whole && Whole()) return Finding{true, Upstream()};
       return Finding{false, reason};
     }
     return std::nullopt;
@@ -193,18 +200,19 @@ class Auditor {
 
   /// The target has gained a line that the hunk adds, and would have it twice.
   std::string Doubled(const std::vector<Added>& added) const {
-    constexpr size_t kAnywhere = 28, kNear = 10, kLines = 25;
+    constexpr size_t kAnywhere = 28, kNear = 12, kLines = 25, kOften = 3;
     for (const Added& each : added) {
       if (!IsSignificant(each.line)) continue;
       std::string line = Squeeze(each.line);
-      if (!Gained(line)) continue;
+      if (!Gained(line) || !Finished(each)) continue;
       bool include = StartsWith(line, "#include");
       bool only = after_.Count(line) == 1;
       size_t nearest = target_.Nearest(line, each.at);
       size_t distance = nearest > each.at ? nearest - each.at : each.at - nearest;
       bool flow = Flow(line);
       bool telling = include || (only && line.size() >= kAnywhere && !flow) ||
-                     (distance <= kLines && line.size() >= (flow ? kAnywhere : kNear));
+                     (distance <= kLines && after_.Count(line) <= kOften &&
+                      line.size() >= (flow ? kAnywhere : kNear));
       if (!telling) continue;
       // In two functions, the same statement may be meant twice.
       if (!include && !SameScope(nearest, each.at) && line.size() < 40) continue;
@@ -212,6 +220,27 @@ class Auditor {
              std::to_string(nearest + 1) + " of " + file_.target->path;
     }
     return {};
+  }
+
+  /// The first line of a call of several, or of a head, may be anywhere: only with the next one it
+  /// says something.
+  bool Finished(const Added& each) const {
+    if (language_ != Language::kC) return true;
+    std::string_view code = Trim(each.line);
+    if (code[0] == '#' || code[0] == '*' || code[0] == '/') return true;
+    if (EndsWith(code, ";") || EndsWith(code, "}") || EndsWith(code, "},")) return true;
+    const Scope* scope = ScopeAt(file_.target->scopes, each.at > 0 ? each.at - 1 : 0);
+    if (EndsWith(code, ",") && scope && scope->kind != Scope::Kind::kFunction) return true;
+    Lines lines = SplitLines(each.part->text);
+    for (size_t i = 0; i + 1 < lines.size(); ++i) {
+      if (lines[i] != each.line) continue;
+      std::string next = Squeeze(lines[i + 1]);
+      for (size_t at : target_.At(Squeeze(each.line)))
+        if (at + 1 < target_.size() && Squeeze(file_.target->text[at + 1]) == next &&
+            target_.Count(next) > base_.Count(next))
+          return true;
+    }
+    return false;
   }
 
   static bool Flow(std::string_view line) {
@@ -229,26 +258,26 @@ class Auditor {
   }
 
   bool Gained(const std::string& line) const {
-    return target_.Count(line) > base_.Count(line) && landed_.Count(line) > after_.Count(line);
+    return target_.Count(line) > base_.Count(line) && landed_.Count(line) > after_.Count(line) &&
+           landed_.Count(line) > target_.Count(line);
   }
 
   /// The target has a thing of that name, which the base had not.
   std::string SameName(const std::vector<Added>& added) const {
-    std::set<const Replacement*> parts;
-    for (const Added& each : added) parts.insert(each.part);
-    for (const Definition& made : landed_.definitions()) {
-      const Replacement* part = PartAt(made.line);
-      if (!part || !parts.count(part)) continue;
+    if (added.empty()) return {};
+    std::vector<const Definition*> all = Made();
+    for (const Definition* each : all) {
+      const Definition& made = *each;
       if (landed_.Defined(made.key) <= after_.Defined(made.key)) continue;
+      if (landed_.Defined(made.key) <= target_.Defined(made.key)) continue;
       if (target_.Defined(made.key) <= base_.Defined(made.key)) continue;
       size_t line = target_.LineOf(made.key);
       return file_.target->path + " of the target has " + made.name + " of its own, at line " +
              std::to_string(line + 1) + ": " + Quote(file_.target->text[line]);
     }
     // A prototype is no definition, but one name has one type.
-    for (const Definition& made : landed_.definitions()) {
-      const Replacement* part = PartAt(made.line);
-      if (!part || !parts.count(part)) continue;
+    for (const Definition* each : all) {
+      const Definition& made = *each;
       if (made.kind != Kind::kFunction && made.kind != Kind::kType &&
           made.kind != Kind::kVariable && made.kind != Kind::kMacro)
         continue;
@@ -262,15 +291,20 @@ class Auditor {
     return {};
   }
 
-  /// The part that holds a line of the landed text.
-  const Replacement* PartAt(size_t line) const {
+  /// What the hunk's parts define in the landed text.
+  std::vector<const Definition*> Made() const {
+    std::vector<const Definition*> made;
+    const auto& all = landed_.definitions();
     for (const Replacement* part : hunk_->parts) {
-      auto begin = begins_.find(part);
-      if (begin == begins_.end()) continue;
-      if (begin->second <= line && line < begin->second + SplitLines(part->text).size())
-        return part;
+      auto lines = begins_.find(part);
+      if (lines == begins_.end()) continue;
+      for (auto at = std::partition_point(
+               all.begin(), all.end(),
+               [&](const Definition& each) { return each.line < lines->second.first; });
+           at != all.end() && at->line < lines->second.second; ++at)
+        made.push_back(&*at);
     }
-    return nullptr;
+    return made;
   }
 
   /// Lists of words: a name that the list has got in another line.
@@ -416,7 +450,9 @@ class Auditor {
         std::string line = Squeeze(file_.base->text[i]);
         if (line.size() < kTelling || !IsSignificant(file_.base->text[i]) || Flow(line)) continue;
         if (base_.Count(line) != 1 || after_.Count(line) != 0 || landed_.Count(line) == 0) continue;
-        if (hunk_->conflict) continue;
+        // It is gone from where the hunk is; another place may have it for another reason.
+        bool taken = landed_.Count(line) < target_.Count(line);
+        if (taken && !SameScope(target_.At(line).front(), target_.At(line).back())) continue;
         return "the line " + Quote(file_.base->text[i]) + " that it removes is still in " +
                file_.target->path + ", at line " + std::to_string(landed_.At(line).front() + 1);
       }
@@ -457,7 +493,7 @@ class Auditor {
   bool InComment(const Added& each) const {
     auto begin = begins_.find(each.part);
     if (begin == begins_.end()) return false;
-    size_t line = begin->second;
+    size_t line = begin->second.first;
     for (std::string_view other : SplitLines(each.part->text)) {
       if (other.data() == each.line.data() || other == each.line) break;
       ++line;
@@ -468,8 +504,9 @@ class Auditor {
   /// What it defines is used by nothing, or what it no longer defines is still used.
   std::string Used(const std::vector<Added>&) const {
     if (language_ != Language::kC) return {};
-    for (const Definition& made : landed_.definitions()) {
-      if (hunk_->conflict || !made.hidden || !PartAt(made.line)) continue;
+    for (const Definition* each : Made()) {
+      const Definition& made = *each;
+      if (hunk_->conflict || !made.hidden) continue;
       // A conflict uses it: then it waits for that one, if it is in its own function.
       if (file_.open.count(made.name) && (made.kind != Kind::kLocal || InItsFunction(made.line)))
         continue;
@@ -479,13 +516,19 @@ class Auditor {
         return "nothing in " + file_.target->path + " uses " + made.name +
                ", which it defines: what does is not landed, or is written otherwise there";
     }
-    for (const Definition& old : base_.definitions()) {
+    std::vector<const Definition*> removed;
+    const auto& before = base_.definitions();
+    for (const Edit& edit : hunk_->hunk->edits)
+      for (auto at =
+               std::partition_point(before.begin(), before.end(),
+                                    [&](const Definition& each) { return each.line < edit.begin; });
+           at != before.end() && at->line < edit.end; ++at)
+        removed.push_back(&*at);
+    for (const Definition* each : removed) {
+      const Definition& old = *each;
       if (old.kind != Kind::kLocal && old.kind != Kind::kLabel && !old.hidden) continue;
       if (old.kind == Kind::kMember || old.kind == Kind::kEntry) continue;
-      const Edit* edit = nullptr;
-      for (const Edit& each : hunk_->hunk->edits)
-        if (each.begin <= old.line && old.line < each.end) edit = &each;
-      if (!edit || after_.Defined(old.key) > 0) continue;
+      if (after_.Defined(old.key) > 0) continue;
       if (landed_.Defined(old.key) > 0) continue;  // StillThere says so
       if (target_.Defined(old.key) == 0) continue;
       if (Uses(after_, file_.after, old) == 0 && Uses(landed_, landed_.text(), old) > 0)
@@ -549,7 +592,8 @@ class Auditor {
   const AuditedFile& file_;
   const Names& names_;
   Language language_;
-  std::map<const Replacement*, size_t> begins_;
+  /// The lines of a part in the landed text.
+  std::map<const Replacement*, std::pair<size_t, size_t>> begins_;
   FileFacts base_, after_, target_, landed_;
   const AuditedHunk* hunk_ = nullptr;
   bool same_ = false;

@@ -20,15 +20,13 @@ std::vector<std::pair<Kind, std::string>> Defined(const std::string& path, const
 
 class Between {
  public:
-  Between(const Edit& edit, const Side& base, const Side& target)
-      : edit_(edit), base_(base), target_(target), lines_(target.text.lines()) {
-    map_ = MapLines(base.text.bytes(), base.text.size(), target.text.bytes());
-  }
+  Between(const Edit& edit, const Side& base, const Side& target, const LineMap& map)
+      : edit_(edit), base_(base), target_(target), lines_(target.text.lines()), map_(map) {}
 
   Landing Run() {
     // Removals, and additions that are there already: as in one scope that is the whole file.
     Scope all = WholeFile(base_), there = WholeFile(target_);
-    Landing whole = LandInScope(edit_, base_, all, target_, there, "");
+    Landing whole = LandInScope(edit_, base_, all, target_, there, "", &map_);
     bool insertion = edit_.begin == edit_.end;
     if (whole.grade == Grade::kUpstream || !insertion) return Renamed(whole);
     for (const auto& [kind, name] : Defined(target_.path, edit_.added))
@@ -83,8 +81,8 @@ class Between {
         if (Trim(lines_[i]) == Trim(line)) return i;
       return kNowhere;
     };
-    std::vector<std::string> here = ConditionsAt(base, edit_.begin);
-    auto conditional = [&](size_t at) { return ConditionsAt(lines_, at) != here; };
+    const std::vector<std::string>& here = base_.Conditions(edit_.begin);
+    auto conditional = [&](size_t at) { return target_.Conditions(at) != here; };
     std::string text;
     for (std::string_view line : edit_.added)
       if (!IsBlank(line)) text += line;
@@ -141,7 +139,7 @@ class Between {
       if (same.size() != 1 && !(scope->kind == Kind::kIncludes && same.size() > 1)) continue;
       if (scope->kind == Kind::kIncludes && !up) continue;
       size_t at = up ? same.front()->end : same.front()->lead;
-      if (ConditionsAt(lines_, at) != ConditionsAt(base_.text.lines(), edit_.begin)) continue;
+      if (target_.Conditions(at) != base_.Conditions(edit_.begin)) continue;
       return Put(at, std::string("put ") + (up ? "after " : "before ") + same.front()->Title(),
                  scope->kind == Kind::kFunction);
     }
@@ -152,13 +150,14 @@ class Between {
   const Side& base_;
   const Side& target_;
   const Lines& lines_;
-  LineMap map_;
+  const LineMap& map_;
 };
 
 }  // namespace
 
-Landing LandBetweenScopes(const Edit& edit, const Side& base, const Side& target) {
-  return Between(edit, base, target).Run();
+Landing LandBetweenScopes(const Edit& edit, const Side& base, const Side& target,
+                          const LineMap& map) {
+  return Between(edit, base, target, map).Run();
 }
 
 }  // namespace restack

@@ -536,6 +536,8 @@ std::vector<Definition> Definitions(const std::string& path, const Lines& lines)
   // busybox keeps configuration in comments of C files.
   for (Definition& symbol : LineDefinitions(Language::kKconfig, lines).Run())
     found.push_back(std::move(symbol));
+  std::stable_sort(found.begin(), found.end(),
+                   [](const Definition& a, const Definition& b) { return a.line < b.line; });
   return found;
 }
 

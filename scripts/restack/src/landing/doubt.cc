@@ -175,16 +175,14 @@ Landing Lander::WithoutDoubles(Landing landing) const {
 }
 
 /// What lands below another #if is not what it was, and a compiler may never see it.
-std::string Lander::OtherCondition(const std::vector<Edit>& edits,
-                                   const Landing& landing) const {
+std::string Lander::OtherCondition(const std::vector<Edit>& edits, const Landing& landing) const {
   std::vector<std::string> here;
   for (const Edit& edit : edits)
-    for (std::string& condition : ConditionsAt(base_->text.lines(), edit.begin))
-      here.push_back(std::move(condition));
+    for (const std::string& condition : base_->Conditions(edit.begin)) here.push_back(condition);
   for (const Replacement& part : landing.parts) {
     std::shared_ptr<const Side> target = open_(part.path);
     if (!target) continue;
-    for (const std::string& condition : ConditionsAt(target->text.lines(), part.begin))
+    for (const std::string& condition : target->Conditions(part.begin))
       if (std::find(here.begin(), here.end(), condition) == here.end())
         return "its place in " + part.path + ", line " + std::to_string(part.begin + 1) +
                ", is below #" + condition + ", which it was not";

@@ -13,19 +13,25 @@ namespace restack {
 class InScope {
  public:
   InScope(const Edit& edit, const Side& base, const Scope& from, const Side& target,
-          const Scope& to)
+          const Scope& to, const LineMap* map)
       : edit_(edit),
+        base_side_(base),
+        target_side_(target),
         base_(base.text.lines()),
         target_(target.text.lines()),
         from_(from),
         to_(to),
-        path_(target.path) {
+        path_(target.path),
+        map_(map ? *map : own_) {
+    if (map) return;
     std::string a = Join(base_, from.lead, from.end), b = Join(target_, to.lead, to.end);
     LineMap local = MapLines(a, from.end - from.lead, b);
-    map_.assign(base_.size(), kNowhere);
+    own_.assign(base_.size(), kNowhere);
     for (size_t i = 0; i < local.size(); ++i)
-      if (local[i] != kNowhere) map_[from.lead + i] = local[i] + to.lead;
+      if (local[i] != kNowhere) own_[from.lead + i] = local[i] + to.lead;
   }
+  InScope(const InScope&) = delete;
+  InScope& operator=(const InScope&) = delete;
 
   Landing Run();
 
@@ -58,13 +64,18 @@ class InScope {
   size_t FindMember(const std::string& key) const;
   Landing InsertInList(size_t above, size_t below) const;
 
+  static const Squeezed& LinesOf(const Side& side, const Scope& scope, Squeezed& made);
+
   const Edit& edit_;
+  const Side& base_side_;
+  const Side& target_side_;
   const Lines& base_;
   const Lines& target_;
   const Scope& from_;
   const Scope& to_;
   const std::string& path_;
-  LineMap map_;  ///< of this scope's lines only
+  LineMap own_;  ///< of this scope's lines only
+  const LineMap& map_;
 };
 
 }  // namespace restack

@@ -59,12 +59,14 @@ std::optional<Landing> Lander::Exact(const PlacedHunk& placed) const {
     if (target_->text.size() > 0) return std::nullopt;
     at = 0;
   } else {
-    std::vector<size_t> found = FindAll(old, target_->text.lines());
-    if (found.empty()) return std::nullopt;
+    const Lines& lines = target_->text.lines();
     size_t mapped = map_[place];
-    if (mapped != kNowhere && std::find(found.begin(), found.end(), mapped) != found.end()) {
+    if (mapped != kNowhere && mapped + old.size() <= lines.size() &&
+        std::equal(old.begin(), old.end(), lines.begin() + static_cast<long>(mapped))) {
       at = mapped;
     } else {
+      std::vector<size_t> found = FindAll(old, lines);
+      if (found.empty()) return std::nullopt;
       // The difference of the files aligns it otherwise: as many such places as the base has, in
       // the same scope.
       std::vector<size_t> here = FindAll(old, base_->text.lines());
@@ -95,8 +97,8 @@ std::optional<Landing> Lander::Exact(const PlacedHunk& placed) const {
     }
   }
   for (const Edit& edit : placed.edits)
-    landing.parts.push_back({target_->path, edit.begin - place + at, edit.end - place + at,
-                             Join(edit.added)});
+    landing.parts.push_back(
+        {target_->path, edit.begin - place + at, edit.end - place + at, Join(edit.added)});
   return landing;
 }
 
@@ -167,7 +169,7 @@ Landing Lander::LandEdit(const Edit& given) const {
   if (!scope) {
     if (!target_)
       return Failed(base_->path + " is not in the target, and nothing there is like it");
-    Landing landing = LandBetweenScopes(edit, *base_, *target_);
+    Landing landing = LandBetweenScopes(edit, *base_, *target_, map_);
     // A macro's line that left for another file.
     if (landing.grade == Grade::kConflict && edit.end - edit.begin == 1 &&
         StartsWith(base_->text[edit.begin], "#define ")) {
@@ -184,7 +186,7 @@ Landing Lander::LandEdit(const Edit& given) const {
     return landing;
   }
   if (scope->kind == Scope::Kind::kIncludes && target_)
-    return LandBetweenScopes(edit, *base_, *target_);
+    return LandBetweenScopes(edit, *base_, *target_, map_);
   if (target_) {
     if (const Scope* same = SameScope(*scope))
       return LandInScope(edit, *base_, *scope, *target_, *same, "");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -57,6 +58,8 @@ class Lander {
   const Scope* BaseScope(const Edit& edit) const;
   const Scope* SameScope(const Scope& scope) const;
   const Scope* LikeScope(const Scope& scope) const;
+  const Scope* FindLikeScope(const Scope& scope) const;
+  const Scope* Renamed(const Scope& scope) const;
   bool ScopesAgree(size_t base_line, size_t target_line) const;
   std::string ScopeTitle(size_t target_line) const;
 
@@ -66,6 +69,10 @@ class Lander {
   FindFunction find_;
   FindGained gained_;
   LineMap map_;
+  /// How many edits add the same lines in a scope; which scope of the target is like one. Asked
+  /// for each edit.
+  mutable std::map<std::pair<const Scope*, std::string>, size_t> alike_;
+  mutable std::map<const Scope*, const Scope*> like_;
 };
 
 }  // namespace restack

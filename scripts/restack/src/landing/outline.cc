@@ -311,9 +311,9 @@ std::vector<Scope> Outline(const std::string& path, const Text& text) {
 }
 
 const Scope* ScopeAt(const std::vector<Scope>& scopes, size_t line) {
-  for (const Scope& scope : scopes)
-    if (scope.lead <= line && line < scope.end) return &scope;
-  return nullptr;
+  auto at = std::partition_point(scopes.begin(), scopes.end(),
+                                 [&](const Scope& scope) { return scope.end <= line; });
+  return at != scopes.end() && at->lead <= line ? &*at : nullptr;
 }
 
 std::vector<const Scope*> FindScopes(const std::vector<Scope>& scopes, Kind kind,
@@ -324,9 +324,10 @@ std::vector<const Scope*> FindScopes(const std::vector<Scope>& scopes, Kind kind
   return found;
 }
 
-std::vector<std::string> ConditionsAt(const Lines& lines, size_t line) {
+std::vector<std::pair<size_t, std::vector<std::string>>> ConditionChanges(const Lines& lines) {
+  std::vector<std::pair<size_t, std::vector<std::string>>> changes;
   std::vector<std::string> open;
-  for (size_t i = 0; i < std::min(line, lines.size()); ++i) {
+  for (size_t i = 0; i < lines.size(); ++i) {
     std::string_view text = Trim(lines[i]);
     if (text.empty() || text[0] != '#') continue;
     text = Trim(text.substr(1));
@@ -340,9 +341,21 @@ std::vector<std::string> ConditionsAt(const Lines& lines, size_t line) {
       open.back() = "not " + open.back() + (StartsWith(text, "elif") ? Squeeze(text) : "");
     } else if (StartsWith(text, "endif") && !open.empty()) {
       open.pop_back();
+    } else {
+      continue;
     }
+    changes.push_back({i + 1, open});
+    std::erase(changes.back().second, "");
   }
-  std::erase(open, "");
+  return changes;
+}
+
+std::vector<std::string> ConditionsAt(const Lines& lines, size_t line) {
+  std::vector<std::string> open;
+  for (auto& [from, conditions] : ConditionChanges(lines)) {
+    if (from > line) break;
+    open = std::move(conditions);
+  }
   return open;
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The scope of an edit, and which one of the target is the same.
 #include <algorithm>
+#include <set>
 
+#include "definitions.h"
 #include "lander.h"
 
 namespace restack {
@@ -44,6 +46,12 @@ const Scope* Lander::SameScope(const Scope& scope) const {
 
 /// The target's scope that has most of its lines.
 const Scope* Lander::LikeScope(const Scope& scope) const {
+  auto [at, fresh] = like_.try_emplace(&scope, nullptr);
+  if (fresh) at->second = FindLikeScope(scope);
+  return at->second;
+}
+
+const Scope* Lander::FindLikeScope(const Scope& scope) const {
   const Scope* best = nullptr;
   size_t most = 0, all = 0;
   for (size_t i = scope.lead; i < scope.end; ++i) all += IsSignificant(base_->text[i]);
@@ -55,7 +63,7 @@ const Scope* Lander::LikeScope(const Scope& scope) const {
                 map_[i] < candidate.end;
     if (common > most) most = common, best = &candidate;
   }
-  if (all == 0 || most * 5 < all * 2) return nullptr;
+  if (all == 0 || most * 5 < all * 2) return Renamed(scope);
   // Another one that is as like it: nobody knows which of them it is.
   auto like = [&](const Scope& candidate) {
     return Similarity(Text(Join(base_->text.lines(), scope.body, scope.end)),
@@ -68,13 +76,47 @@ const Scope* Lander::LikeScope(const Scope& scope) const {
   return best;
 }
 
+/// A list or function under another name whose lines were all written anew: it has most of the
+/// words, and the base has none of its name.
+const Scope* Lander::Renamed(const Scope& scope) const {
+  constexpr double kMost = 0.6;
+  auto words = [](const Side& side, const Scope& of) {
+    std::set<std::string_view> found;
+    for (size_t i = of.body; i < of.close; ++i)
+      for (std::string_view word : CodeWords(side.text[i])) found.insert(word);
+    return found;
+  };
+  std::set<std::string_view> here = words(*base_, scope);
+  if (here.size() < 4) return nullptr;
+  const Scope* best = nullptr;
+  double most = kMost;
+  bool twice = false;
+  for (const Scope& candidate : target_->scopes) {
+    if (candidate.kind != scope.kind ||
+        !FindScopes(base_->scopes, candidate.kind, candidate.name).empty())
+      continue;
+    size_t common = 0;
+    for (std::string_view word : words(*target_, candidate)) common += here.count(word);
+    double share = static_cast<double>(common) / static_cast<double>(here.size());
+    if (share < most) continue;
+    twice = best && share == most;
+    most = share, best = &candidate;
+  }
+  return twice ? nullptr : best;
+}
+
 /// How many edits add the same lines in the scope: as often must the target have them.
 size_t Lander::Alike(const Edit& edit, const Scope* scope) const {
-  auto text = [](const Edit& of) { return SqueezeLines(of.added, 0, of.added.size()).text; };
-  size_t alike = 0;
-  for (const Edit& other : edits_)
-    alike += text(other) == text(edit) && BaseScope(Slid(other)) == scope;
-  return std::max<size_t>(alike, 1);
+  auto text = [](const Edit& of) {
+    std::string all;
+    for (const std::string& line : SqueezeLines(of.added, 0, of.added.size()).text)
+      all += line + "\n";
+    return all;
+  };
+  if (alike_.empty())
+    for (const Edit& other : edits_) ++alike_[{BaseScope(Slid(other)), text(other)}];
+  auto at = alike_.find({scope, text(edit)});
+  return at == alike_.end() ? 1 : at->second;
 }
 
 /// A difference may be cut at another line that gives the same result: "}, new {" is "new { }". The

@@ -2,7 +2,9 @@
 #include "side.h"
 
 #include <algorithm>
-#include <set>
+#include <cctype>
+#include <map>
+#include <unordered_map>
 
 namespace restack {
 
@@ -30,35 +32,75 @@ std::string Quote(std::string_view line) {
 }
 
 namespace {
-std::set<std::string> Words(std::string_view line) {
-  std::set<std::string> words;
-  std::string word;
-  for (char c : line) {
-    if (std::isalnum(static_cast<unsigned char>(c)) || c == '_') {
-      word += c;
-    } else if (!word.empty()) {
-      words.insert(std::move(word));
-      word.clear();
-    }
+
+/// Each word once.
+std::vector<std::string_view> Words(std::string_view line) {
+  std::vector<std::string_view> words;
+  auto word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  for (size_t at = 0; at < line.size(); ++at) {
+    if (!word(line[at])) continue;
+    size_t end = at;
+    while (end < line.size() && word(line[end])) ++end;
+    words.push_back(line.substr(at, end - at));
+    at = end;
   }
-  if (!word.empty()) words.insert(word);
+  std::sort(words.begin(), words.end());
+  words.erase(std::unique(words.begin(), words.end()), words.end());
   return words;
 }
+
 }  // namespace
 
-std::string MostLike(std::string_view line, const Lines& lines, size_t begin, size_t end) {
-  std::set<std::string> words = Words(line);
+struct Side::Facts {
+  std::optional<Squeezed> squeezed;
+  std::optional<std::vector<std::pair<size_t, std::vector<std::string>>>> conditions;
+  std::unordered_map<std::string_view, std::vector<size_t>> words;  ///< the lines of each
+  std::vector<size_t> sizes;                                        ///< words of each line
+};
+
+const Squeezed& Side::squeezed() const {
+  if (!facts) facts = std::make_shared<Facts>();
+  if (!facts->squeezed) facts->squeezed = SqueezeLines(text.lines(), 0, text.size());
+  return *facts->squeezed;
+}
+
+const std::vector<std::string>& Side::Conditions(size_t line) const {
+  static const std::vector<std::string> kNone;
+  if (!facts) facts = std::make_shared<Facts>();
+  if (!facts->conditions) facts->conditions = ConditionChanges(text.lines());
+  auto after = std::partition_point(facts->conditions->begin(), facts->conditions->end(),
+                                    [&](const auto& change) { return change.first <= line; });
+  return after == facts->conditions->begin() ? kNone : std::prev(after)->second;
+}
+
+std::string Side::MostLike(std::string_view line, size_t begin, size_t end) const {
+  if (!facts) facts = std::make_shared<Facts>();
+  if (facts->sizes.size() != text.size()) {
+    facts->sizes.clear();
+    for (size_t i = 0; i < text.size(); ++i) {
+      std::vector<std::string_view> words = Words(text[i]);
+      facts->sizes.push_back(words.size());
+      for (std::string_view word : words) facts->words[word].push_back(i);
+    }
+  }
+  // What is in very many lines tells nothing apart.
+  constexpr size_t kMost = 400;
+  std::vector<std::string_view> words = Words(line);
+  std::map<size_t, size_t> common;
+  for (std::string_view word : words) {
+    auto lines = facts->words.find(word);
+    if (lines == facts->words.end()) continue;
+    auto at = std::lower_bound(lines->second.begin(), lines->second.end(), begin);
+    auto last = std::lower_bound(at, lines->second.end(), end);
+    if (static_cast<size_t>(last - at) > kMost) continue;
+    for (; at != last; ++at) ++common[*at];
+  }
   double best = 0.5;
   std::string found;
-  for (size_t i = begin; i < std::min(end, lines.size()); ++i) {
-    std::set<std::string> other = Words(lines[i]);
-    size_t common =
-        static_cast<size_t>(std::count_if(words.begin(), words.end(), [&](const std::string& word) {
-          return other.count(word) > 0;
-        }));
+  for (const auto& [i, count] : common) {
     double like =
-        2.0 * static_cast<double>(common) / static_cast<double>(words.size() + other.size() + 1);
-    if (like > best) best = like, found = Trim(lines[i]);
+        2.0 * static_cast<double>(count) / static_cast<double>(words.size() + facts->sizes[i] + 1);
+    if (like > best) best = like, found = Trim(text[i]);
   }
   return found;
 }

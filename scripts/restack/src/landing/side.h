@@ -2,6 +2,7 @@
 // A file as the landing code looks at it, and what landing makes of it.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,10 +15,26 @@
 
 namespace restack {
 
+/// Lines without blank ones and without any white space, with their positions.
+struct Squeezed {
+  std::vector<std::string> text;
+  std::vector<size_t> at;
+};
+
 struct Side {
   std::string path;
   Text text;
   std::vector<Scope> scopes;
+
+  /// All of it. Made once: it is asked for with each hunk, as all that follows.
+  const Squeezed& squeezed() const;
+  /// The preprocessor's conditions before the line.
+  const std::vector<std::string>& Conditions(size_t line) const;
+  /// The line of [begin, end) that is most like `line`, or "": for saying what became of it.
+  std::string MostLike(std::string_view line, size_t begin, size_t end) const;
+
+  struct Facts;
+  mutable std::shared_ptr<Facts> facts = nullptr;  ///< of `text`; not for two threads
 };
 
 /// Lines [begin, end) of a target file become `text`.
@@ -61,13 +78,6 @@ inline Landing Failed(std::string reason) {
 
 /// "`line`", cut to what fits a sentence.
 std::string Quote(std::string_view line);
-/// The target's line that is most like `line`, or "": for saying what became of it.
-std::string MostLike(std::string_view line, const Lines& lines, size_t begin, size_t end);
-/// Lines without blank ones and without any white space, with their positions.
-struct Squeezed {
-  std::vector<std::string> text;
-  std::vector<size_t> at;
-};
 Squeezed SqueezeLines(const Lines& lines, size_t begin, size_t end);
 /// Where `needle` is in `hay` as a run; positions in hay.text.
 std::vector<size_t> FindRun(const Squeezed& hay, const Squeezed& needle);

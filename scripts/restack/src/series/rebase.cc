@@ -101,7 +101,8 @@ void SeriesRun::Resolve(PatchFiles& files, Patch& patch, PatchVerdict& verdict) 
     hunk.grade = Grade::kResolved;
     hunk.reason = "a person's edit; without it: " + hunk.reason;
     if (hunk.line == 0) hunk.line = 1;
-    std::erase_if(missing_, [&](const Missing& missing) { return missing.patch == verdict.name; });
+    for (auto& [line, missing] : missing_)
+      std::erase_if(missing, [&](const Missing& each) { return each.patch == verdict.name; });
   }
   if (!left) files.conflicts.clear();
 }

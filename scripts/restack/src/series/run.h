@@ -8,19 +8,20 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "landing/side.h"
 #include "renames.h"
 #include "restack/patch.h"
 #include "restack/rebase.h"
-#include "landing/side.h"
 
 namespace restack {
 
 /// A hunk that is not landed leaves lines that later patches may need.
 struct Missing {
-  std::string line, patch;
+  std::string patch;
   size_t hunk;
 };
 
@@ -88,7 +89,7 @@ class SeriesRun {
   std::shared_ptr<const Tree> base_;
   MemoryTree ancestor_;  ///< the base with the patches so far
   Renames renames_;
-  std::vector<Missing> missing_;
+  std::unordered_map<std::string, std::vector<Missing>> missing_;  ///< by their line
   RebaseOutcome outcome_;
 };
 

@@ -123,8 +123,7 @@ Result<std::string> SeriesRun::LandFile(const Patch& patch, const FileChange& fi
       if (landing.grade == Grade::kExact) result.grade = Grade::kMoved;
       result.reason = "the file is " + landing.path + " there; " + result.reason;
     }
-    const Origin& origin = landed.origins[verdict.hunks.size()] =
-        {&placed, base, patch.name, made};
+    const Origin& origin = landed.origins[verdict.hunks.size()] = {&placed, base, patch.name, made};
     if (landing.grade == Grade::kConflict) Note(origin, landed, result, landing.failed);
     if (!landing.parts.empty()) result.line = landing.parts.front().begin + 1;
     for (Replacement& part : landing.parts) {
@@ -149,8 +148,10 @@ void SeriesRun::Note(const Origin& origin, Landed& landed, HunkVerdict& verdict,
                      const std::vector<Edit>& failed) {
   for (const HunkLine& line : origin.hunk->hunk.lines) {
     if (line.kind == '+' || !IsSignificant(line.text)) continue;
-    for (const Missing& missing : missing_) {
-      if (missing.line != Trim(line.text) || missing.patch == origin.patch) continue;
+    auto lacking = missing_.find(std::string(Trim(line.text)));
+    if (lacking == missing_.end()) continue;
+    for (const Missing& missing : lacking->second) {
+      if (missing.patch == origin.patch) continue;
       verdict.reason += "; it needs hunk " + std::to_string(missing.hunk) + " of " + missing.patch +
                         ", which is not in place";
       goto found;
@@ -159,7 +160,7 @@ void SeriesRun::Note(const Origin& origin, Landed& landed, HunkVerdict& verdict,
 found:
   for (const HunkLine& line : origin.hunk->hunk.lines)
     if (line.kind == '+' && IsSignificant(line.text))
-      missing_.push_back({std::string(Trim(line.text)), origin.patch, verdict.number});
+      missing_[std::string(Trim(line.text))].push_back({origin.patch, verdict.number});
   auto& conflict = landed.conflicts[verdict.target.empty() ? origin.base->path : verdict.target];
   conflict.first = origin.base->text;
   for (const Edit& edit : failed) {

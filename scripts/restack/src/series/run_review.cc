@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Landed hunks are looked at again, all of a patch together: what speaks against one is a conflict.
-#include <algorithm>
+#include <set>
 
 #include "landing/audit.h"
 #include "landing/definitions.h"
@@ -22,6 +22,9 @@ bool SeriesRun::ReviewOnce(Landed& landed, PatchVerdict& verdict) {
     return !outcome_.landed->FilesDefining(name).empty();
   };
   std::map<size_t, Finding> findings;
+  std::map<size_t, std::set<std::string>> paths;  // of each hunk
+  for (const auto& [path, parts] : landed.parts)
+    for (const Replacement& part : parts) paths[part.hunk].insert(path);
   for (const auto& [path, parts] : landed.parts) {
     auto side = landed.sides.find(path);
     if (side == landed.sides.end() || !side->second) continue;
@@ -40,10 +43,7 @@ bool SeriesRun::ReviewOnce(Landed& landed, PatchVerdict& verdict) {
         file.hunks.push_back({part.hunk, origin->second.hunk, {}});
         AuditedHunk& hunk = file.hunks.back();
         hunk.conflict = verdict.hunks[part.hunk].grade == Grade::kConflict;
-        for (const auto& [other, others] : landed.parts)
-          if (other != path)
-            for (const Replacement& each : others)
-              hunk.whole = hunk.whole && each.hunk != part.hunk;
+        hunk.whole = paths[part.hunk].size() == 1;
       }
       file.hunks[at[part.hunk]].parts.push_back(&part);
     }
