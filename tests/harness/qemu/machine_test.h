@@ -37,7 +37,7 @@ class MachineTest : public testing::Test {
     ram = {static_cast<uint8_t*>(at), kRam};
     QemuOptions options;
     options.qtest = true;
-    options.fds = inherited;
+    for (int fd : inherited) options.Inherit(fd);
     // The file has no name that could stay behind.
     const std::string path =
         "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(file.get());
