@@ -22,7 +22,7 @@ class VhostUserBlk : public testing::Test {
     Covers({"2.2 vhost-user-blk"});
     daemon_path = EnvOr("STORAGE_DAEMON", "");
     if (!std::filesystem::exists(daemon_path))
-      GTEST_SKIP() << "no qemu-storage-daemon at $STORAGE_DAEMON (profile tools)";
+      GTEST_SKIP() << "no qemu-storage-daemon at $STORAGE_DAEMON (profile host)";
     WriteFile(dir / "disk", std::string(kDiskBytes, '\0'));
   }
 

@@ -22,7 +22,7 @@ class PodTest : public testing::Test {
     settings.max_vcpus = 2;
     settings.qemu = EnvOr("QEMU", "");
     settings.guest = EnvOr("GUEST", "");
-    settings.virtiofsd = settings.guest.parent_path() / "tools/tools/virtiofsd/virtiofsd";
+    settings.virtiofsd = EnvOr("VIRTIOFSD", "");
   }
   static std::string GetError(const std::function<void()>& call) {
     try {

@@ -45,7 +45,13 @@ void Add(pugi::xml_node suite, const CaseResult& c) {
     for (const std::string& row : c.rows) add("contract", row);
     for (const std::string& row : c.unseen_rows) add("contract-not-seen", row);
   }
-  if (c.verdict == Verdict::kPassed) return;
+  if (c.verdict == Verdict::kPassed) {
+    if (!c.text.empty())
+      node.append_child("system-out")
+          .append_child(pugi::node_pcdata)
+          .set_value(Printable(c.text).c_str());
+    return;
+  }
   pugi::xml_node why = node.append_child(c.verdict == Verdict::kFailed ? "failure" : "skipped");
   Set(why, "message", c.text.substr(0, c.text.find('\n')));
   why.append_child(pugi::node_pcdata).set_value(Printable(c.text).c_str());

@@ -27,15 +27,14 @@ std::vector<Program> ReadPrograms(const fs::path& build) {
 
 std::vector<std::string> EnvironmentOf(const Program& program, const fs::path& build,
                                        const Binaries& binaries) {
-  const fs::path tools = build / "tools";
+  const fs::path host = build / "host";  // its back-ends, for a QEMU of any profile
   std::vector<std::string> environment = program.environment;
   environment.push_back("QEMU=" + binaries.qemu.string());
   if (!binaries.dpdk.empty()) environment.push_back("QEMU_DPDK=" + binaries.dpdk.string());
   environment.push_back("GUEST=" + (build / "guest").string());
-  environment.push_back("VIRTIOFSD=" + (tools / "tools/virtiofsd/virtiofsd").string());
+  environment.push_back("VIRTIOFSD=" + (host / "tools/virtiofsd/virtiofsd").string());
   environment.push_back("VIRTIOFSD_RUST=" + (build / "virtiofsd/bin/virtiofsd").string());
-  environment.push_back("STORAGE_DAEMON=" +
-                        (tools / "storage-daemon/qemu-storage-daemon").string());
+  environment.push_back("STORAGE_DAEMON=" + (host / "storage-daemon/qemu-storage-daemon").string());
   return environment;
 }
 

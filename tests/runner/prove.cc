@@ -93,7 +93,7 @@ CaseResult Prove(const std::string& patch, const TestClaim& test, const Program&
   const GtestResult base = RunOn(program, build, "plain", "plain", test.Filter());
   const GtestResult ours = RunOn(program, build, program.profile, "dpdk", test.Filter());
   const Proof proof = Judge(test, base, ours);
-  CaseResult result{.name = patch + "." + test.file,
+  CaseResult result{.name = fs::path(patch).replace_extension().string() + "." + test.file,
                     .verdict = proof.why_not.empty() ? Verdict::kPassed : Verdict::kFailed,
                     .text = proof.why_not};
   result.took = base.took + ours.took;
@@ -104,8 +104,11 @@ CaseResult Prove(const std::string& patch, const TestClaim& test, const Program&
                                        " cases fail on the base, all pass on ours")
                                           .c_str()
                                     : ("NOT PROVEN: " + proof.why_not).c_str());
-  for (const auto& [name, failure] : proof.must_fail)
-    std::printf("    without it %s fails: %s\n", name.c_str(), failure.c_str());
+  for (const auto& [name, failure] : proof.must_fail) {
+    const std::string line = "without it " + name + " fails: " + failure + "\n";
+    std::printf("    %s", line.c_str());
+    result.text += line;
+  }
   for (const CaseResult& c : ours.cases)
     if (c.verdict == Verdict::kSkipped)
       std::printf("    skipped: %s: %s", c.name.c_str(), c.text.c_str());
