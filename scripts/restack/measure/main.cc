@@ -185,7 +185,11 @@ int main(int argc, char** argv) {
   auto* tree = app.add_option("--tree", options.tree, "A source tree of the target, for compiling");
   app.add_option("--build", options.build, "A build folder configured from it")->needs(tree);
   app.add_flag("--hunks", options.hunks, "A paragraph a hunk, too");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   Result<void> done = Measure(context, options);
   return done ? 0 : cli::Fail(done.error());
 }
