@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // USB controllers and redirection.
 //   Xhci       xhci-interrupters.patch
+//   Ohci       ohci-isochronous-async.patch
 //   Redirected usb-redir-dropped-packets.patch
 
 #include <gtest/gtest.h>
@@ -72,6 +73,101 @@ TEST_F(Xhci, OfMicrovmHasNoMoreInterruptersThanItSays) {
   ExpectAlive();
   Raise(0);
   EXPECT_EQ(Read(0, kMan), kPending | kEnable);
+}
+
+/// A driver of an OHCI (OpenHCI 1.0a) with a slow USB disk, which is addressed as device 0 by
+/// isochronous transfers, although its endpoints are bulk endpoints.
+class Ohci : public MachineTest {
+ protected:
+  static constexpr uint32_t kControl = 0x04, kHcca = 0x18, kFrameInterval = 0x34,
+                            kFrameNumber = 0x3c, kPortStatus = 0x54;
+  static constexpr uint32_t kOut = 1, kIn = 2;
+
+  void Start() {
+    StartMachine({"-device", "pci-ohci,id=o,addr=5", "-blockdev",
+                  "null-co,node-name=d,size=1048576,read-zeroes=on,latency-ns=1500000000",
+                  "-device", "usb-storage,drive=d,bus=o.0"});
+    registers = bus->Enable(bus->At(5))[0];
+    area = heap->Allocate(256, 256);
+    descriptor = heap->Allocate(16, 32);
+    transfer = heap->Allocate(32, 32);
+    data = heap->Allocate(4096, 4096);
+    for (uint64_t i = 0; i < 32; ++i)
+      qtest().WriteL(area + 4 * i, static_cast<uint32_t>(descriptor));
+    qtest().WriteL(descriptor, 1 << 14);  // skipped
+    Write(kHcca, area);
+    Write(kFrameInterval, 0x2edf);
+    Write(kControl, 0x80 | 1 << 2 | 1 << 3);  // operational, periodic, isochronous
+    ResetPort();
+  }
+  void ResetPort() { Write(kPortStatus, 1 << 4); }
+  void Write(uint32_t offset, uint64_t value) {
+    qtest().WriteL(registers + offset, static_cast<uint32_t>(value));
+  }
+  uint16_t Frame() { return static_cast<uint16_t>(qtest().ReadL(registers + kFrameNumber)); }
+  /// Has the controller make one transfer of up to a page in a frame to come; the packet's status
+  /// word after that frame, which is unchanged when the packet did not end in it.
+  uint16_t Transfer(uint32_t direction, uint32_t endpoint, size_t bytes) {
+    const auto frame = static_cast<uint16_t>(Frame() + 200);
+    const auto buffer = static_cast<uint32_t>(data);
+    qtest().WriteL(transfer, 0xfu << 28 | 7 << 21 | frame);
+    qtest().WriteL(transfer + 4, buffer);
+    qtest().WriteL(transfer + 8, 0);
+    qtest().WriteL(transfer + 12, buffer + static_cast<uint32_t>(bytes) - 1);
+    qtest().WriteW(transfer + 16, 0xe000);
+    qtest().WriteL(descriptor + 4, 0);
+    qtest().WriteL(descriptor + 12, 0);
+    qtest().WriteL(descriptor + 8, static_cast<uint32_t>(transfer));
+    qtest().WriteL(descriptor, 512 << 16 | 1 << 15 | direction << 11 | endpoint << 7);
+    for (const Deadline deadline(kTimeout); static_cast<int16_t>(Frame() - frame) < 3; Tick())
+      if (deadline.Passed()) throw std::runtime_error("the frame does not come");
+    qtest().WriteL(descriptor, 1 << 14);
+    return qtest().ReadW(transfer + 16);
+  }
+  /// Sends the disk a command (USB Mass Storage, Bulk-Only Transport, section 5.1).
+  uint16_t Command(uint32_t tag, uint32_t bytes, const std::string& cdb) {
+    std::string wrapper("USBC");
+    for (uint32_t value : {tag, bytes})
+      for (int i = 0; i < 4; ++i) wrapper += static_cast<char>(value >> 8 * i);
+    wrapper += std::string("\x80\0", 2);
+    wrapper += static_cast<char>(cdb.size());
+    wrapper += cdb;
+    wrapper.resize(31);
+    qtest().MemWrite(data, wrapper.data(), wrapper.size());
+    return Transfer(kOut, 2, wrapper.size());
+  }
+  void Tick() {
+    static const bool own_clock = HasQtestAccelerator(QemuBinary());
+    if (own_clock)
+      qtest().ClockStep(1'000'000);
+    else
+      std::this_thread::sleep_for(Milliseconds(1));
+  }
+
+  uint64_t registers = 0, area = 0, descriptor = 0, transfer = 0, data = 0;
+};
+
+TEST_F(Ohci, ATransferThatCannotEndInItsFrameIsForgotten) {
+  if (!HasDeviceType("pci-ohci")) GTEST_SKIP() << "$QEMU has no pci-ohci";
+  Start();
+  const std::string read("\x28\0\0\0\0\0\0\0\1\0", 10);
+  // The first command tells of the unit attention.
+  ASSERT_EQ(Command(1, 0, std::string(6, '\0')), 0) << "no answer to the first command";
+  ASSERT_EQ(Transfer(kIn, 1, 13), 13);
+  for (uint32_t tag = 2; tag < 5; ++tag) {
+    ASSERT_EQ(Command(tag, 512, read), 0);
+    Transfer(kIn, 1, 512);
+    // What is freed is used again, until the disk would have answered.
+    qmp().Execute("qom-list-types");
+    std::this_thread::sleep_for(Milliseconds(2000));
+    ExpectAlive();
+    ResetPort();
+  }
+  ASSERT_EQ(Command(9, 0, std::string(6, '\0')), 0);
+  ASSERT_EQ(Transfer(kIn, 1, 13), 13);
+  const auto bytes = qtest().MemRead(data, 13);
+  EXPECT_EQ(std::string(bytes.begin(), bytes.end()), std::string("USBS\x09\0\0\0\0\0\0\0\0", 13));
+  ExpectAlive();
 }
 
 /// The end of usb-redir that has a device (usbredir's protocol 0.7): a serial adapter for which
