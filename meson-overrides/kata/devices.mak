@@ -1,4 +1,5 @@
-# The whole device list of the kata profile; without-default-devices drops everything not named here.
+# The whole device list of the kata profile; without-default-devices drops everything not named here, SATA, floppy
+# and USB of the machines included (patches/kata/optional-devices.patch). tests/machine/types_test.cc has what is left.
 # Machines: q35 (what Kata calls by that name) and microvm.
 CONFIG_Q35=y
 CONFIG_MICROVM=y

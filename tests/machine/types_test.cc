@@ -17,9 +17,6 @@
 namespace stx {
 namespace {
 
-// Debian's qemu-system-x86 7.2 lists this many devices that are no CPU models.
-constexpr size_t kDebianDevices = 256;
-
 /// The first word of each line, without quotes, commas and what -device puts before a name.
 std::set<std::string> Names(const std::string& text) {
   std::set<std::string> names;
@@ -59,40 +56,42 @@ std::string Missing(const std::set<std::string>& have, const std::vector<std::st
   return missing;
 }
 
+// Section 4 of the contract.
+const std::vector<std::string> kDevices{"pci-bridge",
+                                        "pcie-root-port",
+                                        "virtio-serial-pci",
+                                        "virtconsole",
+                                        "nvdimm",
+                                        "pc-dimm",
+                                        "virtio-scsi-pci",
+                                        "scsi-hd",
+                                        "virtio-rng-pci",
+                                        "vhost-vsock-pci",
+                                        "vhost-user-fs-pci",
+                                        "virtio-net-pci",
+                                        "virtio-blk-pci",
+                                        "virtio-9p-pci",
+                                        "vhost-user-blk-pci",
+                                        "virtio-mem-pci",
+                                        "vfio-pci",
+                                        "intel-iommu",
+                                        "pvpanic",
+                                        "isa-serial",
+                                        "vhost-user-vsock-pci",
+                                        "i8042",
+                                        "mc146818rtc",
+                                        "virtio-serial-device",
+                                        "virtio-blk-device",
+                                        "virtio-scsi-device",
+                                        "virtio-rng-device",
+                                        "virtio-net-device",
+                                        "virtio-9p-device",
+                                        "vhost-vsock-device",
+                                        "vhost-user-fs-device"};
+
 TEST(KataTypes, EveryDeviceOfTheContractIsThere) {
   Covers({"4 devices"});
-  EXPECT_EQ(Missing(Devices(), {"pci-bridge",
-                                "pcie-root-port",
-                                "virtio-serial-pci",
-                                "virtconsole",
-                                "nvdimm",
-                                "pc-dimm",
-                                "virtio-scsi-pci",
-                                "scsi-hd",
-                                "virtio-rng-pci",
-                                "vhost-vsock-pci",
-                                "vhost-user-fs-pci",
-                                "virtio-net-pci",
-                                "virtio-blk-pci",
-                                "virtio-9p-pci",
-                                "vhost-user-blk-pci",
-                                "virtio-mem-pci",
-                                "vfio-pci",
-                                "intel-iommu",
-                                "pvpanic",
-                                "isa-serial",
-                                "vhost-user-vsock-pci",
-                                "i8042",
-                                "mc146818rtc",
-                                "virtio-serial-device",
-                                "virtio-blk-device",
-                                "virtio-scsi-device",
-                                "virtio-rng-device",
-                                "virtio-net-device",
-                                "virtio-9p-device",
-                                "vhost-vsock-device",
-                                "vhost-user-fs-device"}),
-            "");
+  EXPECT_EQ(Missing(Devices(), kDevices), "");
 }
 
 TEST(KataTypes, EveryObjectMachineAcceleratorAndBackEndIsThere) {
@@ -129,9 +128,98 @@ TEST(KataTypes, PmemAndAllWaysOfAioAreThere) {
         << aio;
 }
 
-TEST(KataTypes, AtMostAThirdOfDebiansDevices) {
-  std::set<std::string> devices = Devices();
-  EXPECT_LE(devices.size(), kDebianDevices / 3);
+// Beside what the contract asks for. A guest reaches none of it unless its launcher names it, and
+// Kata does not; what is added here is added on purpose.
+const std::set<std::string> kOtherDevices{"pci-bridge-seat",
+                                          "pcie-pci-bridge",
+                                          "ramfb",
+                                          "scsi-block",
+                                          "scsi-cd",
+                                          "scsi-generic",
+                                          "vfio-pci-nohotplug",
+                                          "vhost-user-blk",
+                                          "virtio-mem",
+                                          "virtserialport",
+                                          "vmcoreinfo",
+                                          "vmgenid",
+                                          "vhost-user-vsock-device"};
+const std::set<std::string> kObjects{"authz-list",
+                                     "authz-list-file",
+                                     "authz-simple",
+                                     "iothread",
+                                     "main-loop",
+                                     "memory-backend-file",
+                                     "memory-backend-memfd",
+                                     "memory-backend-ram",
+                                     "pr-manager-helper",
+                                     "qtest",
+                                     "rng-builtin",
+                                     "rng-random",
+                                     "secret",
+                                     "sev-guest",
+                                     "thread-context",
+                                     "throttle-group",
+                                     "tls-creds-anon",
+                                     "tls-creds-psk",
+                                     "tls-creds-x509"};
+const std::set<std::string> kCharDevices{"file",  "memory", "mux",     "null",   "parallel",
+                                         "pipe",  "pty",    "ringbuf", "serial", "socket",
+                                         "stdio", "udp",    "vc"};
+const std::set<std::string> kNetDevices{"bridge", "dgram", "hubport",   "socket",
+                                        "stream", "tap",   "vhost-user"};
+const std::set<std::string> kLibraries{"libaio.so.1",      "libc.so.6",        "libfdt.so.1",
+                                       "libgcc_s.so.1",    "libglib-2.0.so.0", "libm.so.6",
+                                       "libpixman-1.so.0", "libpmem.so.1",     "libseccomp.so.2",
+                                       "liburing.so.2",    "libz.so.1"};
+
+/// Those of `have` that `known` does not have.
+std::string Unknown(const std::set<std::string>& have, const std::set<std::string>& known) {
+  std::string unknown;
+  for (const std::string& name : have)
+    if (!known.contains(name)) unknown += " " + name;
+  return unknown;
+}
+
+TEST(KataTypes, NothingElseIsThere) {
+  std::set<std::string> devices = kOtherDevices;
+  for (const std::string& name : kDevices) {
+    devices.insert(name);
+    // The same device with another class of PCI id.
+    devices.insert(name + "-transitional");
+    devices.insert(name + "-non-transitional");
+  }
+  EXPECT_EQ(Unknown(Devices(), devices), "");
+  const auto listed = [](const char* option) {
+    std::set<std::string> names = Help(option);
+    for (const char* word : {"List", "Available"}) names.erase(word);  // the heading
+    return names;
+  };
+  EXPECT_EQ(Unknown(listed("-object"), kObjects), "");
+  EXPECT_EQ(Unknown(listed("-chardev"), kCharDevices), "");
+  EXPECT_EQ(Unknown(listed("-netdev"), kNetDevices), "");
+}
+
+TEST(KataTypes, AMachineThatAsksForWhatIsNotBuiltSaysSo) {
+  for (const auto& [arguments, why] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"-machine", "q35,sata=on"}, "this QEMU has no SATA controller"},
+           {{"-machine", "q35,usb=on"}, "this QEMU has no USB controller"},
+           {{"-machine", "microvm,acpi=on,usb=on"}, "this QEMU has no USB controller"},
+           {{"-machine", "q35", "-drive", "if=floppy,format=raw,file=/dev/zero"},
+            "this QEMU has no floppy controller"}}) {
+    std::vector<std::string> all{"-accel", "tcg", "-nodefaults", "-nographic"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    const RunResult result = RunQemu(all);
+    EXPECT_EQ(result.status.code, 1) << arguments[1];
+    EXPECT_NE(result.err.find(why), std::string::npos) << result.err;
+  }
+}
+
+TEST(KataBinary, LinksNoLibraryThatNoOptionNeeds) {
+  std::set<std::string> libraries;
+  for (const std::string& name : ReadElfFacts(QemuBinary()).libraries)
+    if (!Sanitized() || !(name.starts_with("libasan") || name.starts_with("libubsan")))
+      libraries.insert(name);
+  EXPECT_EQ(Unknown(libraries, kLibraries), "");
 }
 
 TEST(KataBinary, IsHardened) {

@@ -45,6 +45,17 @@ ElfFacts ReadElfFacts(const std::filesystem::path& path) {
   facts.position_independent = header.e_type == ET_DYN && interpreter;
   for (unsigned i = 0; i < header.e_shnum; ++i) {
     const auto section = At<Elf64_Shdr>(file, header.e_shoff + i * sizeof(Elf64_Shdr));
+    if (section.sh_type != SHT_DYNAMIC) continue;
+    const auto names = At<Elf64_Shdr>(file, header.e_shoff + section.sh_link * sizeof(Elf64_Shdr));
+    for (uint64_t at = section.sh_offset; at < section.sh_offset + section.sh_size;
+         at += sizeof(Elf64_Dyn)) {
+      const auto entry = At<Elf64_Dyn>(file, at);
+      if (entry.d_tag == DT_NEEDED)
+        facts.libraries.insert(file.data() + names.sh_offset + entry.d_un.d_val);
+    }
+  }
+  for (unsigned i = 0; i < header.e_shnum; ++i) {
+    const auto section = At<Elf64_Shdr>(file, header.e_shoff + i * sizeof(Elf64_Shdr));
     if (section.sh_type != SHT_DYNSYM) continue;
     const auto names = At<Elf64_Shdr>(file, header.e_shoff + section.sh_link * sizeof(Elf64_Shdr));
     for (uint64_t at = section.sh_offset; at < section.sh_offset + section.sh_size;

@@ -14,6 +14,7 @@ struct ElfFacts {
   bool bind_now = false;              ///< DF_BIND_NOW or DF_1_NOW: with relro, full RELRO
   bool executable_stack = true;       ///< PT_GNU_STACK with PF_X, or no PT_GNU_STACK at all
   std::set<std::string> imports;      ///< undefined dynamic symbols: __stack_chk_fail, __memcpy_chk
+  std::set<std::string> libraries;    ///< DT_NEEDED: libc.so.6
 };
 
 /// Throws when `path` is no 64-bit little-endian ELF file.
