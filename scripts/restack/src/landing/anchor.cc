@@ -239,6 +239,19 @@ Landing InScope::Replace() const {
   std::vector<size_t> runs = FindRun(there, removed);
   if (runs.size() == 1 && significant) {
     size_t begin = there.at[runs[0]], end = there.at[runs[0] + removed.text.size() - 1] + 1;
+    if (Squeeze(Join(edit_.added)) == Squeeze(Join(base_, edit_.begin, edit_.end))) {
+      // Only white space is changed: in another place it may be as wanted, or otherwise for a
+      // reason.
+      if (Join(target_, begin, end) == Join(edit_.added))
+        return {Grade::kUpstream,
+                {},
+                path_,
+                to_.Title(),
+                "the target's lines are already as the patch makes them",
+                {}};
+      return Failed("it changes only white space, of lines that are elsewhere in " + to_.Title() +
+                    ", at line " + std::to_string(begin + 1));
+    }
     return At(Grade::kReanchored, begin, end,
               Reindent(edit_.added, base_[edit_.begin], target_[begin]),
               "the replaced lines are elsewhere in " + to_.Title() + ", at line " +

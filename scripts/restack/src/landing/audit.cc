@@ -88,6 +88,8 @@ class Auditor {
       std::string reason = Gone(added);
       return reason.empty() ? std::nullopt : std::optional<Finding>({false, reason});
     }
+    if (OnlyBlank(added))
+      return Finding{true, "all that it adds is in the target but a blank line"};
     // What is landed of a conflict, a person sees; only what would break the rest is taken back.
     if (hunk_->conflict) {
       std::string reason = Place(added);
@@ -95,7 +97,8 @@ class Auditor {
       return reason.empty() ? std::nullopt : std::optional<Finding>({false, reason});
     }
     using Check = std::string (Auditor::*)(const std::vector<Added>&) const;
-    for (Check check : {&Auditor::Place, &Auditor::Doubled, &Auditor::SameName, &Auditor::Words,
+    for (Check check : {&Auditor::Place, &Auditor::Balance, &Auditor::LocalGone,
+                        &Auditor::Elsewhere, &Auditor::Doubled, &Auditor::SameName, &Auditor::Words,
                         &Auditor::Held, &Auditor::NearlySame, &Auditor::Share, &Auditor::StillThere,
                         &Auditor::Gone, &Auditor::Used, &Auditor::Subject}) {
       std::string reason = (this->*check)(added);
@@ -151,6 +154,153 @@ class Auditor {
                  std::to_string(target_.At(Squeeze(line)).front() + 1) + " of " +
                  file_.target->path;
     return "the target has made the same change";
+  }
+
+  /// Nothing is left of the hunk but blank lines.
+  bool OnlyBlank(const std::vector<Added>& added) const {
+    if (hunk_->conflict) return false;
+    for (const Added& each : added)
+      if (!IsBlank(each.line)) return false;
+    for (const Replacement* part : hunk_->parts)
+      for (size_t i = part->begin; i < part->end; ++i)
+        if (!IsBlank(file_.target->text[i])) return false;
+    for (const Edit& edit : hunk_->hunk->edits)
+      for (std::string_view line : edit.added)
+        if (IsSignificant(line)) return true;
+    return false;
+  }
+
+  /// It opens or closes more conditions or braces than the patch does in its own file.
+  std::string Balance(const std::vector<Added>&) const {
+    if (language_ != Language::kC) return {};
+    struct Open {
+      long conditions = 0, braces = 0;
+      void Add(std::string_view line, long sign) {
+        std::string_view text = Trim(line);
+        if (!text.empty() && text[0] == '#') {
+          text = Trim(text.substr(1));
+          if (StartsWith(text, "if")) conditions += sign;
+          if (StartsWith(text, "endif")) conditions -= sign;
+          return;
+        }
+        if (StartsWith(text, "*") || StartsWith(text, "/*") || StartsWith(text, "//")) return;
+        char quote = 0;
+        for (size_t i = 0; i < text.size(); ++i) {
+          char c = text[i];
+          if (quote) {
+            if (c == '\\')
+              ++i;
+            else if (c == quote)
+              quote = 0;
+          } else if (c == '"' || c == '\'') {
+            quote = c;
+          } else {
+            braces += sign * ((c == '{') - (c == '}'));
+          }
+        }
+      }
+    } here, there;
+    for (const Edit& edit : hunk_->hunk->edits) {
+      for (std::string_view line : edit.added) here.Add(line, 1);
+      for (size_t i = edit.begin; i < edit.end; ++i) here.Add(file_.base->text[i], -1);
+    }
+    for (const Replacement* part : hunk_->parts) {
+      for (std::string_view line : SplitLines(part->text)) there.Add(line, 1);
+      for (size_t i = part->begin; i < part->end; ++i) there.Add(file_.target->text[i], -1);
+    }
+    if (here.conditions != there.conditions)
+      return "of what it changes, only a part is to be done in " + file_.target->path +
+             ", which would leave an #if without its #endif";
+    if (here.braces != there.braces && hunk_->whole)
+      return "of what it changes, only a part is to be done in " + file_.target->path +
+             ", which would leave a brace without the other one";
+    return {};
+  }
+
+  /// It uses a local or an argument that the target's function has not.
+  std::string LocalGone(const std::vector<Added>& added) const {
+    if (language_ != Language::kC) return {};
+    for (const Added& each : added) {
+      const Edit* edit = EditOf(*each.part);
+      if (!edit) continue;
+      const Scope* here = ScopeAt(after_.scopes(), NewLine(*edit));
+      const auto lines = begins_.find(each.part);
+      if (!here || here->kind != Scope::Kind::kFunction || lines == begins_.end()) continue;
+      const Scope* there = ScopeAt(landed_.scopes(), lines->second.first);
+      if (!there || there->kind != Scope::Kind::kFunction || InComment(each)) continue;
+      std::set<std::string, std::less<>> known = Locals(after_, *here);
+      std::set<std::string, std::less<>> has = Locals(landed_, *there);
+      for (std::string_view word : CodeWords(each.line)) {
+        size_t at = static_cast<size_t>(word.data() - each.line.data());
+        bool member = at > 0 && (each.line[at - 1] == '.' || each.line[at - 1] == '>');
+        if (member || !known.count(word) || has.count(word)) continue;
+        // The function there names it, too, however it came by it.
+        bool named = false;
+        for (const Scope* same : FindScopes(file_.target->scopes, there->kind, there->name))
+          for (size_t i = same->head; i < same->end; ++i)
+            for (std::string_view other : CodeWords(file_.target->text[i]))
+              named = named || other == word;
+        if (named) continue;
+        // It may be anything else there: a global, a macro.
+        if (target_.HasWord(word) && !Within(file_.base->text, *edit, word)) continue;
+        return "it uses " + std::string(word) + ", a local of " + here->Title() + ", which " +
+               there->Title() + " of " + file_.target->path + " has not";
+      }
+    }
+    return {};
+  }
+
+  /// The base's function of the edit has the word already.
+  bool Within(const Text& text, const Edit& edit, std::string_view word) const {
+    const Scope* scope = ScopeAt(file_.base->scopes, edit.begin > 0 ? edit.begin - 1 : 0);
+    if (!scope) return false;
+    for (size_t i = scope->head; i < std::min(scope->end, text.size()); ++i)
+      for (std::string_view other : CodeWords(text[i]))
+        if (other == word) return true;
+    return false;
+  }
+
+  /// Where an edit begins in the file with all of the patch.
+  size_t NewLine(const Edit& edit) const {
+    if (edit.added.empty()) return edit.begin;
+    std::string first = Squeeze(edit.added.front());
+    for (std::string_view line : edit.added)
+      if (IsSignificant(line)) {
+        first = Squeeze(line);
+        break;
+      }
+    size_t at = after_.Nearest(first, edit.begin);
+    return at == kNowhere ? edit.begin : at;
+  }
+
+  std::set<std::string, std::less<>> Locals(const FileFacts& facts, const Scope& scope) const {
+    std::set<std::string, std::less<>> names;
+    const auto& all = facts.definitions();
+    for (auto at =
+             std::partition_point(all.begin(), all.end(),
+                                  [&](const Definition& each) { return each.line < scope.head; });
+         at != all.end() && at->line < scope.end; ++at)
+      if (at->kind == Kind::kLocal) names.insert(at->name);
+    // The head: names of arguments, and more that does no harm.
+    for (size_t i = scope.head; i < std::min(scope.body, facts.size()); ++i)
+      for (std::string_view word : CodeWords(facts.text()[i])) names.emplace(word);
+    return names;
+  }
+
+  /// It defines a function in a file that the target has it in no more, but in another one.
+  std::string Elsewhere(const std::vector<Added>& added) const {
+    if (language_ != Language::kC || added.empty()) return {};
+    for (const Definition* made : Made()) {
+      if (made->kind != Kind::kFunction || made->hidden) continue;
+      if (target_.Defined(made->key) > 0 || !base_.HasWord(made->name)) continue;
+      for (const std::string& path : names_.files(made->name))
+        if (path != file_.target->path &&
+            path.substr(path.rfind('.')) ==
+                file_.target->path.substr(
+                    std::min(file_.target->path.rfind('.'), file_.target->path.size())))
+          return "the target has " + made->name + "() in " + path;
+    }
+    return {};
   }
 
   /// A line goes from code into a comment or back, or out of its braces.
@@ -511,8 +661,9 @@ class Auditor {
       if (file_.open.count(made.name) && (made.kind != Kind::kLocal || InItsFunction(made.line)))
         continue;
       if (made.kind == Kind::kMember || made.kind == Kind::kEntry) continue;
-      if (after_.Word(made.name) < 2 || target_.HasWord(made.name)) continue;
-      if (landed_.Word(made.name) == 1)
+      bool local = made.kind == Kind::kLocal;
+      if (after_.Word(made.name) < 2 || (!local && target_.HasWord(made.name))) continue;
+      if (local ? Alone(made) : landed_.Word(made.name) == 1)
         return "nothing in " + file_.target->path + " uses " + made.name +
                ", which it defines: what does is not landed, or is written otherwise there";
     }
@@ -535,6 +686,16 @@ class Auditor {
         return "it removes " + old.name + ", which " + file_.target->path + " still uses";
     }
     return {};
+  }
+
+  /// A local that its function names once.
+  bool Alone(const Definition& local) const {
+    const Scope* scope = ScopeAt(landed_.scopes(), local.line);
+    if (!scope || scope->kind != Scope::Kind::kFunction) return false;
+    size_t uses = 0;
+    for (size_t i = scope->head; i < std::min(scope->end, landed_.size()); ++i)
+      for (std::string_view word : CodeWords(landed_.text()[i])) uses += word == local.name;
+    return uses == 1;
   }
 
   bool InItsFunction(size_t line) const {

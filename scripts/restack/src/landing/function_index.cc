@@ -45,7 +45,13 @@ void IndexFunctions(const std::string& path, std::string_view bytes,
       add(lines[i], std::min(equals, lines[i].find('[')));
     if (StartsWith(lines[i], "#define ") && EndsWith(path, ".c"))
       add(lines[i], std::min(lines[i].size(), lines[i].find_first_of(" (\n", 8)));
-    if (Trim(lines[i]) != "{" || lines[i][0] != '{') continue;
+    // `static inline int f(int a) {`, as others write it.
+    std::string_view code = Trim(lines[i]);
+    if (EndsWith(code, "{") && code.size() > 1 && equals == std::string_view::npos &&
+        std::isalpha(static_cast<unsigned char>(lines[i][0])))
+      if (std::string name = FunctionName(code); !name.empty())
+        out.push_back(name + "\t" + path + "\n");
+    if (code != "{" || lines[i][0] != '{') continue;
     // The head begins at column 0, up to a few lines above.
     for (size_t back = 1; back <= 12 && back <= i; ++back) {
       std::string_view line = lines[i - back];

@@ -125,7 +125,7 @@ std::string Renames::Folder(const std::string& folder) {
   for (const auto& [to, count] : votes)
     if (count > most) most = count, result = to;
   // Most of its files, or nobody knows where they went.
-  if (most * 2 < voters) result.clear();
+  if (most * 2 < voters || (most < 2 && voters > 1)) result.clear();
   return result;
 }
 

@@ -21,6 +21,7 @@ bool SeriesRun::ReviewOnce(Landed& landed, PatchVerdict& verdict) {
   names.in_target = [&](const std::string& name) {
     return !outcome_.landed->FilesDefining(name).empty();
   };
+  names.files = [&](const std::string& name) { return outcome_.landed->FilesDefining(name); };
   std::map<size_t, Finding> findings;
   std::map<size_t, std::set<std::string>> paths;  // of each hunk
   for (const auto& [path, parts] : landed.parts)
