@@ -142,7 +142,7 @@ ScenarioOutcome Lab::Run(const Scenario& scenario) {
         kScenario);
   } catch (const std::exception& failed) {
     error = std::string(failed.what()) + "\n";
-    outcome.node_failed = true;
+    outcome.inconclusive = true;
   }
   outcome.took = std::chrono::duration_cast<Milliseconds>(Clock::now() - start);
   const std::vector<CaseResult> cases = ParseGtest(run.out);
@@ -159,15 +159,16 @@ ScenarioOutcome Lab::Run(const Scenario& scenario) {
     if (one.verdict == Verdict::kFailed) outcome.text += one.name + "\n" + rest;
   }
   if (!outcome.passed) {
-    if (cases.empty() && !outcome.node_failed)
+    if (cases.empty() && !outcome.inconclusive)
       error += "no case was run: " + run.status.ToString() + "\n" + run.err;
+    outcome.inconclusive |= cases.empty() || cases.back().crashed;
     outcome.text += error;
     for (Node* one : {alone_.get(), first_.get(), second_.get()}) {
       if (!one) continue;
       for (const fs::path& file : one->Diagnose()) outcome.text += "see " + file.string() + "\n";
     }
   }
-  if (outcome.node_failed) DropNodes();
+  if (outcome.inconclusive) DropNodes();
   return outcome;
 }
 

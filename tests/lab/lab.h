@@ -28,7 +28,9 @@ struct LabOptions {
 
 struct ScenarioOutcome {
   bool passed = false;
-  bool node_failed = false;          ///< it did not come up, or did not answer to the end
+  /// It shows nothing: the node did not come up or did not answer to the end, or its program
+  /// crashed or ran no case.
+  bool inconclusive = false;
   std::vector<std::string> skipped;  ///< reasons
   std::vector<std::string> facts;    ///< what its cases saw and measured
   std::string text;                  ///< of the cases that failed, and where the rest is

@@ -22,9 +22,8 @@ std::string Seconds(Milliseconds time) {
 
 /// True when the scenario went as it must on this QEMU.
 bool Report(const Scenario& scenario, const ScenarioOutcome& outcome, bool patched) {
-  // A node that did not work is no proof of anything.
-  const bool expected = patched || scenario.patches.empty() || outcome.node_failed;
-  const bool good = outcome.passed == expected && !outcome.node_failed;
+  const bool expected = patched || scenario.patches.empty() || outcome.inconclusive;
+  const bool good = outcome.passed == expected && !outcome.inconclusive;
   std::string line = scenario.name + ": ";
   line += outcome.passed
               ? (expected ? "ok" : "PASSES WITHOUT WRO " + scenario.patches)
@@ -79,7 +78,9 @@ int RunLab(const Arguments& arguments) {
       throw BadInput(scenario.name + " needs a Kata release: --kata TARBALL");
   const RunResult listed = stx::Run(
       {options.build / "tests/tests/lab/scenarios", "--gtest_list_tests"}, Milliseconds(20000));
-  for (const std::string& wrong : Mismatches(AllScenarios(), listed.out)) throw BadInput(wrong);
+  if (!listed.status.Success()) throw std::runtime_error("scenarios: " + listed.err);
+  for (const std::string& wrong : Mismatches(AllScenarios(), listed.out))
+    throw std::runtime_error(wrong);
 
   Lab lab(options);
   if (arguments.Has("--shell")) {
