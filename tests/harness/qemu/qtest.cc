@@ -29,8 +29,11 @@ std::string QTest::ReadLine() {
       buffer_.erase(0, end + 1);
       return line;
     }
-    if (!WaitFor(fd_.get(), POLLIN, deadline))
+    if (!fd_) throw std::runtime_error("qtest: the connection was closed after a time-out");
+    if (!WaitFor(fd_.get(), POLLIN, deadline)) {
+      fd_.Reset();  // a late answer must not be taken for the next command's
       throw std::runtime_error("qtest: no answer before the deadline");
+    }
     char chunk[65536];
     ssize_t n = read(fd_.get(), chunk, sizeof(chunk));
     if (n <= 0) throw std::runtime_error("qtest: QEMU closed the connection");
@@ -39,7 +42,7 @@ std::string QTest::ReadLine() {
 }
 
 std::string QTest::Command(const std::string& line) {
-  WriteAll(fd_.get(), line + "\n");
+  if (fd_) WriteAll(fd_.get(), line + "\n");
   for (;;) {
     std::string answer = ReadLine();
     if (answer.starts_with("IRQ ")) continue;  // of irq_intercept_*; no test listens to them yet
