@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/throws.h"
+#include "base/waiting.h"
 #include "guest/guest_client.h"
 #include "guest/host_tsc.h"
 #include "guest/mkguest/root_image.h"
@@ -306,20 +307,16 @@ TEST_F(Boot, HotPluggedCpuAndMemoryComeOnline) {
                                       {"share", true}});
   qemu_->qmp().Execute("device_add", {{"driver", "pc-dimm"}, {"id", "dimm1"}, {"memdev", "mem1"}});
   // The guest's ACPI takes its time; each step shows in sysfs.
-  Deadline deadline(Milliseconds(20000));
-  auto wait = [&](const char* what, auto&& there) {
-    while (!there()) {
-      ASSERT_FALSE(deadline.Passed()) << what << " did not come";
-      usleep(20000);
-    }
-  };
-  wait("the CPU", [&] { return agent_->Request({{"op", "cpus"}})["present"].size() == 2; });
+  const Deadline deadline(Milliseconds(20000));
+  WaitUntil("the CPU", deadline, [&] {
+    return agent_->Request({{"op", "cpus"}})["present"].size() == 2;
+  });
   if (agent_->Request({{"op", "cpus"}})["online"].size() == 1) {
     agent_->Request({{"op", "online"}, {"cpu", 1}});
   }
   EXPECT_EQ(agent_->Request({{"op", "cpus"}})["online"], json::array({0, 1}));
   json offline;
-  wait("the memory", [&] {
+  WaitUntil("the memory", deadline, [&] {
     json memory = agent_->Request({{"op", "memory"}});
     offline = json::array();
     for (const json& block : memory["blocks"])

@@ -12,8 +12,9 @@
 #include "base/throws.h"
 #include "harness/host/loop_device.h"
 #include "harness/host/threads.h"
-#include "hotplug/disk.h"
+#include "harness/virtio/disk.h"
 #include "kata/qmp_calls.h"
+#include "kata/qtest_pod.h"
 
 namespace stx {
 namespace {
@@ -103,7 +104,7 @@ TEST_P(Block, BytesAreTheHostsAndItComesBack) {
   if (!loop) GTEST_SKIP() << "no loop device: " << why_not;
   QtestPod pod;
   std::optional<ScsiController> controller;
-  if (scsi) controller.emplace(pod);
+  if (scsi) controller.emplace(pod.root(), pod.FindSlot("scsi0"), pod.heap());
   const json node = MakeNode("host_device", loop->path(), mode.aio, mode.cache);
   for (int round = 0; round < 2; ++round) {
     pod.qmp().Execute("blockdev-add", node);
@@ -113,7 +114,7 @@ TEST_P(Block, BytesAreTheHostsAndItComesBack) {
       disk = controller->Open(1, 3);
     } else {
       pod.Add(MakeVirtioBlk("drive-1", 2), "pci-bridge-0", 1);
-      disk = OpenVirtioBlk(pod, pod.bridge(), 1);
+      disk = OpenVirtioBlk(pod.bridge(), 1, pod.heap());
     }
     if (round == 0) {
       Exercise(*disk, loop->path());
@@ -182,7 +183,7 @@ TEST(BlockAdd, ASwapFileIsARegularFile) {
   pod.qmp().Execute("blockdev-add", MakeNode("file", disk_file.file, "threads",
                                              {{"direct", false}, {"no-flush", false}}));
   pod.Add(MakeVirtioBlk("drive-1", 1), "pci-bridge-0", kLastBridgeSlot);
-  Exercise(*OpenVirtioBlk(pod, pod.bridge(), kLastBridgeSlot), disk_file.file);
+  Exercise(*OpenVirtioBlk(pod.bridge(), kLastBridgeSlot, pod.heap()), disk_file.file);
 }
 
 TEST(BlockAdd, AReadOnlyDiskRefusesWrites) {
@@ -193,7 +194,7 @@ TEST(BlockAdd, AReadOnlyDiskRefusesWrites) {
   node["read-only"] = true;
   pod.qmp().Execute("blockdev-add", node);
   pod.Add(MakeVirtioBlk("drive-1", 1), "pci-bridge-0", 4);
-  auto disk = OpenVirtioBlk(pod, pod.bridge(), 4);
+  auto disk = OpenVirtioBlk(pod.bridge(), 4, pod.heap());
   EXPECT_TRUE(disk->Read(8, 4096) == MakePattern(4096, 99));
   EXPECT_TRUE(Throws<DiskError>("request 1 ends in status 1",
                                 [&] { disk->Write(0, std::string(512, 'x')); }));
@@ -225,7 +226,7 @@ TEST(BlockAdd, ADiskInUseKeepsItsNode) {
 TEST(BlockScsi, LunsOfTwoTargetsKeepTheirBytesApart) {
   Covers({"2.2 block-scsi"});
   QtestPod pod;
-  ScsiController controller(pod);
+  ScsiController controller(pod.root(), pod.FindSlot("scsi0"), pod.heap());
   std::vector<std::unique_ptr<DiskFile>> files;
   // Kata's numbers: target index / 256, unit index % 256.
   for (int index : {0, 1, 255, 256, 257}) {
@@ -262,7 +263,7 @@ TEST(BlockScsi, AnIothreadServesTheController) {
   DiskFile disk_file;
   pod.qmp().Execute("blockdev-add", MakeNode("file", disk_file.file));
   pod.qmp().Execute("device_add", MakeScsiDisk("drive-1", 0));
-  ScsiController controller(pod);
+  ScsiController controller(pod.root(), pod.FindSlot("scsi0"), pod.heap());
   Exercise(*controller.Open(0, 0), disk_file.file);
   pod.qmp().Execute("device_del", {{"id", "virtio-drive-1"}});
   pod.WaitDeleted("virtio-drive-1");

@@ -15,6 +15,8 @@
 #include "base/load.h"
 #include "base/pattern.h"
 #include "base/throws.h"
+#include "base/waiting.h"
+#include "harness/virtio/console_driver.h"
 #include "harness/virtio/nine_p.h"
 #include "kata/qmp_calls.h"
 #include "kata/qtest_pod.h"
@@ -81,8 +83,8 @@ TEST(Rng, WithinAPeriodItGivesNoMoreThanItMay) {
   EXPECT_EQ(queue.Wait(Deadline(QtestPod::kWait)).written, 16u);
   queue.Add({{buffer, 64, true}});
   device.Notify(0);
-  poll(nullptr, 0, 100);
-  EXPECT_FALSE(queue.Take()) << "ten minutes are not over";
+  EXPECT_FALSE(HoldsBefore(Deadline(Milliseconds(100)), [&] { return queue.Take().has_value(); }))
+      << "ten minutes are not over";
 }
 
 class Console : public testing::Test {
@@ -92,72 +94,46 @@ class Console : public testing::Test {
     pod.emplace(With({"-device", "virtio-serial-pci,disable-modern=false,id=serial0,addr=1d",
                       "-device", "virtconsole,chardev=charconsole0,id=console0", "-chardev",
                       "socket,id=charconsole0,path=" + path() + ",server=on,wait=off"}));
-    device.emplace(pod->root(), pod->root().At(kSlot));
-    device->Negotiate(0);  // without MULTIPORT: queue 0 to the guest, queue 1 from it
-    to_guest.emplace(device->SetUpQueue(0, pod->heap()));
-    from_guest.emplace(device->SetUpQueue(1, pod->heap()));
-    device->SetDriverOk();
-    buffer = pod->heap().Allocate(1 << 20);
+    driver.emplace(pod->root(), kSlot, pod->heap());
   }
   std::string path() { return dir / "console.sock"; }
 
-  void GuestPrints(const std::string& text) {
-    pod->qtest().MemWrite(buffer, text.data(), text.size());
-    from_guest->Add({{buffer, static_cast<uint32_t>(text.size()), false}});
-    device->Notify(1);
-  }
-  /// Gives buffers of 64 bytes until `size` bytes came.
-  std::string GuestReads(size_t size) {
-    const uint64_t at = buffer + (512 << 10);
-    std::string text;
-    while (text.size() < size) {
-      to_guest->Add({{at, 64, true}});
-      device->Notify(0);
-      const uint32_t n = to_guest->Wait(Deadline(QtestPod::kWait)).written;
-      const auto bytes = pod->qtest().MemRead(at, n);
-      text.append(bytes.begin(), bytes.end());
-    }
-    return text;
-  }
-
   TempDir dir;
   std::optional<QtestPod> pod;
-  std::optional<VirtioPciDevice> device;
-  std::optional<Virtqueue> to_guest, from_guest;
-  uint64_t buffer = 0;
+  std::optional<ConsoleDriver> driver;
 };
 
 TEST_F(Console, BytesGoBothWays) {
   UniqueFd client = ConnectUnix(path(), Deadline(QtestPod::kWait));
-  GuestPrints("from the guest\r\n");
+  driver->Print("from the guest\r\n");
   EXPECT_EQ(ReadFrom(client, 16), "from the guest\r\n");
   WriteAll(client.get(), MakePattern(3000, 1));
-  EXPECT_TRUE(GuestReads(3000) == MakePattern(3000, 1));
+  EXPECT_TRUE(driver->Read(3000) == MakePattern(3000, 1));
 }
 
 // What a console's reader does not take is dropped: the guest must never wait for it.
 TEST_F(Console, AReaderThatSleepsDoesNotHoldTheGuestUp) {
   UniqueFd client = ConnectUnix(path(), Deadline(QtestPod::kWait));
   WriteAll(client.get(), "x");
-  EXPECT_EQ(GuestReads(1), "x");
+  EXPECT_EQ(driver->Read(1), "x");
   const std::string text = MakePattern(400 << 10, 1);
-  GuestPrints(text);
-  from_guest->Wait(Deadline(QtestPod::kWait));
+  driver->Print(text);
+  driver->WaitPrinted();
   const std::string start = ReadFrom(client, 16 << 10);
   EXPECT_TRUE(start == text.substr(0, 16 << 10));
 }
 
 TEST_F(Console, ClientsComeAndGoAndTheGuestIsNeverHeldUp) {
-  GuestPrints("to nobody");
-  from_guest->Wait(Deadline(QtestPod::kWait));
+  driver->Print("to nobody");
+  driver->WaitPrinted();
   for (int i = 0; i < 5; ++i) {
     UniqueFd client = ConnectUnix(path(), Deadline(QtestPod::kWait));
     // Seen by QEMU once it answers for it.
     WriteAll(client.get(), "x");
-    EXPECT_EQ(GuestReads(1), "x");
-    GuestPrints("to client " + std::to_string(i));
+    EXPECT_EQ(driver->Read(1), "x");
+    driver->Print("to client " + std::to_string(i));
     EXPECT_EQ(ReadFrom(client, 11), "to client " + std::to_string(i));
-    from_guest->Wait(Deadline(QtestPod::kWait));
+    driver->WaitPrinted();
   }
 }
 
@@ -171,8 +147,10 @@ TEST(LegacySerial, BytesGoBothWays) {
   UniqueFd client = ConnectUnix(path, Deadline(QtestPod::kWait));
   WriteAll(client.get(), "in");
   std::string got;
-  for (const Deadline deadline(QtestPod::kWait); got.size() < 2 && !deadline.Passed();)
+  HoldsBefore(Deadline(QtestPod::kWait), [&] {
     if (pod.qtest().InB(kLineStatus) & 1) got += static_cast<char>(pod.qtest().InB(kPort));
+    return got.size() == 2;
+  });
   EXPECT_EQ(got, "in");
   for (char c : std::string("ttyS0 says\r\n")) {
     EXPECT_TRUE(pod.qtest().InB(kLineStatus) & 0x20) << "the transmitter is not free";

@@ -9,8 +9,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "harness/host/tap_host.h"
 #include "harness/vhost_user/net_loopback.h"
-#include "hotplug/net_frames.h"
+#include "harness/virtio/net_driver.h"
+#include "harness/virtio/net_frames.h"
 #include "kata/qmp_calls.h"
 #include "kata/qtest_pod.h"
 
@@ -18,87 +20,10 @@ namespace stx {
 namespace {
 
 constexpr char kTap[] = "tap0_kata";
-constexpr int kMac = 5, kCtrlVq = 17, kMq = 22;  // virtio 1.2, section 5.1.3
-
-/// The driver of a virtio-net with `pairs` pairs of queues, all in use.
-class NetDriver {
- public:
-  NetDriver(QtestPod& pod, PciBus& bus, uint8_t slot, int pairs)
-      : pod_(pod), device_(bus, bus.At(slot)), pairs_(pairs) {
-    agreed_ = device_.Negotiate(virtio::Bit(kMac) | virtio::Bit(kCtrlVq) | virtio::Bit(kMq));
-    for (uint16_t i = 0; i < 2 * pairs; ++i) {
-      queues_.push_back(device_.SetUpQueue(i, pod.heap(), kSize));
-      buffers_.push_back(pod.heap().Allocate(kSize * kBuffer));
-    }
-    const auto control_index =
-        static_cast<uint16_t>(agreed_ & virtio::Bit(kMq) ? 2 * device_.ConfigW(8) : 2);
-    Virtqueue control = device_.SetUpQueue(control_index, pod.heap());
-    device_.SetDriverOk();
-    for (uint16_t i = 0; i < 2 * pairs; i += 2)
-      for (uint16_t slot_in = 0; slot_in < kSize; ++slot_in) Offer(i, slot_in);
-    if (pairs > 1) {
-      // VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET
-      const uint64_t command = pod.heap().Allocate(5);
-      pod.qtest().WriteW(command, 4);
-      pod.qtest().WriteW(command + 2, static_cast<uint16_t>(pairs));
-      control.Add({{command, 2, false}, {command + 2, 2, false}, {command + 4, 1, true}});
-      device_.Notify(control_index);
-      control.Wait(Deadline(QtestPod::kWait));
-      if (pod.qtest().ReadB(command + 4) != 0) throw std::runtime_error("MQ_VQ_PAIRS_SET: refused");
-    }
-  }
-
-  VirtioPciDevice& device() { return device_; }
-  bool Agreed(int feature) const { return agreed_ & virtio::Bit(feature); }
-
-  void Send(int pair, const std::string& frame) {
-    const auto index = static_cast<uint16_t>(2 * pair + kTransmit);
-    const uint64_t at = buffers_[index] + sent_++ % kSize * kBuffer;
-    pod_.qtest().MemSet(at, kNetHeader, 0);
-    pod_.qtest().MemWrite(at + kNetHeader, frame.data(), frame.size());
-    Queue(index).Add({{at, static_cast<uint32_t>(kNetHeader + frame.size()), false}});
-    device_.Notify(index);
-    Queue(index).Wait(Deadline(QtestPod::kWait));
-  }
-
-  /// The first frame on any queue of which `parse` makes something; throws when none comes.
-  template <typename Parse>
-  auto Receive(const Parse& parse) {
-    for (const Deadline deadline(QtestPod::kWait); !deadline.Passed();)
-      for (uint16_t index = 0; index < 2 * pairs_; index += 2)
-        while (const auto used = Queue(index).Take()) {
-          const auto slot = static_cast<uint16_t>(used->head);
-          const auto bytes = pod_.qtest().MemRead(buffers_[index] + slot * kBuffer, used->written);
-          Offer(index, slot);
-          if (auto parsed = parse(std::string(bytes.begin() + kNetHeader, bytes.end())))
-            return *parsed;
-        }
-    throw std::runtime_error("no answer from the wire");
-  }
-
- private:
-  static constexpr uint16_t kSize = 16;
-  static constexpr uint32_t kBuffer = 2048;
-
-  Virtqueue& Queue(uint16_t index) { return queues_[index]; }
-  /// One descriptor a buffer, taken round robin: the head is the buffer's number.
-  void Offer(uint16_t index, uint16_t slot) {
-    Queue(index).Add({{buffers_[index] + slot * kBuffer, kBuffer, true}});
-    device_.Notify(index);
-  }
-
-  QtestPod& pod_;
-  VirtioPciDevice device_;
-  int pairs_;
-  uint64_t agreed_ = 0;
-  std::vector<Virtqueue> queues_;
-  std::vector<uint64_t> buffers_;
-  unsigned sent_ = 0;
-};
 
 /// ARP, UDP both ways and a large IPv6 ping, from each pair of queues.
 void TalkToHost(NetDriver& driver, const Tap& tap, int pairs) {
-  const UniqueFd host_socket = HostUdpSocket(tap, 7777);
+  const UniqueFd host_socket = BindHostUdp(tap, 7777);
   for (int pair = 0; pair < pairs; ++pair) {
     driver.Send(pair, ArpRequest());
     const Mac host = driver.Receive(ArpAnswer);
@@ -136,7 +61,7 @@ class TapQueues : public testing::TestWithParam<int> {
     Covers({"1.2 multi-queue", "1.2 disable_vhost_net"});
     tap = Tap::Make(kTap, GetParam(), &why_not);
     if (!tap) GTEST_SKIP() << "no tap: " << why_not;
-    AddHostAddresses(*tap, kTap);
+    AddHostAddresses(*tap);
   }
 
   std::string why_not;
@@ -156,11 +81,11 @@ TEST_P(TapQueues, InheritedDescriptorsCarryFramesBothWays) {
                        std::string("driver=virtio-net-pci,addr=1d,netdev=network-0,mac=") +
                            kGuestMacText + ",disable-modern=false,mq=on,vectors=" + Vectors(pairs)};
   QtestPod pod(std::move(options));
-  NetDriver driver(pod, pod.root(), 0x1d, pairs);
+  NetDriver driver(pod.root(), 0x1d, pod.heap(), pairs);
   for (size_t i = 0; i < kGuestMac.size(); ++i)
     EXPECT_EQ(driver.device().ConfigB(static_cast<uint32_t>(i)), kGuestMac[i]);
   // mq=on is offered as it was asked for, with one pair too.
-  EXPECT_TRUE(driver.Agreed(kMq));
+  EXPECT_TRUE(driver.Agreed(virtio::kNetMultiqueue));
   EXPECT_EQ(driver.device().ConfigW(8), pairs);
   TalkToHost(driver, *tap, pairs);
 }
@@ -181,7 +106,7 @@ TEST_P(TapQueues, HotPluggedByGetfdCarryFramesComeAndGo) {
     pod.Add(MakeNic("virtio-nic", kTap, kGuestMacText, static_cast<size_t>(pairs)), "pci-bridge-0",
             9);
     {
-      NetDriver driver(pod, pod.bridge(), 9, pairs);
+      NetDriver driver(pod.bridge(), 9, pod.heap(), pairs);
       TalkToHost(driver, *tap, pairs);
     }
     pod.Remove("virtio-nic", "pci-bridge-0", 9);
@@ -243,7 +168,7 @@ class VhostUserNet : public testing::Test {
 };
 
 TEST_F(VhostUserNet, EveryFrameComesBackAsItWas) {
-  NetDriver driver(*pod, pod->root(), 0x1d, 1);
+  NetDriver driver(pod->root(), 0x1d, pod->heap(), 1);
   for (size_t i = 0; i < 200; ++i) {
     std::string frame(60 + i * 7 % 1440, static_cast<char>(i));
     frame.replace(12, 2, "\x88\xb5");
@@ -255,7 +180,7 @@ TEST_F(VhostUserNet, EveryFrameComesBackAsItWas) {
 }
 
 TEST_F(VhostUserNet, TheGuestLivesWhenTheBackEndIsGone) {
-  NetDriver driver(*pod, pod->root(), 0x1d, 1);
+  NetDriver driver(pod->root(), 0x1d, pod->heap(), 1);
   driver.Send(0, std::string(60, 'x'));
   backend.reset();
   EXPECT_EQ(pod->qmp().Execute("query-status")["status"], "running");

@@ -8,8 +8,9 @@
 #include <future>
 
 #include "base/waiting.h"
-#include "hotplug/disk.h"
+#include "harness/virtio/disk.h"
 #include "kata/qmp_calls.h"
+#include "kata/qtest_pod.h"
 
 namespace stx {
 namespace {
@@ -51,7 +52,7 @@ class VhostUserBlk : public testing::Test {
   }
   /// Writes and reads all over the disk; the file has the bytes.
   void Exercise(char mark) {
-    auto disk = OpenVirtioBlk(*pod, pod->bridge(), 2);
+    auto disk = OpenVirtioBlk(pod->bridge(), 2, pod->heap());
     EXPECT_EQ(disk->Sectors(), kDiskBytes / Disk::kSector);
     for (uint64_t sector : {uint64_t{0}, uint64_t{2047}, disk->Sectors() - 8}) {
       const std::string bytes =
@@ -100,7 +101,7 @@ TEST_F(VhostUserBlk, WithReconnectAnAddWaitsForItsServer) {
   Covers({"2.2 vhost-user-blk-reconnect"});
   AddChardev(1);
   auto added = std::async(std::launch::async, [this] { AddDevice(); });
-  poll(nullptr, 0, 500);
+  EXPECT_EQ(added.wait_for(Milliseconds(500)), std::future_status::timeout) << "it does not wait";
   StartDaemon();
   ASSERT_NO_THROW(added.get());
   Exercise('r');

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/waiting.h"
 #include "harness/host/memory_map.h"
 #include "harness/qemu/device_types.h"
 #include "kata/qmp_calls.h"
@@ -85,8 +86,8 @@ TEST_F(VirtioMem, StartsEmptyAndSaysWhereItIs) {
 }
 
 TEST_F(VirtioMem, ARequestIsAConfigurationInterruptAndBlocksFollow) {
-  while (device->Isr()) {
-  }
+  WaitUntil("no interrupt is pending", Deadline(Milliseconds(5000)),
+            [&] { return device->Isr() == 0; });
   Request(64 * kMiB);
   EXPECT_TRUE(device->Isr() & 2);
   EXPECT_EQ(requested(), 64 * kMiB);

@@ -5,8 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
 
+#include "base/waiting.h"
 #include "harness/qemu/contract.h"
 #include "harness/qemu/migration.h"
 #include "migration/guest.h"
@@ -54,12 +54,12 @@ class Live : public testing::TestWithParam<Way> {
 
   /// Waits for a status of the source; the last answer.
   json Until(Machine& machine, const std::function<bool(const json&)>& done) {
-    for (const Deadline deadline(Milliseconds(25000));;) {
-      const json info = machine.qmp().Execute("query-migrate");
-      if (done(info)) return info;
-      if (deadline.Passed()) throw std::runtime_error("it did not happen: " + info.dump());
-      std::this_thread::sleep_for(Milliseconds(2));
-    }
+    json info;
+    const bool happened = HoldsBefore(Deadline(Milliseconds(25000)), [&] {
+      return done(info = machine.qmp().Execute("query-migrate"));
+    });
+    if (!happened) throw std::runtime_error("it did not happen: " + info.dump());
+    return info;
   }
 
   void ExpectSame(Machine& source, Machine& target) {

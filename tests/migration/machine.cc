@@ -9,8 +9,8 @@
 #include <exception>
 #include <iostream>
 #include <sstream>
-#include <thread>
 
+#include "base/waiting.h"
 #include "harness/guest_code/firmware.h"
 #include "harness/qemu/migration.h"
 #include "harness/qemu/pci.h"
@@ -194,8 +194,7 @@ json Machine::DeviceState() {
 }
 
 void Until(const std::function<bool()>& done) {
-  for (Deadline deadline(Machine::kTimeout); !done(); std::this_thread::sleep_for(Milliseconds(1)))
-    if (deadline.Passed()) throw std::runtime_error("it did not happen in time");
+  WaitUntil("what the machine was to do", Deadline(Machine::kTimeout), done);
 }
 
 }  // namespace stx

@@ -8,6 +8,7 @@
 #include <map>
 #include <random>
 
+#include "base/waiting.h"
 #include "harness/qemu/device_types.h"
 #include "harness/qemu/machine_test.h"
 #include "harness/vhost_user/vsock_backend.h"
@@ -202,9 +203,9 @@ TEST_P(HostileRing, NeedsAResetAndServesTheNextDriver) {
   // No room at all is no reason for an entropy device to look closer.
   const bool unseen = victim.only_writes && std::string(ring.name) == "BufferOfNoLength";
   if (victim.served_by_qemu && ring.always_told && !unseen) {
-    Deadline deadline(Milliseconds(5000));
-    while (!(device->Status() & virtio::kNeedsReset) && !deadline.Passed()) usleep(1000);
-    EXPECT_TRUE(device->Status() & virtio::kNeedsReset) << "the device took it";
+    EXPECT_TRUE(HoldsBefore(Deadline(Milliseconds(5000)), [&] {
+      return device->Status() & virtio::kNeedsReset;
+    })) << "the device took it";
   }
   ExpectServesTheNextDriver();
 }

@@ -7,6 +7,7 @@
 
 #include <stdexcept>
 
+#include "base/waiting.h"
 #include "series/mem_lock_machines.h"
 
 namespace stx {
@@ -58,17 +59,13 @@ class MemLockMigration : public MemLockLimit {
   }
 
   void WaitForStatus(Qemu& qemu, const std::string& status) {
-    Deadline deadline(Milliseconds(20000));
-    while (Status(qemu) != status) {
-      ASSERT_FALSE(deadline.Passed()) << Status(qemu) << qemu.Report();
-      usleep(2000);
-    }
+    WaitUntil("migration status " + status, Deadline(Milliseconds(20000)),
+              [&] { return Status(qemu) == status; });
   }
 
   void WaitForLocked(uint64_t bytes) {
-    Deadline deadline(Milliseconds(10000));
-    while (Locked(*target_) != bytes && !deadline.Passed()) usleep(2000);
-    ASSERT_EQ(Locked(*target_), bytes);
+    WaitUntil(std::to_string(bytes) + " bytes locked", Deadline(Milliseconds(10000)),
+              [&] { return Locked(*target_) == bytes; });
   }
 
   /// Arguments whose ACPI tables need a bigger RAM block than the default.

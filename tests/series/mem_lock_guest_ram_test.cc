@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/waiting.h"
 #include "harness/host/huge_pages.h"
 #include "series/mem_lock_machines.h"
 
@@ -160,9 +161,8 @@ TEST_F(MemLockGuestRam, LocksAPluggedDimmAndFreesItWithTheBackEnd) {
   qemu.qmp().Execute("object-add",
                      {{"qom-type", "memory-backend-ram"}, {"id", "n"}, {"size", 16 * kMiB}});
   qemu.qmp().Execute("object-del", {{"id", "n"}});
-  Deadline deadline(Milliseconds(5000));  // blocks are freed by RCU
-  while (Locked(qemu) != before + 32 * kMiB && !deadline.Passed()) usleep(2000);
-  EXPECT_EQ(Locked(qemu), before + 32 * kMiB);
+  WaitUntil("RCU frees the block", Deadline(Milliseconds(5000)),
+            [&] { return Locked(qemu) == before + 32 * kMiB; });
 }
 
 TEST_F(MemLockLimit, ThatFitsGuestRamIsEnough) {
@@ -208,9 +208,7 @@ TEST_F(MemLockLimit, ThatIsTooSmallRefusesAHotPlugAndLeavesNothingBehind) {
     return std::any_of(mappings.begin(), mappings.end(),
                        [](const Mapping& m) { return m.size() == 32 * kMiB; });
   };
-  Deadline deadline(Milliseconds(5000));  // blocks are freed by RCU
-  while (mapped() && !deadline.Passed()) usleep(2000);
-  EXPECT_FALSE(mapped());
+  WaitUntil("RCU frees the block", Deadline(Milliseconds(5000)), [&] { return !mapped(); });
   EXPECT_EQ(Locked(qemu), before);
   // The id is free, and what fits is plugged.
   qemu.qmp().Execute("object-add",

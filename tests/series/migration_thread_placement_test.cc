@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// patches/wro/migration-thread-placement.patch: the threads that send the migration stream run where
-// and how they were asked to, and no other thread does. Real migrations of a guest that dirties its
-// memory; the threads are looked at in /proc while they send.
+// patches/wro/migration-thread-placement.patch: the threads that send the migration stream run
+// where and how they were asked to, and no other thread does. Real migrations of a guest that
+// dirties its memory; the threads are looked at in /proc while they send.
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/waiting.h"
 #include "harness/guest_code/dirtying_guest.h"
 #include "harness/host/threads.h"
 #include "harness/qemu/migration.h"
@@ -94,10 +95,8 @@ class MigrationThreadPlacement : public testing::Test {
     json uri{{"uri", "unix:" + (dir_ / "sock").string()}};
     target_->qmp().Execute("migrate-incoming", uri);
     qmp().Execute("migrate", uri);
-    for (Deadline deadline(kTimeout); qmp().Execute("query-migrate")["status"] != "active";) {
-      ASSERT_FALSE(deadline.Passed()) << "the migration does not start";
-      std::this_thread::sleep_for(Milliseconds(2));
-    }
+    WaitUntil("the migration is active", Deadline(kTimeout),
+              [&] { return qmp().Execute("query-migrate")["status"] == "active"; });
   }
 
   /// Looks for a while at the threads of the running migration: each of `senders` is as asked, and
@@ -105,13 +104,12 @@ class MigrationThreadPlacement : public testing::Test {
   void ExpectPlaced(std::vector<std::string> senders, const std::string& cpus, int priority) {
     std::sort(senders.begin(), senders.end());
     // A thread names and places itself, so wait until all have begun.
-    for (Deadline deadline(Milliseconds(2000)); !deadline.Passed();) {
+    HoldsBefore(Deadline(Milliseconds(2000)), [&] {
       size_t ready = 0;
       for (const ThreadInfo& thread : Threads(source_->process().pid()))
         ready += IsSender(thread.name) && thread.cpus == cpus && thread.priority == priority;
-      if (ready == senders.size()) break;
-      std::this_thread::sleep_for(Milliseconds(5));
-    }
+      return ready == senders.size();
+    });
     for (int look = 0; look < 20; ++look) {
       std::vector<std::string> seen;
       for (const ThreadInfo& thread : Threads(source_->process().pid())) {
@@ -261,11 +259,9 @@ TEST_F(MigrationThreadPlacement, ATargetThatDiesEndsTheMigration) {
     target_->process().Kill();
     EXPECT_EQ(WaitMigrationEnd(qmp())["status"], "failed");
     // That is said at once; its threads have ended when it can be yanked no more.
-    const auto ended = [&] {
+    WaitUntil("the end of the migration thread", Deadline(kTimeout), [&] {
       return qmp().Execute("query-yank").dump().find("migration") == std::string::npos;
-    };
-    for (Deadline deadline(kTimeout); !ended();)
-      ASSERT_FALSE(deadline.Passed()) << "the migration thread waits for ever";
+    });
   }
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// patches/tcg/tcg-code-written-meanwhile.patch: code that another CPU writes while TCG translates it is
-// translated again; the translation of the old code does not stay.
+// patches/tcg/tcg-code-written-meanwhile.patch: code that another CPU writes while TCG translates
+// it is translated again; the translation of the old code does not stay.
 
 #include <gtest/gtest.h>
 
-#include <thread>
 
+#include "base/waiting.h"
 #include "harness/guest_code/flat_guest.h"
 #include "harness/host/threads.h"
 #include "harness/qemu/qemu.h"
@@ -98,13 +98,13 @@ TEST(TcgCodeWrittenMeanwhile, TheCodeThatWasWrittenLastIsWhatRuns) {
   qemu.qmp();  // throws when it does not start
 
   Report report{};
-  for (Deadline deadline(kTimeout); report.in_time < kRounds;) {
-    ASSERT_FALSE(deadline.Passed()) << "the CPUs do not run side by side, or hang: " << report.done
-                                    << " rounds, " << report.in_time << " in time";
-    std::this_thread::sleep_for(Milliseconds(20));
+  const bool ended = HoldsBefore(Deadline(kTimeout), [&] {
     report = guest.Report<Report>();
-    ASSERT_EQ(report.stale, 0u) << "in " << report.in_time << " rounds";
-  }
+    return report.in_time >= kRounds || report.stale;
+  });
+  EXPECT_TRUE(ended) << "the CPUs do not run side by side, or hang: " << report.done << " rounds, "
+                     << report.in_time << " in time";
+  EXPECT_EQ(report.stale, 0u) << "in " << report.in_time << " rounds";
 }
 
 }  // namespace

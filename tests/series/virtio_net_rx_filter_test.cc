@@ -6,8 +6,8 @@
 
 #include <array>
 #include <optional>
-#include <thread>
 
+#include "base/waiting.h"
 #include "harness/qemu/guest_heap.h"
 #include "harness/qemu/pci.h"
 #include "harness/qemu/qemu.h"
@@ -193,12 +193,10 @@ std::vector<std::string> Arrivals(Machine& machine, const Driver& driver) {
   for (const Case& c : Cases()) machine.Send(Frame(c.to, c.name, c.vlan));
   const Case& last = Cases().back();
   std::vector<std::string> frames;
-  for (Deadline deadline(kTimeout);;) {
+  WaitUntil("the last frame has arrived", Deadline(kTimeout), [&] {
     frames = driver.Received(qtest);
-    if (frames.size() > before && frames.back() == Frame(last.to, last.name)) break;
-    if (deadline.Passed()) throw std::runtime_error("the last frame did not arrive");
-    std::this_thread::sleep_for(Milliseconds(1));
-  }
+    return frames.size() > before && frames.back() == Frame(last.to, last.name);
+  });
   std::vector<std::string> names;
   for (size_t i = before; i < frames.size(); ++i) {
     names.emplace_back("damaged frame");

@@ -13,6 +13,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/waiting.h"
 #include "harness/qemu/migration.h"
 #include "harness/qemu/qemu.h"
 #include "harness/virtio/virtio_pci.h"
@@ -137,17 +138,15 @@ class VirtioSerialStoppedVm : public testing::Test {
   /// What arrived in the port's buffers, in order, at least `size` bytes unless time runs out.
   std::string Received(size_t size) {
     std::string text;
-    for (Deadline deadline(kTimeout); text.size() < size && !deadline.Passed();) {
-      auto used = in_->Take();
-      if (!used) {
-        std::this_thread::sleep_for(Milliseconds(2));
-        continue;
+    HoldsBefore(Deadline(kTimeout), [&] {
+      while (const auto used = in_->Take()) {
+        const uint64_t buffer = in_buffers_[used->head];
+        const auto bytes = qtest().MemRead(buffer, used->written);
+        text.append(bytes.begin(), bytes.end());
+        OfferIn(buffer);
       }
-      uint64_t buffer = in_buffers_[used->head];
-      auto bytes = qtest().MemRead(buffer, used->written);
-      text.append(bytes.begin(), bytes.end());
-      OfferIn(buffer);
-    }
+      return text.size() >= size;
+    });
     return text;
   }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "base/waiting.h"
 #include "harness/qemu/contract.h"
 #include "harness/qemu/machine_test.h"
 #include "harness/qemu/msix.h"
@@ -201,9 +202,7 @@ TEST_P(VirtioTransport, CompletionIsToldByTheInterruptStatus) {
   device_->Isr();
   Request request = Post(kGetId, 0, 20);
   Kick();
-  uint8_t isr = 0;
-  for (Deadline deadline(kWait); !(isr & 1) && !deadline.Passed();) isr = device_->Isr();
-  EXPECT_EQ(isr & 1, 1);
+  WaitUntil("an interrupt", Deadline(kWait), [&] { return device_->Isr() & 1; });
   EXPECT_EQ(Finish(request).substr(0, 6), std::string("stx-1\0", 6));
   Quieten();
   EXPECT_EQ(device_->Isr(), 0) << "reading the status clears it";
@@ -241,9 +240,8 @@ TEST_F(VirtioBlock, EventIndexSparesNotificationsAndInterrupts) {
   EXPECT_EQ(device_->Isr(), 0) << "an interrupt that used_event did not ask for";
   Request third = Post(kRead, 0, kSector);
   Kick();
-  uint8_t isr = 0;
-  for (Deadline deadline(kWait); !(isr & 1) && !deadline.Passed();) isr = device_->Isr();
-  EXPECT_EQ(isr & 1, 1) << "the interrupt that used_event asked for";
+  WaitUntil("the interrupt that used_event asked for", Deadline(kWait),
+            [&] { return device_->Isr() & 1; });
   Finish(third);
 }
 
@@ -260,7 +258,7 @@ TEST_F(VirtioBlock, ACompletionIsAnMsixMessageUnlessMasked) {
   device_->SetDriverOk();
   auto message = [&](Milliseconds wait) {
     uint32_t got = 0;
-    for (Deadline deadline(wait); !got && !deadline.Passed();) got = qtest().ReadL(inbox);
+    HoldsBefore(Deadline(wait), [&] { return (got = qtest().ReadL(inbox)) != 0; });
     qtest().WriteL(inbox, 0);
     return got;
   };
@@ -268,8 +266,7 @@ TEST_F(VirtioBlock, ACompletionIsAnMsixMessageUnlessMasked) {
   EXPECT_EQ(message(kWait), 0x5a5a1234u);
   msix.Mask(1, true);
   Read(1, kSector);
-  for (Deadline deadline(kWait); !msix.Pending(1) && !deadline.Passed();) {
-  }
+  WaitUntil("the vector is pending", Deadline(kWait), [&] { return msix.Pending(1); });
   EXPECT_TRUE(msix.Pending(1));
   EXPECT_EQ(qtest().ReadL(inbox), 0u) << "a masked vector was sent";
   msix.Mask(1, false);
@@ -277,8 +274,7 @@ TEST_F(VirtioBlock, ACompletionIsAnMsixMessageUnlessMasked) {
   EXPECT_FALSE(msix.Pending(1));
   msix.MaskFunction(true);
   Read(1, kSector);
-  for (Deadline deadline(kWait); !msix.Pending(1) && !deadline.Passed();) {
-  }
+  WaitUntil("the vector is pending", Deadline(kWait), [&] { return msix.Pending(1); });
   EXPECT_EQ(qtest().ReadL(inbox), 0u);
   msix.MaskFunction(false);
   EXPECT_EQ(message(kWait), 0x5a5a1234u);
@@ -304,9 +300,7 @@ TEST_F(VirtioBlock, AResizeIsAConfigurationInterrupt) {
   queue_ = std::make_unique<Virtqueue>(device_->SetUpQueue(0, *heap));
   device_->SetDriverOk();
   qmp().Execute("block_resize", {{"device", "disk"}, {"size", 2 * kSectors * kSector}});
-  uint32_t got = 0;
-  for (Deadline deadline(kWait); !got && !deadline.Passed();) got = qtest().ReadL(inbox);
-  EXPECT_EQ(got, 77u);
+  WaitUntil("the message", Deadline(kWait), [&] { return qtest().ReadL(inbox) == 77; });
   EXPECT_EQ(device_->ConfigQ(0), 2 * kSectors);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/throws.h"
+#include "base/waiting.h"
 #include "kata/qmp_calls.h"
 #include "kata/qtest_pod.h"
 #include "virtiofs/fixture.h"
@@ -100,8 +101,8 @@ TEST_F(VirtioFsDevice, ADaemonThatStopsReadingHoldsUpOnlyItsRequests) {
   Start();
   daemon->process().Signal(SIGSTOP);
   const std::string stat = "/proc/" + std::to_string(daemon->process().pid()) + "/status";
-  for (Deadline deadline(Milliseconds(5000)); !deadline.Passed();)
-    if (ReadFile(stat).find("State:\tT") != std::string::npos) break;
+  WaitUntil("the daemon is stopped", Deadline(Milliseconds(5000)),
+            [&] { return ReadFile(stat).find("State:\tT") != std::string::npos; });
   const uint64_t unique =
       fs->Post(FUSE_GETATTR, FUSE_ROOT_ID, FuseBytes(fuse_getattr_in{}), sizeof(fuse_attr_out));
   fs->Kick();
@@ -141,10 +142,8 @@ TEST_F(VirtioFsDevice, MemoryThatIsNotSharedIsSaid) {
   ExpectAlive();
   // The daemon finds no memory behind the rings' addresses and hangs up; how QEMU says so depends
   // on what it is sending at that time.
-  std::string said;
-  for (Deadline deadline(Milliseconds(5000)); said.empty() && !deadline.Passed();)
-    said = qemu->process().Stderr();
-  EXPECT_NE(said, "");
+  WaitUntil("a message of QEMU", Deadline(Milliseconds(5000)),
+            [&] { return !qemu->process().Stderr().empty(); });
   ExpectAlive();
 }
 

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
+#include "base/waiting.h"
 #include "virtiofs/fixture.h"
 
 namespace stx {
@@ -256,10 +257,7 @@ TEST_P(VirtioFs, ADriverThatWantsNoInterruptGetsNoneButItsReplies) {
   EXPECT_TRUE(GetParam().kind == DaemonKind::kRust || !(told & 1));
   qtest().WriteW(fs->requests().available(), 0);
   NodeOf("file");
-  uint8_t isr = 0;
-  for (Deadline deadline(Milliseconds(5000)); !(isr & 1) && !deadline.Passed();)
-    isr = device->Isr();
-  EXPECT_EQ(isr & 1, 1);
+  WaitUntil("an interrupt", Deadline(Milliseconds(5000)), [&] { return device->Isr() & 1; });
 }
 
 TEST_P(VirtioFs, ForgottenNodesAreFoundAnew) {

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "base/waiting.h"
+
 namespace stx {
 namespace {
 
@@ -43,12 +45,11 @@ Virtiofsd::Virtiofsd(DaemonKind kind, const std::filesystem::path& shared,
                            "-o", "cache=auto,sandbox=chroot,xattr", "-f"});
   process_ = Process(argv, options);
   // The socket's file is there before anything listens on it, or is one of a daemon before.
-  for (Deadline deadline(Milliseconds(10000));
-       process_.Stderr().find("Waiting for vhost-user socket connection") == std::string::npos;) {
-    if (!process_.Running() || deadline.Passed())
+  WaitUntil("virtiofsd listens", Deadline(Milliseconds(10000)), [&] {
+    if (!process_.Running())
       throw std::runtime_error("virtiofsd did not start: " + process_.Stderr());
-    poll(nullptr, 0, 2);
-  }
+    return process_.Stderr().find("Waiting for vhost-user socket connection") != std::string::npos;
+  });
 }
 
 }  // namespace stx

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <stdexcept>
-#include <thread>
+
+#include "base/waiting.h"
 
 namespace stx {
 namespace {
@@ -63,11 +64,11 @@ void VsockDriver::Post(const std::vector<std::string>& parts) {
 }
 
 std::optional<VsockPacket> VsockDriver::Receive(Milliseconds timeout) {
-  std::optional<Virtqueue::Used> used = rx_.Take();
-  for (Deadline deadline(timeout); !used; used = rx_.Take()) {
-    if (deadline.Passed()) return std::nullopt;
-    std::this_thread::sleep_for(Milliseconds(1));
-  }
+  constexpr Milliseconds kPause{1};
+  std::optional<Virtqueue::Used> used;
+  if (!HoldsBefore(
+          Deadline(timeout), [&] { return (used = rx_.Take()).has_value(); }, kPause))
+    return std::nullopt;
   uint64_t address = receive_buffers_.at(used->head);
   receive_buffers_.erase(used->head);
   std::vector<uint8_t> bytes = device_.qtest().MemRead(address, used->written);

@@ -3,8 +3,8 @@
 
 #include <cstring>
 #include <stdexcept>
-#include <thread>
 
+#include "base/waiting.h"
 #include "harness/guest_code/firmware.h"
 
 namespace stx {
@@ -61,10 +61,8 @@ std::vector<std::string> DirtyingGuest::args() const {
 void DirtyingGuest::WaitRunning(Qmp& qmp) {
   const std::string look = "xp /1bx 0x100000";
   const std::string first = qmp.Hmp(look);
-  for (Deadline deadline(Milliseconds(20000)); qmp.Hmp(look) == first;) {
-    if (deadline.Passed()) throw std::runtime_error("the guest writes nothing: " + first);
-    std::this_thread::sleep_for(Milliseconds(1));
-  }
+  WaitUntil("the guest writes", Deadline(Milliseconds(20000)),
+            [&] { return qmp.Hmp(look) != first; });
 }
 
 }  // namespace stx

@@ -4,9 +4,9 @@
 #include <elf.h>
 
 #include <cstring>
-#include <thread>
 
 #include "base/load.h"
+#include "base/waiting.h"
 
 namespace stx {
 namespace {
@@ -90,30 +90,30 @@ std::string ReadGuestMemory(Qmp& qmp, uint64_t address, uint64_t size,
 
 std::optional<TinyKernelReport> WaitTinyKernel(Qmp& qmp, const std::filesystem::path& scratch,
                                                Milliseconds timeout) {
-  for (const Deadline deadline(timeout);; std::this_thread::sleep_for(Milliseconds(20))) {
-    const std::string report = ReadGuestMemory(qmp, kReport, 8, scratch);
-    const auto given = LoadAt<uint32_t>(report, 4, "the report");
-    TinyKernelReport result;
-    if (report.starts_with(kBzImageMark)) {
-      result.command_line = ReadText(qmp, given, scratch);
-      return result;
-    }
-    if (report.starts_with(kVmlinuxMark)) {
-      // struct hvm_start_info: magic, version, flags, nr_modules, then 64-bit modlist, cmdline,
-      // rsdp; struct hvm_modlist_entry: address, size.
-      const std::string info = ReadGuestMemory(qmp, given, 40, scratch);
-      result.command_line = ReadText(qmp, LoadAt<uint64_t>(info, 24, "cmdline"), scratch);
-      result.rsdp = LoadAt<uint64_t>(info, 32, "rsdp");
-      if (LoadAt<uint32_t>(info, 12, "nr_modules") > 0) {
-        const std::string module =
-            ReadGuestMemory(qmp, LoadAt<uint64_t>(info, 16, "modlist"), 16, scratch);
-        result.initrd = LoadAt<uint64_t>(module, 0, "module");
-        result.initrd_size = LoadAt<uint64_t>(module, 8, "module");
-      }
-      return result;
-    }
-    if (deadline.Passed()) return std::nullopt;
+  std::string report;
+  const bool reached = HoldsBefore(Deadline(timeout), [&] {
+    report = ReadGuestMemory(qmp, kReport, 8, scratch);
+    return report.starts_with(kBzImageMark) || report.starts_with(kVmlinuxMark);
+  });
+  if (!reached) return std::nullopt;
+  const auto given = LoadAt<uint32_t>(report, 4, "the report");
+  TinyKernelReport result;
+  if (report.starts_with(kBzImageMark)) {
+    result.command_line = ReadText(qmp, given, scratch);
+    return result;
   }
+  // struct hvm_start_info: magic, version, flags, nr_modules, then 64-bit modlist, cmdline, rsdp;
+  // struct hvm_modlist_entry: address, size.
+  const std::string info = ReadGuestMemory(qmp, given, 40, scratch);
+  result.command_line = ReadText(qmp, LoadAt<uint64_t>(info, 24, "cmdline"), scratch);
+  result.rsdp = LoadAt<uint64_t>(info, 32, "rsdp");
+  if (LoadAt<uint32_t>(info, 12, "nr_modules") > 0) {
+    const std::string module =
+        ReadGuestMemory(qmp, LoadAt<uint64_t>(info, 16, "modlist"), 16, scratch);
+    result.initrd = LoadAt<uint64_t>(module, 0, "module");
+    result.initrd_size = LoadAt<uint64_t>(module, 8, "module");
+  }
+  return result;
 }
 
 }  // namespace stx

@@ -7,12 +7,13 @@
 #include <unistd.h>
 
 #include <stdexcept>
-#include <thread>
+
+#include "base/waiting.h"
 
 namespace stx {
 namespace {
 
-constexpr Milliseconds kTimeout{20000}, kPoll{5};
+constexpr Milliseconds kTimeout{20000};
 
 }  // namespace
 
@@ -22,13 +23,14 @@ void SetMigrationCapability(Qmp& qmp, const std::string& name, bool on) {
 }
 
 json WaitMigrationEnd(Qmp& qmp, Milliseconds timeout) {
-  for (Deadline deadline(timeout);;) {
-    json info = qmp.Execute("query-migrate");
-    std::string status = info.value("status", "none");
-    if (status == "completed" || status == "failed" || status == "cancelled") return info;
-    if (deadline.Passed()) throw std::runtime_error("the migration does not end: " + info.dump());
-    std::this_thread::sleep_for(kPoll);
-  }
+  json info;
+  const bool ended = HoldsBefore(Deadline(timeout), [&] {
+    info = qmp.Execute("query-migrate");
+    const std::string status = info.value("status", "none");
+    return status == "completed" || status == "failed" || status == "cancelled";
+  });
+  if (!ended) throw std::runtime_error("the migration does not end: " + info.dump());
+  return info;
 }
 
 std::string MigrateToBytes(Qemu& source) {
@@ -59,13 +61,11 @@ IncomingStream::IncomingStream(Qemu& target) : target_(target) {
 
 void IncomingStream::Send(std::string_view bytes) {
   WriteAll(fd_.get(), bytes);
-  for (Deadline deadline(kTimeout);;) {
+  WaitUntil("the target reads its stream", Deadline(kTimeout), [&] {
     int unread = 0;
     if (ioctl(fd_.get(), SIOCOUTQ, &unread) < 0) ThrowErrno("SIOCOUTQ");
-    if (unread == 0 || !target_.process().Running()) break;
-    if (deadline.Passed()) throw std::runtime_error("the target does not read its stream");
-    std::this_thread::sleep_for(kPoll);
-  }
+    return unread == 0 || !target_.process().Running();
+  });
   // The main loop answers only between two steps of the load.
   if (target_.process().Running()) target_.qmp().Execute("query-status");
 }

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "base/waiting.h"
+
 namespace stx {
 namespace {
 
@@ -97,15 +99,14 @@ int VhostUserRecorder::connections() {
 }
 
 std::vector<VhostUserMessage> VhostUserRecorder::Messages() {
-  for (;;) {
-    {
-      std::lock_guard lock(mutex_);
-      // No message is half served while we hold the lock: an empty socket means that all are here.
-      if (!connection_ || !WaitFor(connection_.get(), POLLIN, Deadline(Milliseconds(0))))
-        return messages_;
-    }
-    std::this_thread::sleep_for(Milliseconds(1));
-  }
+  std::vector<VhostUserMessage> all;
+  stx::WaitUntil("the recorder has taken all messages", Deadline(kMessageTimeout), [&] {
+    std::lock_guard lock(mutex_);
+    all = messages_;
+    // No message is half served while we hold the lock: an empty socket means that all are here.
+    return !connection_ || !WaitFor(connection_.get(), POLLIN, Deadline(Milliseconds(0)));
+  });
+  return all;
 }
 
 std::vector<VhostUserMessage> VhostUserRecorder::MessagesAfter(size_t count) {
@@ -117,11 +118,7 @@ std::vector<VhostUserMessage> VhostUserRecorder::MessagesAfter(size_t count) {
 bool VhostUserRecorder::WaitUntil(
     const std::function<bool(const std::vector<VhostUserMessage>&)>& done,
     const Deadline& deadline) {
-  while (!done(Messages())) {
-    if (deadline.Passed()) return false;
-    std::this_thread::sleep_for(Milliseconds(2));
-  }
-  return true;
+  return HoldsBefore(deadline, [&] { return done(Messages()); });
 }
 
 void VhostUserRecorder::Run() {

@@ -3,7 +3,8 @@
 
 #include <cstring>
 #include <stdexcept>
-#include <thread>
+
+#include "base/waiting.h"
 
 namespace stx {
 namespace {
@@ -16,11 +17,12 @@ uint64_t AlignUp(uint64_t value) { return (value + kPage - 1) / kPage * kPage; }
 }  // namespace
 
 DriverQueue::Used DriverQueue::Wait(const Deadline& deadline) {
-  for (;;) {
-    if (auto used = Take()) return *used;
-    if (deadline.Passed()) throw std::runtime_error("the device gave no buffer back in time");
-    std::this_thread::sleep_for(Milliseconds(1));
-  }
+  constexpr Milliseconds kPause{1};  // devices answer at once
+  std::optional<Used> used;
+  if (!HoldsBefore(
+          deadline, [&] { return (used = Take()).has_value(); }, kPause))
+    throw std::runtime_error("the device gave no buffer back in time");
+  return *used;
 }
 
 Virtqueue::Virtqueue(QTest& qtest, GuestHeap& heap, uint16_t size, Layout layout)

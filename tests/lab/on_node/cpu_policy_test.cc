@@ -10,6 +10,7 @@
 #include <sstream>
 #include <thread>
 
+#include "base/waiting.h"
 #include "harness/host/loop_device.h"
 #include "harness/host/threads.h"
 #include "kata/pod_agent.h"
@@ -73,11 +74,11 @@ class PinnedGroup {
   }
   /// The processes in it must have ended.
   ~PinnedGroup() {
-    for (int i = 0; i < 50 && fs::exists(group_); ++i) {
+    HoldsBefore(Deadline(Milliseconds(1000)), [&] {
       for (const fs::path& folder : {group_ / "vcpus", group_ / "overhead", group_})
         rmdir(folder.c_str());
-      std::this_thread::sleep_for(Milliseconds(20));
-    }
+      return !fs::exists(group_);
+    });
   }
 
  private:

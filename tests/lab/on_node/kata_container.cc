@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "base/process.h"
+#include "base/waiting.h"
 #include "lab/on_node/on_node.h"
 
 namespace stx {
@@ -119,8 +120,7 @@ void KataContainer::End() {
   stx::Run({"ctr", "containers", "delete", id_}, kStop);
   std::string remains = Remains(id_);
   // A process may end a moment after containerd has forgotten it.
-  for (const Deadline deadline(Milliseconds(10000)); !remains.empty() && !deadline.Passed();)
-    remains = Remains(id_);
+  HoldsBefore(Deadline(Milliseconds(10000)), [&] { return (remains = Remains(id_)).empty(); });
   if (!remains.empty()) throw std::runtime_error(id_ + " has left behind:\n" + remains);
 }
 

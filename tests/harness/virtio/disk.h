@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "kata/qtest_pod.h"
+#include "harness/virtio/virtio_pci.h"
 
 namespace stx {
 
@@ -32,12 +32,12 @@ class Disk {
 };
 
 /// The virtio-blk or vhost-user-blk in `slot` of the bus.
-std::unique_ptr<Disk> OpenVirtioBlk(QtestPod& pod, PciBus& bus, uint8_t slot);
+std::unique_ptr<Disk> OpenVirtioBlk(PciBus& bus, uint8_t slot, GuestHeap& heap);
 
-/// A logical unit behind the pod's controller scsi0. The controller is set up once for all.
+/// The virtio-scsi in `slot` of the bus, set up once for all units behind it.
 class ScsiController {
  public:
-  explicit ScsiController(QtestPod& pod);
+  ScsiController(PciBus& bus, uint8_t slot, GuestHeap& heap);
   std::unique_ptr<Disk> Open(uint8_t target, uint16_t lun);
 
   /// Sends a command; returns the data that came, throws DiskError for a bad response or
@@ -46,7 +46,6 @@ class ScsiController {
                       uint32_t in);
 
  private:
-  QtestPod& pod_;
   VirtioPciDevice device_;
   Virtqueue requests_;
   uint64_t buffer_;

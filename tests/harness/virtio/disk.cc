@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "hotplug/disk.h"
+#include "harness/virtio/disk.h"
 
 #include <cstdio>
 
 namespace stx {
 namespace {
 
+constexpr Milliseconds kWait{20000};
 constexpr uint32_t kBuffer = 1 << 20;  // the most in a request
 
 class VirtioBlk final : public Disk {
  public:
-  VirtioBlk(QtestPod& pod, PciBus& bus, uint8_t slot)
-      : pod_(pod),
-        device_(bus, bus.At(slot)),
+  VirtioBlk(PciBus& bus, uint8_t slot, GuestHeap& heap)
+      : device_(bus, bus.At(slot)),
         agreed_(device_.Negotiate(virtio::Bit(kFlush))),
-        queue_(device_.SetUpQueue(0, pod.heap())),
-        header_(pod.heap().Allocate(17)),
-        buffer_(pod.heap().Allocate(kBuffer)) {
+        queue_(device_.SetUpQueue(0, heap)),
+        header_(heap.Allocate(17)),
+        buffer_(heap.Allocate(kBuffer)) {
     device_.SetDriverOk();
   }
 
   std::string Read(uint64_t sector, uint32_t bytes) override {
     Request(kIn, sector, {{buffer_, bytes, true}});
-    const auto data = pod_.qtest().MemRead(buffer_, bytes);
+    const auto data = device_.qtest().MemRead(buffer_, bytes);
     return {data.begin(), data.end()};
   }
   void Write(uint64_t sector, const std::string& bytes) override {
-    pod_.qtest().MemWrite(buffer_, bytes.data(), bytes.size());
+    device_.qtest().MemWrite(buffer_, bytes.data(), bytes.size());
     Request(kOut, sector, {{buffer_, static_cast<uint32_t>(bytes.size()), false}});
   }
   std::string PastTheEnd() const override { return "request 0 ends in status 1"; }
@@ -41,21 +41,20 @@ class VirtioBlk final : public Disk {
   static constexpr uint32_t kIn = 0, kOut = 1, kFlushRequest = 4;
 
   void Request(uint32_t type, uint64_t sector, std::vector<VirtqueueBuffer> data) {
-    pod_.qtest().WriteL(header_, type);
-    pod_.qtest().WriteL(header_ + 4, 0);
-    pod_.qtest().WriteQ(header_ + 8, sector);
-    pod_.qtest().WriteB(header_ + 16, 0xff);
+    device_.qtest().WriteL(header_, type);
+    device_.qtest().WriteL(header_ + 4, 0);
+    device_.qtest().WriteQ(header_ + 8, sector);
+    device_.qtest().WriteB(header_ + 16, 0xff);
     data.insert(data.begin(), {header_, 16, false});
     data.push_back({header_ + 16, 1, true});
     queue_.Add(data);
     device_.Notify(0);
-    queue_.Wait(Deadline(QtestPod::kWait));
-    if (const int status = pod_.qtest().ReadB(header_ + 16))
+    queue_.Wait(Deadline(kWait));
+    if (const int status = device_.qtest().ReadB(header_ + 16))
       throw DiskError("virtio-blk: request " + std::to_string(type) + " ends in status " +
                       std::to_string(status));
   }
 
-  QtestPod& pod_;
   VirtioPciDevice device_;
   uint64_t agreed_;
   Virtqueue queue_;
@@ -127,17 +126,16 @@ class ScsiDisk final : public Disk {
 
 }  // namespace
 
-std::unique_ptr<Disk> OpenVirtioBlk(QtestPod& pod, PciBus& bus, uint8_t slot) {
-  return std::make_unique<VirtioBlk>(pod, bus, slot);
+std::unique_ptr<Disk> OpenVirtioBlk(PciBus& bus, uint8_t slot, GuestHeap& heap) {
+  return std::make_unique<VirtioBlk>(bus, slot, heap);
 }
 
-ScsiController::ScsiController(QtestPod& pod)
-    : pod_(pod),
-      device_(pod.root(), pod.root().At(pod.FindSlot("scsi0"))),
-      requests_((device_.Negotiate(0), device_.SetUpQueue(2, pod.heap()))),
-      buffer_(pod.heap().Allocate(kDataAt + kBuffer, 4096)) {
-  device_.SetUpQueue(0, pod.heap());
-  device_.SetUpQueue(1, pod.heap());
+ScsiController::ScsiController(PciBus& bus, uint8_t slot, GuestHeap& heap)
+    : device_(bus, bus.At(slot)),
+      requests_((device_.Negotiate(0), device_.SetUpQueue(2, heap))),
+      buffer_(heap.Allocate(kDataAt + kBuffer, 4096)) {
+  device_.SetUpQueue(0, heap);
+  device_.SetUpQueue(1, heap);
   device_.SetDriverOk();
 }
 
@@ -153,28 +151,28 @@ std::string ScsiController::Command(uint8_t target, uint16_t lun, const std::str
   request[2] = static_cast<char>(0x40 | lun >> 8);
   request[3] = static_cast<char>(lun);
   request.replace(kRequest - kCdb, cdb.size(), cdb);
-  pod_.qtest().MemWrite(buffer_, request.data(), request.size());
-  pod_.qtest().MemSet(buffer_ + kResponseAt, kResponse, 0xff);
+  device_.qtest().MemWrite(buffer_, request.data(), request.size());
+  device_.qtest().MemSet(buffer_ + kResponseAt, kResponse, 0xff);
   std::vector<VirtqueueBuffer> chain{{buffer_, kRequest, false}};
   if (!out.empty()) {
-    pod_.qtest().MemWrite(buffer_ + kDataAt, out.data(), out.size());
+    device_.qtest().MemWrite(buffer_ + kDataAt, out.data(), out.size());
     chain.push_back({buffer_ + kDataAt, static_cast<uint32_t>(out.size()), false});
   }
   chain.push_back({buffer_ + kResponseAt, kResponse, true});
   if (in) chain.push_back({buffer_ + kDataAt, in, true});
   requests_.Add(chain);
   device_.Notify(2);
-  requests_.Wait(Deadline(QtestPod::kWait));
+  requests_.Wait(Deadline(kWait));
   // status at 10, response at 11, sense (fixed format: key at 2, additional code at 12) from 12.
   const uint64_t sense = buffer_ + kResponseAt + 12;
-  const int status = pod_.qtest().ReadB(buffer_ + kResponseAt + 10),
-            response = pod_.qtest().ReadB(buffer_ + kResponseAt + 11);
+  const int status = device_.qtest().ReadB(buffer_ + kResponseAt + 10),
+            response = device_.qtest().ReadB(buffer_ + kResponseAt + 11);
   if (status != 0 || response != 0)
     throw DiskError("SCSI: response " + std::to_string(response) + ", status " +
                     std::to_string(status) + ", sense " +
-                    ToHex(pod_.qtest().ReadB(sense + 2) & 0xf) + "/" +
-                    ToHex(pod_.qtest().ReadB(sense + 12)));
-  const auto data = pod_.qtest().MemRead(buffer_ + kDataAt, in);
+                    ToHex(device_.qtest().ReadB(sense + 2) & 0xf) + "/" +
+                    ToHex(device_.qtest().ReadB(sense + 12)));
+  const auto data = device_.qtest().MemRead(buffer_ + kDataAt, in);
   return {data.begin(), data.end()};
 }
 

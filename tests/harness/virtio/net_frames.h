@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Ethernet frames of a guest that speaks just enough IPv4 and IPv6 to talk to a Linux host, and the
-// host's side of the wire: a tap with addresses in a network namespace of its own.
+// Ethernet frames of a guest that speaks just enough IPv4 and IPv6 to talk to a Linux host
+// (harness/host/tap_host.h).
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
-
-#include "harness/host/tap.h"
 
 namespace stx {
 
@@ -17,11 +15,6 @@ using Mac = std::array<uint8_t, 6>;
 /// The guest: 10.0.0.2, fd00::2.
 inline constexpr Mac kGuestMac{0x02, 0, 0xca, 0xfe, 0, 1};
 inline constexpr char kGuestMacText[] = "02:00:ca:fe:00:01";
-
-/// Gives the tap 10.0.0.1/24 and fd00::1/64. Throws when the kernel does not take them.
-void AddHostAddresses(const Tap& tap, const std::string& name);
-/// A UDP socket of the tap's namespace, bound to 10.0.0.1 and `port`.
-UniqueFd HostUdpSocket(const Tap& tap, uint16_t port);
 
 /// "Who has 10.0.0.1?"
 std::string ArpRequest();
