@@ -12,8 +12,11 @@
 
 #include "base/waiting.h"
 #include "harness/guest_code/firmware.h"
+#include "harness/guest_code/guest_code.h"
 #include "harness/qemu/migration.h"
 #include "harness/qemu/pci.h"
+
+DECLARE_GUEST_CODE(migrating);
 
 namespace stx {
 namespace {
@@ -21,40 +24,6 @@ namespace {
 constexpr uint64_t kCounter = 0x500;
 constexpr size_t kMemory = 16 << 20;
 constexpr char kEtherType[] = "\x88\xb5";  // IEEE 802: local experimental
-
-// Writes to every page from 14 MiB (below are the driver's rings and buffers) up to the end, round
-// and round, and counts the pages; slowly enough that throttling shows. Runs at F000:0000; offsets
-// are on the left, jumps and the GDT depend on them. The invlpg is for TCG: until QEMU 9.0
-// (upstream commit 03bfc2188f) a page whose translation stays cached is not seen dirty a second
-// time.
-constexpr uint8_t kCode[] = {
-    0xfa,                                            // 00 cli
-    0xe4, 0x92,                                      // 01 in al, 0x92
-    0x0c, 0x02,                                      // 03 or al, 2         A20 on
-    0xe6, 0x92,                                      // 05 out 0x92, al
-    0x2e, 0x66, 0x0f, 0x01, 0x16, 0x6a, 0x00,        // 07 lgdt cs:[0x6a]
-    0x0f, 0x20, 0xc0,                                // 0e mov eax, cr0
-    0x0c, 0x01,                                      // 11 or al, 1         protected mode
-    0x0f, 0x22, 0xc0,                                // 13 mov cr0, eax
-    0x66, 0xea, 0x1e, 0x00, 0x0f, 0x00, 0x08, 0x00,  // 16 jmp 08:000f001e
-    0x66, 0xb8, 0x10, 0x00,                          // 1e mov ax, 0x10
-    0x8e, 0xd8,                                      // 22 mov ds, ax
-    0xbf, 0x00, 0x00, 0xe0, 0x00,                    // 24 mov edi, 14 MiB  a round
-    0xfe, 0x07,                                      // 29 inc byte [edi]   a page
-    0x0f, 0x01, 0x3f,                                // 2b invlpg [edi]
-    0xff, 0x05, 0x00, 0x05, 0x00, 0x00,              // 2e inc dword [0x500]
-    0x0f, 0x01, 0x3d, 0x00, 0x05, 0x00, 0x00,        // 34 invlpg [0x500]
-    0xb9, 0x00, 0x00, 0x01, 0x00,                    // 3b mov ecx, 65536
-    0xe2, 0xfe,                                      // 40 loop 40
-    0x81, 0xc7, 0x00, 0x10, 0x00, 0x00,              // 42 add edi, 4096
-    0x81, 0xff, 0x00, 0x00, 0x00, 0x01,              // 48 cmp edi, 16 MiB
-    0x72, 0xd9,                                      // 4e jb 29
-    0xeb, 0xd2,                                      // 50 jmp 24
-    0,    0,    0,    0,    0,    0,    0,    0,     // 52 GDT: null
-    0xff, 0xff, 0,    0,    0,    0x9a, 0xcf, 0,     // 5a 08: flat code
-    0xff, 0xff, 0,    0,    0,    0x92, 0xcf, 0,     // 62 10: flat data
-    0x17, 0x00, 0x52, 0x00, 0x0f, 0x00,              // 6a GDT limit and address
-};
 
 std::string ReadFrom(int fd, size_t size) {
   std::string text(size, '\0');
@@ -85,7 +54,7 @@ Machine::Machine(const std::filesystem::path& binary, const std::string& type,
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) ThrowErrno("socketpair");
   wire_.Reset(pair[0]);
   const UniqueFd theirs(pair[1]);
-  WriteFile(dir_ / "firmware", Firmware({reinterpret_cast<const char*>(kCode), sizeof(kCode)}));
+  WriteFile(dir_ / "firmware", Firmware(GUEST_CODE(migrating)));
   QemuOptions options;
   options.binary = binary;
   std::istringstream words(

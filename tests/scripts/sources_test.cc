@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 
 bool IsSource(const fs::path& path, const std::string& text) {
   const std::string extension = path.extension();
-  return extension == ".cc" || extension == ".h" || extension == ".c" ||
+  return extension == ".cc" || extension == ".h" || extension == ".c" || extension == ".S" || extension == ".inc" ||
          path.filename() == "meson.build" || text.starts_with("#!");
 }
 

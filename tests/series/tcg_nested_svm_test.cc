@@ -9,8 +9,16 @@
 
 #include "base/waiting.h"
 #include "harness/guest_code/flat_guest.h"
+#include "harness/guest_code/guest_code.h"
 #include "harness/host/threads.h"
 #include "harness/qemu/qemu.h"
+
+DECLARE_GUEST_CODE(gif_rounds);
+DECLARE_GUEST_CODE(gif_handler);
+DECLARE_GUEST_CODE(loads_fpu);
+DECLARE_GUEST_CODE(run_guest);
+DECLARE_GUEST_CODE(guest_loop);
+DECLARE_GUEST_CODE(injected_handler);
 
 namespace stx {
 namespace {
@@ -33,59 +41,13 @@ struct GifReport {
   uint32_t taken_with_gif_clear, not_taken_with_gif_set, taken, fpu_loads;
 };
 
-// Sends itself an interrupt while GIF is clear, and takes it after STGI, round and round.
-constexpr uint8_t kGifRounds[] = {
-    0xb9, 0x80, 0x00, 0x00, 0xc0,                                // 00 mov ecx, 0xc0000080   EFER
-    0x0f, 0x32,                                                  // 05 rdmsr
-    0x0d, 0x00, 0x10, 0x00, 0x00,                                // 07 or eax, 0x1000   SVME
-    0x0f, 0x30,                                                  // 0c wrmsr
-    0xfb,                                                        // 0e sti
-    0xc7, 0x05, 0x0c, 0x20, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00,  // 0f next: mov [0x10200c], 0
-    0x8b, 0x1d, 0x10, 0x20, 0x10, 0x00,                          // 19 mov ebx, [0x102010]
-    0x0f, 0x01, 0xdd,                                            // 1f clgi
-    // ICR: vector 0x40, self
-    0xc7, 0x87, 0x00, 0x03, 0x00, 0x00, 0x40, 0x40, 0x04, 0x00,  // 22 mov [edi+0x300], 0x44040
-    0xb9, 0x0a, 0x00, 0x00, 0x00,                                // 2c mov ecx, 10
-    0x49,                                                        // 31 spin: dec ecx
-    0x75, 0xfd,                                                  // 32 jne spin
-    0xa1, 0x0c, 0x20, 0x10, 0x00,                                // 34 mov eax, [0x10200c]
-    0x01, 0x05, 0x04, 0x20, 0x10, 0x00,        // 39 add [0x102004], eax   with GIF clear
-    0x0f, 0x01, 0xdc,                          // 3f wait: stgi
-    0xb9, 0xe8, 0x03, 0x00, 0x00,              // 42 mov ecx, 1000
-    0x83, 0x3d, 0x0c, 0x20, 0x10, 0x00, 0x00,  // 47 poll: cmp dword [0x10200c], 0
-    0x75, 0x0b,                                // 4e jne taken
-    0x49,                                      // 50 dec ecx
-    0x75, 0xf4,                                // 51 jne poll
-    0xff, 0x05, 0x08, 0x20, 0x10, 0x00,        // 53 inc dword [0x102008]   lost
-    0xeb, 0xe4,                                // 59 jmp wait
-    0x3b, 0x1d, 0x10, 0x20, 0x10, 0x00,        // 5b taken: cmp ebx, [0x102010]
-    0x74, 0xac,                                // 61 je next
-    0xff, 0x05, 0x00, 0x20, 0x10, 0x00,  // 63 inc dword [0x102000]   the other CPU ran meanwhile
-    0xeb, 0xa4,                          // 69 jmp next
-};
-constexpr uint8_t kGifHandler[] = {
-    0xff, 0x05, 0x0c, 0x20, 0x10, 0x00,  // 00 inc dword [0x10200c]
-    // end of interrupt
-    0xc7, 0x87, 0xb0, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  // 06 mov [edi+0xb0], 0
-    0xcf,                                                        // 10 iret
-};
-// Counts in a cache line that the first CPU writes too: stores then wait in both CPUs, so that a
-// change of the flags takes long enough to meet another.
-constexpr uint8_t kLoadsFpu[] = {
-    0xdb, 0xe3,                          // 00 fninit
-    0xd9, 0x35, 0x00, 0x28, 0x10, 0x00,  // 02 fnstenv [0x102800]
-    0xff, 0x05, 0x10, 0x20, 0x10, 0x00,  // 08 again: inc dword [0x102010]
-    0xd9, 0x25, 0x00, 0x28, 0x10, 0x00,  // 0e fldenv [0x102800]
-    0xeb, 0xf2,                          // 14 jmp again
-};
-
 TEST_F(TcgNestedSvm, GifIsNotChangedByAnotherCpuThatLoadsItsFpu) {
   if (UsableCpus() < 2) GTEST_SKIP() << "needs two CPUs that this process may use";
   constexpr uint32_t kRounds = 10000;  // without the patch, at least one in ten goes wrong
   FlatGuest guest(2);
-  guest.Put(FlatGuest::kFirstCpu, kGifRounds);
-  guest.Put(FlatGuest::kSecondCpu, kLoadsFpu);
-  guest.Put(kHandler, kGifHandler);
+  guest.Put(FlatGuest::kFirstCpu, GUEST_CODE(gif_rounds));
+  guest.Put(FlatGuest::kSecondCpu, GUEST_CODE(loads_fpu));
+  guest.Put(kHandler, GUEST_CODE(gif_handler));
   guest.SetHandler(kVector, kHandler);
   Qemu qemu(guest.Options());
   qemu.qmp();  // throws when it does not start
@@ -107,28 +69,6 @@ constexpr uint32_t kVmcb = 0x104000, kGuestCode = 0x100400, kGuestStack = 0x1400
 
 struct InjectionReport {
   uint32_t delivered, counter;
-};
-
-constexpr uint8_t kRunGuest[] = {
-    0xb9, 0x80, 0x00, 0x00, 0xc0,  // 00 mov ecx, 0xc0000080   EFER
-    0x0f, 0x32,                    // 05 rdmsr
-    0x0d, 0x00, 0x10, 0x00, 0x00,  // 07 or eax, 0x1000   SVME
-    0x0f, 0x30,                    // 0c wrmsr
-    0xb9, 0x17, 0x01, 0x01, 0xc0,  // 0e mov ecx, 0xc0010117   VM_HSAVE_PA
-    0x31, 0xd2,                    // 13 xor edx, edx
-    0xb8, 0x00, 0x50, 0x10, 0x00,  // 15 mov eax, 0x105000
-    0x0f, 0x30,                    // 1a wrmsr
-    0xb8, 0x00, 0x40, 0x10, 0x00,  // 1c mov eax, 0x104000   VMCB
-    0x0f, 0x01, 0xd8,              // 21 vmrun eax
-    0x0f, 0x0b,                    // 24 ud2
-};
-constexpr uint8_t kGuestLoop[] = {
-    0xeb, 0xfe,  // 00 jmp 00
-};
-constexpr uint8_t kInjectedHandler[] = {
-    0xff, 0x05, 0x00, 0x20, 0x10, 0x00,  // 00 inc dword [0x102000]
-    0xff, 0x05, 0x04, 0x20, 0x10, 0x00,  // 06 on: inc dword [0x102004]
-    0xeb, 0xf8,                          // 0c jmp on
 };
 
 // What is used of a VMCB: AMD64 Architecture Programmer's Manual, volume 2, appendix B.
@@ -180,9 +120,9 @@ Vmcb FlatVmcb() {
 
 TEST_F(TcgNestedSvm, AnInjectedInterruptIsDeliveredOnce) {
   FlatGuest guest(1);
-  guest.Put(FlatGuest::kFirstCpu, kRunGuest);
-  guest.Put(kGuestCode, kGuestLoop);
-  guest.Put(kHandler, kInjectedHandler);
+  guest.Put(FlatGuest::kFirstCpu, GUEST_CODE(run_guest));
+  guest.Put(kGuestCode, GUEST_CODE(guest_loop));
+  guest.Put(kHandler, GUEST_CODE(injected_handler));
   guest.SetHandler(kVector, kHandler);
   guest.Put(kVmcb, FlatVmcb());
   Qemu qemu(guest.Options());

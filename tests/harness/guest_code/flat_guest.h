@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A guest of our own in flat 32-bit protected mode without paging, as hand-assembled code: for what
-// only instructions can show. It is firmware, so it runs at once and needs no disk.
+// A guest of our own in flat 32-bit protected mode without paging, as assembled code
+// (guest_code.h): for what only instructions can show. It is firmware, so it runs at once and needs
+// no disk.
 #pragma once
 
 #include <cstdint>

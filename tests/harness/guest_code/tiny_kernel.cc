@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "harness/guest_code/tiny_kernel.h"
+#include "harness/guest_code/guest_code.h"
 
 #include <elf.h>
 
@@ -7,6 +8,11 @@
 
 #include "base/load.h"
 #include "base/waiting.h"
+
+DECLARE_GUEST_CODE(pvh_start);
+DECLARE_GUEST_CODE(pvh_counts);
+DECLARE_GUEST_CODE(pvh_halts);
+DECLARE_GUEST_CODE(setup_start);
 
 namespace stx {
 namespace {
@@ -27,12 +33,8 @@ std::string ReadText(Qmp& qmp, uint64_t address, const std::filesystem::path& sc
 }  // namespace
 
 void WriteTinyVmlinux(const std::filesystem::path& path, bool counts) {
-  // mov [0x504],ebx; mov dword [0x500],MARK; cli
-  std::string code("\x89\x1d\x04\x05\0\0\xc7\x05\x00\x05\0\0PVH!\xfa", 17);
-  if (counts)
-    code += std::string("\xff\x05\x08\x05\0\0\xeb\xf8", 8);  // inc dword [0x508]; jmp back to it
-  else
-    code += "\xf4\xeb\xfd";  // hlt; jmp back to it
+  std::string code(GUEST_CODE(pvh_start));
+  code += counts ? GUEST_CODE(pvh_counts) : GUEST_CODE(pvh_halts);
   // XEN_ELFNOTE_PHYS32_ENTRY (18): where to go, in 32-bit mode without paging, EBX the start info.
   const uint32_t entry = kEntry;
   const Elf64_Nhdr note{4, 4, 18};
@@ -72,12 +74,7 @@ void WriteTinyBzImage(const std::filesystem::path& path) {
   image.replace(0x214, 4, std::string("\0\0\x10\0", 4));    // code32_start
   image.replace(0x22c, 4, "\xff\xff\xff\x37");              // initrd_addr_max
   image.replace(0x238, 4, std::string("\xff\x07\0\0", 4));  // cmdline_size
-  // xor ax,ax; mov es,ax; mov eax,[0x228] (cmd_line_ptr); mov es:[0x504],eax;
-  // mov dword es:[0x500],MARK; cli; hlt; jmp back to hlt
-  const std::string code(
-      "\x31\xc0\x8e\xc0\x66\xa1\x28\x02\x66\x26\xa3\x04\x05\x66\x26\xc7\x06\x00\x05"
-      "BZI!\xfa\xf4\xeb\xfd",
-      27);
+  const std::string_view code = GUEST_CODE(setup_start);
   image.replace(0x268, code.size(), code);
   WriteFile(path, image);
 }
