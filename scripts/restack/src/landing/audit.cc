@@ -240,14 +240,21 @@ class Auditor {
           for (size_t i = same->head; i < same->end; ++i)
             for (std::string_view other : CodeWords(file_.target->text[i]))
               named = named || other == word;
-        if (named) continue;
+        // A local of the target that is one no more was taken out by the patch.
+        if (named && !WasLocal(*there, word)) continue;
         // It may be anything else there: a global, a macro.
-        if (target_.HasWord(word) && !Within(file_.base->text, *edit, word)) continue;
+        if (!named && target_.HasWord(word) && !Within(file_.base->text, *edit, word)) continue;
         return "it uses " + std::string(word) + ", a local of " + here->Title() + ", which " +
                there->Title() + " of " + file_.target->path + " has not";
       }
     }
     return {};
+  }
+
+  bool WasLocal(const Scope& landed, std::string_view word) const {
+    for (const Scope* same : FindScopes(target_.scopes(), landed.kind, landed.name))
+      if (Locals(target_, *same).count(word)) return true;
+    return false;
   }
 
   /// The base's function of the edit has the word already.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "anchor.h"
+#include "definitions.h"
 #include "function_index.h"
 
 namespace restack {
@@ -122,13 +123,33 @@ class Between {
     std::vector<const Scope*> scopes;
     for (const Scope& scope : base_.scopes) scopes.push_back(&scope);
     auto above = [&](const Scope* scope) { return scope->end <= edit_.begin; };
-    auto distance = [&](const Scope* scope) {
+    auto distance_of = [&](const Scope* scope) {
       return above(scope) ? edit_.begin - scope->end
                           : scope->lead - std::min(scope->lead, edit_.begin);
     };
-    std::stable_sort(scopes.begin(), scopes.end(),
-                     [&](const Scope* a, const Scope* b) { return distance(a) < distance(b); });
+    std::stable_sort(scopes.begin(), scopes.end(), [&](const Scope* a, const Scope* b) {
+      return distance_of(a) < distance_of(b);
+    });
     bool qapi = EndsWith(base_.path, ".json");
+    // A neighbour line that is there is a nearer place than any scope: with new lines beside it,
+    // nobody knows where among them.
+    constexpr size_t kNear = 2;
+    bool code = LanguageOf(base_.path) == Language::kC;
+    const Lines& base = base_.text.lines();
+    for (size_t distance = 1; distance <= kNear && code; ++distance)
+      for (bool up : {true, false}) {
+        if (up ? distance > edit_.begin : edit_.begin + distance > base.size()) continue;
+        size_t line = up ? edit_.begin - distance : edit_.begin + distance - 1;
+        if (!IsSignificant(base[line]) || map_[line] == kNowhere || ScopeAt(base_.scopes, line))
+          continue;
+        size_t scope_line = kNowhere;
+        for (const Scope* scope : scopes)
+          if (scope_line == kNowhere && (!scope->name.empty() || scope->kind == Kind::kIncludes))
+            scope_line = distance_of(scope);
+        if (scope_line != kNowhere && scope_line <= kNear) continue;
+        return Failed("the target has " + Quote(target_.text[map_[line]]) + " at line " +
+                      std::to_string(map_[line] + 1) + ", with other lines beside it: where?");
+      }
     for (const Scope* scope : scopes) {
       bool up = above(scope);
       if (scope->name.empty() && scope->kind != Kind::kIncludes) continue;

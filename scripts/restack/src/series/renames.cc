@@ -110,6 +110,7 @@ std::string Renames::Folder(const std::string& folder) {
   const ByName& here_names = Named(*base_, base_by_name_);
   std::map<std::string_view, size_t> votes;
   size_t voters = 0;
+  bool alone = false;  // a vote by a name that each tree has once
   const auto& here = base_->Paths();
   for (auto path = std::lower_bound(here.begin(), here.end(), prefix);
        path != here.end() && StartsWith(*path, prefix); ++path) {
@@ -119,13 +120,16 @@ std::string Renames::Folder(const std::string& folder) {
     ++voters;
     if (auto same = names.find(name); same != names.end() && same->second.size() <= kCommon)
       for (std::string_view to : same->second)
-        if (!base_->Has(std::string(to) + "/" + std::string(name))) ++votes[to];
+        if (!base_->Has(std::string(to) + "/" + std::string(name))) {
+          ++votes[to];
+          alone = alone || (same->second.size() == 1 && here_names.at(name).size() == 1);
+        }
   }
   size_t most = 0;
   for (const auto& [to, count] : votes)
     if (count > most) most = count, result = to;
   // Most of its files, or nobody knows where they went.
-  if (most * 2 < voters || (most < 2 && voters > 1)) result.clear();
+  if (most * 2 < voters || (most < 2 && (voters > 1 || !alone))) result.clear();
   return result;
 }
 
