@@ -9,8 +9,8 @@
 
 #include "kata/pod_checks.h"
 #include "kata/pod_shim.h"
-#include "lab/on_node/huge_pages.h"
 #include "lab/on_node/on_node.h"
+#include "lab/on_node/pages_at_hand.h"
 
 namespace stx {
 namespace {

@@ -2,8 +2,8 @@
 // Scenario 5: a pod whose memory is huge pages.
 #include <gtest/gtest.h>
 
-#include "lab/on_node/huge_pages.h"
 #include "lab/on_node/on_node.h"
+#include "lab/on_node/pages_at_hand.h"
 
 namespace stx {
 namespace {

@@ -12,9 +12,9 @@
 
 #include "base/process.h"
 #include "harness/host/threads.h"
-#include "lab/on_node/huge_pages.h"
 #include "lab/on_node/kata_container.h"
 #include "lab/on_node/on_node.h"
+#include "lab/on_node/pages_at_hand.h"
 
 namespace stx {
 namespace {

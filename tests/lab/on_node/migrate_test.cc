@@ -11,7 +11,7 @@
 #include "harness/host/threads.h"
 #include "kata/pod_agent.h"
 #include "lab/on_node/domain.h"
-#include "lab/on_node/load.h"
+#include "lab/on_node/memory_load.h"
 
 namespace stx {
 namespace {

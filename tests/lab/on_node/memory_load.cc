@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "lab/on_node/load.h"
+#include "lab/on_node/memory_load.h"
 
 #include <stdexcept>
 

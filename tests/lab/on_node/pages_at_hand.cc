@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "lab/on_node/huge_pages.h"
+#include "lab/on_node/pages_at_hand.h"
 
 #include <gtest/gtest.h>
 
