@@ -24,8 +24,10 @@ TEST(PmemReset, LeavesNoAnswerForTheNextDriver) {
   WriteFile(dir / "pmem", std::string(2 << 20, '\0'));
   QemuOptions options;
   options.qtest = true;
-  options.spawn.environment = {"LD_PRELOAD=" + EnvOr("SLOW_FSYNC", ""),
-                               "FSYNC_GATE=" + (dir / "gate").string()};
+  options.spawn.environment = {
+      "LD_PRELOAD=" + EnvOr("SLOW_FSYNC", ""), "FSYNC_GATE=" + (dir / "gate").string(),
+      // A sanitizer wants to be the first library otherwise.
+      "ASAN_OPTIONS=" + EnvOr("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"};
   options.args = {"-nodefaults",
                   "-M",
                   "q35",
