@@ -3,9 +3,13 @@
 //   LatencyHistogram   block-latency-histogram.patch
 //   CalcDirtyRate      calc-dirty-rate-tcg.patch
 //   ListProperties     qom-types-that-are-only-looked-at.patch
+//   ResetWhileDumping  reset-while-dumping.patch
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <set>
@@ -182,6 +186,41 @@ TEST_F(ListProperties, MicrovmStillPowersDownAfterALookAtItsType) {
   qmp().Execute("system_powerdown");
   qmp().WaitEvent("POWERDOWN");
   ExpectAlive();
+}
+
+class ResetWhileDumping : public MachineTest {};
+
+/// A pipe that nobody reads yet holds the dump up for as long as the test wants.
+TEST_F(ResetWhileDumping, TheVmStaysInSaveVmUntilTheDumpIsComplete) {
+  StartMachine({});
+  qmp().Execute("cont");
+  const std::string pipe = dir / "dump";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  UniqueFd reader(open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(reader);
+  qmp().Execute("dump-guest-memory",
+                {{"protocol", "file:" + pipe}, {"paging", false}, {"detach", true}});
+  ASSERT_TRUE(WaitFor(reader.get(), POLLIN, Deadline(kTimeout)));
+  EXPECT_EQ(qmp().Execute("query-status")["status"], "save-vm");
+
+  qmp().Execute("system_reset");
+  qmp().WaitEvent("RESET", kTimeout);
+  EXPECT_EQ(qmp().Execute("query-status")["status"], "save-vm");
+
+  std::string start;
+  size_t length = 0;
+  std::vector<char> bytes(1 << 20);
+  const Deadline deadline(Milliseconds(60000));
+  for (ssize_t got; WaitFor(reader.get(), POLLIN | POLLHUP, deadline) &&
+                    (got = read(reader.get(), bytes.data(), bytes.size())) > 0;
+       length += got)
+    if (start.empty()) start.assign(bytes.data(), 4);
+  EXPECT_EQ(start,
+            "\x7f"
+            "ELF");
+  EXPECT_GT(length, kRam);
+  EXPECT_EQ(qmp().WaitEvent("DUMP_COMPLETED", kTimeout)["data"]["result"]["status"], "completed");
+  EXPECT_EQ(qmp().Execute("query-status")["status"], "running");
 }
 
 }  // namespace
