@@ -99,3 +99,27 @@ begin function
     .endr
     ret
 end function
+
+/* Writes VALUE without pause. */
+begin busy_writer
+busy_writer_round:
+    inc esi
+    mov ds:[VALUE], esi
+    jmp busy_writer_round
+end busy_writer
+
+/* Calls the function; counts in STALE when it returned an older VALUE than the call before. */
+begin busy_caller
+    mov ebx, FUNCTION
+    xor edx, edx
+busy_caller_round:
+    call ebx
+    mov ecx, eax
+    sub ecx, edx
+    jns busy_caller_newer
+    inc dword ptr ds:[STALE]
+busy_caller_newer:
+    mov edx, eax
+    inc dword ptr ds:[DONE]
+    jmp busy_caller_round
+end busy_caller

@@ -24,7 +24,7 @@ inline constexpr uint64_t kLogAll = 1ULL << 26, kProtocolFeatures = 1ULL << 30,
                           kVersion1 = 1ULL << 32;
 /// Protocol feature bits.
 inline constexpr uint64_t kMultiQueue = 1ULL << 0, kLogShmFd = 1ULL << 1, kReplyAck = 1ULL << 3,
-                          kConfigureMemSlots = 1ULL << 15;
+                          kBackendRequests = 1ULL << 5, kConfigureMemSlots = 1ULL << 15;
 }  // namespace vhost_user
 
 struct VhostUserRecorderOptions {

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// migration-thread-placement.patch in the other modes of migration, and for the threads that a
+// placed thread starts for others.
+
+#include "migration_threads.h"
+
+namespace stx {
+namespace {
+
+class MigrationThreadModes : public MigrationThreadContext {
+ protected:
+  void Both(const std::string& capability) {
+    for (Qmp* each : {&qmp(), &target_->qmp()}) SetMigrationCapability(*each, capability);
+  }
+
+  /// False where the host does not let QEMU have userfaultfd; `why_not_` is what QEMU says.
+  bool Allowed(const std::vector<std::string>& capabilities) {
+    try {
+      for (const std::string& capability : capabilities) Both(capability);
+      return true;
+    } catch (const QmpError& error) {
+      why_not_ = "not here: " + error.desc();
+      return false;
+    }
+  }
+
+  void WaitStatus(Qmp& qmp, const std::string& status) {
+    for (Deadline deadline(kTimeout); qmp.Execute("query-migrate").value("status", "") != status;) {
+      ASSERT_FALSE(deadline.Passed()) << qmp.Execute("query-migrate").dump();
+      std::this_thread::sleep_for(Milliseconds(2));
+    }
+  }
+
+  std::vector<ThreadInfo> Workers() {
+    std::vector<ThreadInfo> workers = Threads(source_->process().pid());
+    std::erase_if(workers, [](const ThreadInfo& thread) { return thread.name != "worker"; });
+    return workers;
+  }
+
+  /// A migration that stops the VM, which flushes a disk with something to write, and is cancelled:
+  /// no worker of the thread pool has what the migration thread has.
+  void ExpectWorkersUnplaced() {
+    SetMigrationCapability(qmp(), "pause-before-switchover");
+    SetMigrationCapability(target_->qmp(), "pause-before-switchover");
+    qmp().Hmp("qemu-io d \"write -P 1 0 64k\"");
+    for (Deadline deadline(Milliseconds(30000)); !Workers().empty();) {
+      ASSERT_FALSE(deadline.Passed()) << "idle workers do not end";
+      std::this_thread::sleep_for(Milliseconds(100));
+    }
+    Begin();
+    Set({{"max-bandwidth", 8192ll * kMiB}, {"downtime-limit", 10000}});
+    WaitStatus(qmp(), "pre-switchover");
+    ASSERT_FALSE(Workers().empty()) << "stopping the VM needed no worker: the test shows nothing";
+    for (const ThreadInfo& worker : Workers()) {
+      EXPECT_EQ(worker.cpus, own_cpus_);
+      EXPECT_EQ(worker.policy, SCHED_OTHER);
+    }
+    qmp().Execute("migrate_cancel");
+    WaitStatus(qmp(), "cancelled");
+    for (const ThreadInfo& thread : Threads(source_->process().pid())) {
+      if (thread.name == "TC mig") continue;
+      EXPECT_EQ(thread.cpus, own_cpus_) << thread.name;
+      EXPECT_EQ(thread.policy, SCHED_OTHER) << thread.name;
+    }
+  }
+
+  std::vector<std::string> Disk() {
+    const std::filesystem::path disk = dir_ / "disk";
+    WriteFile(disk, "");
+    std::filesystem::resize_file(disk, 16 * kMiB);
+    return {"-blockdev",
+            "driver=raw,node-name=d,file.driver=file,file.aio=threads,file.locking=off,"
+            "file.filename=" +
+                disk.string(),
+            "-device", "virtio-blk-pci,drive=d,share-rw=on"};
+  }
+
+  std::string why_not_;
+};
+
+TEST_F(MigrationThreadModes, WorkersOfTheThreadPoolAreNotPlaced) {
+  Start({}, nullptr, Disk());
+  Set({{"thread-cpus", LastCpu()}, {"thread-priority", 7}});
+  ExpectWorkersUnplaced();
+}
+
+TEST_F(MigrationThreadModes, WorkersOfTheThreadPoolAreNotPlacedByAContextEither) {
+  Start({"-object", "thread-context,id=mig,sched-priority=7,cpu-affinity=" + LastCpu()}, nullptr,
+        Disk());
+  Set({{"thread-context", "mig"}});
+  ExpectWorkersUnplaced();
+}
+
+TEST_F(MigrationThreadModes, ChannelsWithTlsArePlaced) {
+  for (const char* side : {"client", "server"}) {
+    std::filesystem::create_directory(dir_ / side);
+    WriteFile(dir_ / side / "keys.psk", "qemu:" + std::string(64, 'a') + "\n");
+  }
+  Start();
+  for (Qemu* each : {source_.get(), target_.get()}) {
+    const std::string side = each == source_.get() ? "client" : "server";
+    json credentials{{"qom-type", "tls-creds-psk"},
+                     {"id", "tls"},
+                     {"endpoint", side},
+                     {"dir", (dir_ / side).string()}};
+    if (side == "client") credentials["username"] = "qemu";
+    each->qmp().Execute("object-add", credentials);
+    each->qmp().Execute("migrate-set-parameters",
+                        {{"tls-creds", "tls"}, {"tls-hostname", "localhost"}});
+  }
+  Set({{"thread-cpus", LastCpu()}, {"thread-priority", 10}});
+  Begin(3);
+  ExpectPlaced({"live_migration", "multifdsend_0", "multifdsend_1", "multifdsend_2"}, LastCpu(),
+               10);
+  ExpectNoRefusal(Complete());
+}
+
+TEST_F(MigrationThreadModes, TheThreadOfABackgroundSnapshotIsPlaced) {
+  Start();
+  try {
+    SetMigrationCapability(qmp(), "background-snapshot");
+  } catch (const QmpError& error) {
+    GTEST_SKIP() << error.desc();
+  }
+  Set({{"thread-cpus", LastCpu()}, {"thread-priority", 10}});
+  // A target that takes the stream and never reads it: no bandwidth limits a snapshot.
+  const UniqueFd target = ListenUnix(dir_ / "sock");
+  qmp().Execute("migrate", {{"uri", "unix:" + (dir_ / "sock").string()}});
+  WaitStatus(qmp(), "active");
+  ExpectPlaced({"bg_snapshot"}, LastCpu(), 10);
+  qmp().Execute("migrate_cancel");
+  WaitStatus(qmp(), "cancelled");
+}
+
+TEST_F(MigrationThreadModes, TheMigrationThreadStaysPlacedThroughPostCopyAndItsRecovery) {
+  Start();
+  if (!Allowed({"postcopy-ram"})) GTEST_SKIP() << why_not_;
+  Set({{"thread-cpus", LastCpu()}, {"thread-priority", 10}, {"max-postcopy-bandwidth", kMiB}});
+  Begin();
+  qmp().Execute("migrate-start-postcopy");
+  WaitStatus(qmp(), "postcopy-active");
+  ExpectPlaced({"live_migration"}, LastCpu(), 10);
+  qmp().Execute("migrate-pause");
+  WaitStatus(qmp(), "postcopy-paused");
+  WaitStatus(target_->qmp(), "postcopy-paused");
+  const std::string again = "unix:" + (dir_ / "again").string();
+  target_->qmp().Execute("migrate-recover", {{"uri", again}});
+  qmp().Execute("migrate", {{"uri", again}, {"resume", true}});
+  WaitStatus(qmp(), "postcopy-active");
+  ExpectPlaced({"live_migration"}, LastCpu(), 10);
+  Set({{"max-postcopy-bandwidth", 0}});
+  EXPECT_EQ(WaitMigrationEnd(qmp())["status"], "completed");
+}
+
+TEST_F(MigrationThreadModes, TheMigrationThreadIsPlacedWithPostCopyPreempt) {
+  Start();
+  if (!Allowed({"postcopy-ram", "postcopy-preempt"})) GTEST_SKIP() << why_not_;
+  Set({{"thread-cpus", LastCpu()}, {"thread-priority", 10}, {"max-postcopy-bandwidth", kMiB}});
+  Begin();
+  qmp().Execute("migrate-start-postcopy");
+  WaitStatus(qmp(), "postcopy-active");
+  ExpectPlaced({"live_migration"}, LastCpu(), 10);
+  Set({{"max-postcopy-bandwidth", 0}});
+  EXPECT_EQ(WaitMigrationEnd(qmp())["status"], "completed");
+}
+
+TEST_F(MigrationThreadModes, AContextInUseMayBeDeleted) {
+  Start({"-object", "thread-context,id=mig,sched-priority=7,cpu-affinity=" + LastCpu()});
+  Set({{"thread-context", "mig"}});
+  Begin(2);
+  qmp().Execute("object-del", {{"id", "mig"}});
+  EXPECT_FALSE(Complete().contains("thread-placement-error"));
+  const auto context = [&] {
+    const auto threads = Threads(source_->process().pid());
+    return std::any_of(threads.begin(), threads.end(),
+                       [](const ThreadInfo& thread) { return thread.name == "TC mig"; });
+  };
+  for (Deadline deadline(kTimeout); context();)
+    ASSERT_FALSE(deadline.Passed()) << "the context outlives the migration";
+}
+
+TEST_F(MigrationThreadModes, ARefusalIsForgottenWhenTheNextMigrationBeginsEvenIfItCannotConnect) {
+  Start();
+  Set({{"thread-cpus", "60000"}});
+  Begin();
+  qmp().Execute("migrate_cancel");
+  EXPECT_TRUE(WaitMigrationEnd(qmp()).contains("thread-placement-error"));
+  Set({{"thread-cpus", "all"}});
+  // Whether that is an error of the command or of the migration depends on the version.
+  try {
+    qmp().Execute("migrate", {{"uri", "unix:" + (dir_ / "nobody").string()}});
+  } catch (const QmpError&) {
+  }
+  const json info = WaitMigrationEnd(qmp());
+  EXPECT_EQ(info["status"], "failed");
+  EXPECT_FALSE(info.contains("thread-placement-error")) << info.dump();
+}
+
+}  // namespace
+}  // namespace stx

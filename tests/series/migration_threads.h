@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the tests of the migration's threads share: a real migration of a guest that dirties its
+// memory, whose threads are looked at in /proc while they send.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <thread>
+
+#include "harness/guest_code/dirtying_guest.h"
+#include "harness/host/threads.h"
+#include "harness/qemu/migration.h"
+#include "harness/qemu/qemu.h"
+
+namespace stx {
+
+inline constexpr uint32_t kMiB = 1 << 20;
+inline constexpr Milliseconds kTimeout{15000};
+
+inline std::string LastCpu() { return std::to_string(sysconf(_SC_NPROCESSORS_CONF) - 1); }
+
+/// The name that a thread has in 7.2: later versions name theirs "mig/src/main", "mig/src/send_0".
+inline std::string OldName(const std::string& name) {
+  if (name == "mig/src/main") return "live_migration";
+  if (name == "mig/snapshot") return "bg_snapshot";
+  if (name.starts_with("mig/src/send_")) return "multifdsend_" + name.substr(13);
+  return name;
+}
+
+inline bool IsSender(const std::string& thread) {
+  const std::string name = OldName(thread);
+  return name == "live_migration" || name == "bg_snapshot" || name == "compress" ||
+         name.starts_with("multifdsend_");
+}
+
+inline const std::vector<std::string> kSandbox = {"-sandbox", "on,resourcecontrol=deny"};
+
+/// False for a QEMU built without seccomp, which refuses the option.
+inline bool HasSandbox() { return RunQemu({"-sandbox", "off", "-version"}).status.Success(); }
+
+/// Runs in the child: no right to real-time scheduling, as on a host that grants QEMU none.
+inline bool DropRealTime() {
+  constexpr int kCapSysNice = 23;
+  rlimit none{0, 0};
+  return prctl(PR_CAPBSET_DROP, kCapSysNice) == 0 && setrlimit(RLIMIT_RTPRIO, &none) == 0;
+}
+
+class MigrationThreadPlacement : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (sysconf(_SC_NPROCESSORS_CONF) < 2) GTEST_SKIP() << "needs two CPUs to tell them apart";
+    if (UsableCpus() < 2) GTEST_SKIP() << "this process may use one CPU only";
+  }
+
+  /// `both` are arguments of source and target, `more` of the source.
+  void Start(const std::vector<std::string>& more = {}, bool (*before_exec)() = nullptr,
+             const std::vector<std::string>& both = {}) {
+    QemuOptions source, target;
+    source.args = target.args = guest_.args();
+    source.args.insert(source.args.end(), both.begin(), both.end());
+    target.args.insert(target.args.end(), both.begin(), both.end());
+    source.args.insert(source.args.end(), {"-name", "guest,debug-threads=on"});
+    source.args.insert(source.args.end(), more.begin(), more.end());
+    source.spawn.before_exec = before_exec;
+    target.args.insert(target.args.end(), {"-incoming", "defer"});
+    source_ = std::make_unique<Qemu>(std::move(source));
+    target_ = std::make_unique<Qemu>(std::move(target));
+    DirtyingGuest::WaitRunning(qmp());
+    own_cpus_ = Threads(source_->process().pid()).front().cpus;
+  }
+
+  void TearDown() override {
+    if (HasFailure() && target_)
+      std::cerr << "source: " << source_->process().Stderr()
+                << "\ntarget: " << target_->process().Stderr();
+  }
+
+  /// An error fails the test but does not end it: what the threads do then is judged as well.
+  void Set(const json& parameters) {
+    EXPECT_NO_THROW(qmp().Execute("migrate-set-parameters", parameters));
+  }
+
+  /// Begins a migration that does not get done, and waits for the threads that send it.
+  void Begin(size_t channels = 0, uint32_t bytes_per_second = 8 * kMiB) {
+    Set({{"max-bandwidth", bytes_per_second}, {"downtime-limit", 0}});
+    if (channels) {
+      SetMigrationCapability(qmp(), "multifd");
+      SetMigrationCapability(target_->qmp(), "multifd");
+      Set({{"multifd-channels", channels}});
+      target_->qmp().Execute("migrate-set-parameters", {{"multifd-channels", channels}});
+    }
+    json uri{{"uri", "unix:" + (dir_ / "sock").string()}};
+    target_->qmp().Execute("migrate-incoming", uri);
+    qmp().Execute("migrate", uri);
+    for (Deadline deadline(kTimeout); qmp().Execute("query-migrate")["status"] != "active";) {
+      ASSERT_FALSE(deadline.Passed()) << "the migration does not start";
+      std::this_thread::sleep_for(Milliseconds(2));
+    }
+  }
+
+  /// Looks for a while at the threads of the running migration: each of `senders` is as asked, and
+  /// all others are as they are born.
+  void ExpectPlaced(std::vector<std::string> senders, const std::string& cpus, int priority) {
+    std::sort(senders.begin(), senders.end());
+    // A thread names and places itself, so wait until all have begun.
+    for (Deadline deadline(Milliseconds(2000)); !deadline.Passed();) {
+      size_t ready = 0;
+      for (const ThreadInfo& thread : Threads(source_->process().pid()))
+        ready += IsSender(thread.name) && thread.cpus == cpus && thread.priority == priority;
+      if (ready == senders.size()) break;
+      std::this_thread::sleep_for(Milliseconds(5));
+    }
+    for (int look = 0; look < 20; ++look) {
+      std::vector<std::string> seen;
+      for (const ThreadInfo& thread : Threads(source_->process().pid())) {
+        const bool sender = IsSender(thread.name);
+        if (sender) seen.push_back(OldName(thread.name));
+        EXPECT_EQ(thread.cpus, sender ? cpus : own_cpus_) << thread.name;
+        EXPECT_EQ(thread.policy, sender && priority ? SCHED_FIFO : SCHED_OTHER) << thread.name;
+        EXPECT_EQ(thread.priority, sender ? priority : 0) << thread.name;
+      }
+      std::sort(seen.begin(), seen.end());
+      EXPECT_EQ(seen, senders);
+      if (HasFailure()) return;
+      std::this_thread::sleep_for(Milliseconds(5));
+    }
+  }
+
+  /// Lets the migration get done, and returns what query-migrate says then.
+  json Complete() {
+    Set({{"max-bandwidth", 8192ll * kMiB}, {"downtime-limit", 10000}});
+    json info = WaitMigrationEnd(qmp());
+    EXPECT_EQ(info["status"], "completed") << info.dump();
+    target_->qmp().WaitEvent("RESUME");
+    DirtyingGuest::WaitRunning(target_->qmp());
+    return info;
+  }
+
+  void ExpectNoRefusal(const json& info) {
+    EXPECT_FALSE(info.contains("thread-placement-error")) << info.dump();
+    EXPECT_EQ(source_->process().Stderr(), "");
+  }
+
+  Qmp& qmp() { return source_->qmp(); }
+
+  DirtyingGuest guest_{17 * kMiB};
+  TempDir dir_{"placement"};
+  std::unique_ptr<Qemu> source_, target_;
+  std::string own_cpus_;
+};
+
+class MigrationThreadContext : public MigrationThreadPlacement {
+ protected:
+  /// A thread-context object made before the sandbox, in a QEMU that denies both calls to itself.
+  void StartSandboxed() {
+    std::vector<std::string> args = {
+        "-object", "thread-context,id=mig,sched-priority=7,cpu-affinity=" + LastCpu()};
+    args.insert(args.end(), kSandbox.begin(), kSandbox.end());
+    Start(args);
+  }
+
+  void ExpectPlacedByContext(std::vector<std::string> senders) {
+    // The context's own thread has what it hands on.
+    for (const ThreadInfo& thread : Threads(source_->process().pid())) {
+      const bool placed = IsSender(thread.name) || thread.name == "TC mig";
+      EXPECT_EQ(thread.cpus, placed ? LastCpu() : own_cpus_) << thread.name;
+      EXPECT_EQ(thread.policy, placed ? SCHED_FIFO : SCHED_OTHER) << thread.name;
+      EXPECT_EQ(thread.priority, placed ? 7 : 0) << thread.name;
+      EXPECT_EQ(thread.seccomp, 2) << thread.name << " is outside of the sandbox";
+      std::erase(senders, OldName(thread.name));
+    }
+    EXPECT_EQ(senders, std::vector<std::string>{});
+  }
+};
+
+}  // namespace stx
