@@ -20,7 +20,7 @@ std::vector<Selection> ReadSelections(const std::filesystem::path& manifest);
 
 /// Copies what `selections` name out of `tarball` to below `root`. A selected link comes with what
 /// it leads to (in the same folder of the tarball): `to` is then a link to that, beside it. Throws
-/// a message that names the tarball, and the member: one that is not there, is no regular file, or
+/// a message that names the tarball, and the member: one that is not there, is not a regular file, or
 /// leads nowhere; a tarball that ends too early or is damaged.
 void Extract(const std::filesystem::path& tarball, const std::vector<Selection>& selections,
              const std::filesystem::path& root);

@@ -11,7 +11,7 @@
 
 namespace stx {
 
-/// Says what came of each step, a line a step, at once.
+/// Says what came of each step, one line per step, at once.
 class Steps {
  public:
   void Fact(const std::string& name, const std::string& value);

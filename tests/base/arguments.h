@@ -17,7 +17,7 @@ struct BadInput : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// One option, or one argument that is no option, of such a file.
+/// One option, or one argument that is not an option, of such a file.
 struct HelpEntry {
   std::string name;                     ///< "--qemu"; "PATCH"
   std::string flag;                     ///< "-h", or empty

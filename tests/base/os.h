@@ -65,7 +65,7 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-/// Throws std::system_error for errno, with `what` as the sentence's subject.
+/// Throws std::system_error for errno, with `what` as the message's subject.
 [[noreturn]] void ThrowErrno(const std::string& what);
 
 /// A listening AF_UNIX stream socket at `path` (at most 107 bytes); an old socket file is replaced.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Each variant of a pod's command line starts, says nothing it should not, reaches its kernel with
-// the command line and memory it was given, and shows the setting; or is refused with its sentence.
+// the command line and memory it was given, and shows the setting; or is refused with its message.
 
 #include "command_line/variants.h"
 

@@ -16,7 +16,7 @@
 
 namespace stx {
 
-/// The guest refused or failed a request; what() is "OP: " and its sentence.
+/// The guest refused or failed a request; what() is "OP: " and its message.
 class GuestError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -36,7 +36,7 @@ class GuestAgent {
   static GuestAgent Connect(const std::function<UniqueFd()>& dial, const Deadline& deadline);
   static GuestAgent Connect(const std::filesystem::path& socket, const Deadline& deadline);
 
-  /// Sends {"op": ...} and returns the reply. Throws GuestError with the guest's sentence; throws
+  /// Sends {"op": ...} and returns the reply. Throws GuestError with the guest's message; throws
   /// std::runtime_error when the connection ends or the deadline passes, and then it is closed.
   json Request(const json& request, Milliseconds timeout = kTimeout);
 

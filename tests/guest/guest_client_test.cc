@@ -64,7 +64,7 @@ TEST(GuestClient, ErrorIsTheGuestsSentence) {
       },
       GuestError);
   EXPECT_EQ(guest.Next()["path"], "/nowhere");
-  // A refusal is no reason to hang up.
+  // A refusal is not a reason to hang up.
   guest.Say(EncodeFrame({{"ok", true}, {"release", "6.1"}}));
   EXPECT_EQ(agent.Info()["release"], "6.1");
 }

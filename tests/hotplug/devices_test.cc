@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The cold-plugged devices of a pod that are no disks and no networks: entropy, console, serial
+// The cold-plugged devices of a pod other than disks and networks: entropy, console, serial
 // port, 9p share, panic and its dump, and the ways in which a guest ends its machine.
 
 #include <elf.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What Kata Containers 3.1.3 does to a running pod over QMP, with the arguments and types that it
-// sends (contract 2.2), in its order. Each method throws QmpError with QEMU's sentence when QEMU
+// sends (contract 2.2), in its order. Each method throws QmpError with QEMU's message when QEMU
 // refuses. Kata itself waits for ever; here a wait ends in an error after kWait.
 //
 // What Kata's agent then does in the guest is kata/pod_agent.h.

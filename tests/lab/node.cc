@@ -54,7 +54,7 @@ std::vector<std::string> Node::Arguments() const {
   else if (settings_.devices)
     accel += ",kernel-irqchip=split";
   add({"-accel", accel});
-  // 1 GiB pages are no part of TCG's `max` unless named.
+  // 1 GiB pages are not part of TCG's `max` unless named.
   add({"-cpu", accel_.kvm ? "host" : "max,pdpe1gb=on"});
   add({"-smp", std::to_string(settings_.cpus), "-m", std::to_string(settings_.memory_mib) + "M"});
   if (settings_.devices) add({"-device", "intel-iommu,intremap=on,caching-mode=on"});

@@ -32,7 +32,7 @@ class VirtioMem : public testing::Test {
     StartDriver();
   }
   void StartDriver() {
-    // UNPLUGGED_INACCESSIBLE (section 5.15.3) is no choice with shared memory.
+    // UNPLUGGED_INACCESSIBLE (section 5.15.3) cannot be chosen with shared memory.
     device->Negotiate(virtio::Bit(1));
     queue.emplace(device->SetUpQueue(0, pod->heap()));
     device->SetDriverOk();

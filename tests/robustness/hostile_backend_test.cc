@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// vhost-user back-ends that answer with nonsense: QEMU refuses the device with a sentence, or goes
+// vhost-user back-ends that answer with nonsense: QEMU refuses the device with a message, or goes
 // on without it, and never dies of it.
 
 #include <algorithm>
@@ -53,7 +53,7 @@ TEST_P(HostileBackendStart, EndsInASentenceOrAMachineThatLives) {
   EXPECT_EQ(result.status.signal, 0) << result.err;
   if (GetParam().fatal) {
     EXPECT_EQ(result.status.code, 1) << result.err;
-    EXPECT_NE(result.err.find("qemu-system-x86_64"), std::string::npos) << "no sentence";
+    EXPECT_NE(result.err.find("qemu-system-x86_64"), std::string::npos) << "no message";
   }
 }
 

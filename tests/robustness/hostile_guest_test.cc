@@ -200,7 +200,7 @@ TEST_P(HostileRing, NeedsAResetAndServesTheNextDriver) {
   ring.make(queues.at(victim.queue), qtest(), heap->Allocate(4096, 4096),
             victim.only_writes ? kWrite : 0);
   device->Notify(victim.queue);
-  // No room at all is no reason for an entropy device to look closer.
+  // No room at all is not a reason for an entropy device to look closer.
   const bool unseen = victim.only_writes && std::string(ring.name) == "BufferOfNoLength";
   if (victim.served_by_qemu && ring.always_told && !unseen) {
     EXPECT_TRUE(HoldsBefore(Deadline(Milliseconds(5000)), [&] {

@@ -55,7 +55,7 @@ class HostileQmp : public testing::Test {
     EXPECT_EQ(qemu->qmp().Execute("query-status")["status"], "running") << qemu->Report();
     qemu->CloseQmp();
   }
-  /// Sends all that the socket takes; a monitor that stops reading is no failure.
+  /// Sends all that the socket takes; a monitor that stops reading is not a failure.
   static void Send(const UniqueFd& fd, const std::string& bytes) {
     try {
       WriteAll(fd.get(), bytes);

@@ -22,7 +22,7 @@ struct Options {
   bool sanitized = false;
 };
 
-/// Runs the programs on `qemu`, or on our builds when it is empty; a line each, failures in full.
+/// Runs the programs on `qemu`, or on our builds when it is empty; one line each, failures in full.
 std::vector<SuiteResult> RunAll(const Options& options, const fs::path& qemu) {
   std::vector<SuiteResult> results;
   SanitizerReports reports;
@@ -67,8 +67,8 @@ bool Summary(const std::vector<SuiteResult>& results, const std::vector<Contract
       if (c.verdict == Verdict::kSkipped)
         std::printf("skipped: %s: %s", c.name.c_str(), c.text.c_str());
   }
-  for (const std::string& sentence : UnknownRows(contract, results)) {
-    std::printf("FAILED %s\n", sentence.c_str());
+  for (const std::string& message : UnknownRows(contract, results)) {
+    std::printf("FAILED %s\n", message.c_str());
     ++failed;
   }
   std::printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);

@@ -28,13 +28,13 @@ struct Difference {
 /// "START: why" lines, as in ReadContract.
 std::vector<Difference> ReadDifferences(const std::filesystem::path& path);
 
-/// Rows that cases name and the contract lacks, a sentence each.
+/// Rows that cases name and the contract lacks, a message each.
 std::vector<std::string> UnknownRows(const std::vector<ContractRow>& contract,
                                      const std::vector<SuiteResult>& results);
 
 struct ContractPage {
   std::string markdown;
-  /// Rows without test and reason, and differences without explanation: a sentence each.
+  /// Rows without test and reason, and differences without explanation: a message each.
   std::vector<std::string> gaps;
 };
 struct JudgedBinary {

@@ -23,7 +23,7 @@ void Mount(const char* source, const fs::path& target, const char* type, unsigne
 
 void HideKvm() {
   if (unshare(CLONE_NEWNS) < 0) ThrowErrno("unshare");
-  // /dev, not /: in a chroot / is no mount point, and what is mounted on a shared one all would
+  // /dev, not /: in a chroot / is not a mount point, and what is mounted on a shared one all would
   // see.
   Mount(nullptr, "/dev", nullptr, MS_PRIVATE | MS_REC);
   const UniqueFd old(open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC));

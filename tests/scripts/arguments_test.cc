@@ -11,10 +11,10 @@ namespace fs = std::filesystem;
 
 /// build ends with 2 and the message before it has made anything.
 void ExpectRefused(const Clone& clone, const std::vector<std::string>& profiles,
-                   const std::string& sentence) {
+                   const std::string& message) {
   RunResult result = clone.Step("build", profiles);
   EXPECT_EQ(result.status.code, 2);
-  EXPECT_NE(result.err.find(sentence), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find(message), std::string::npos) << result.err;
   EXPECT_FALSE(fs::exists(clone / "cache"));
   EXPECT_FALSE(fs::exists(clone / "build/small"));
 }

@@ -92,7 +92,7 @@ cp -a qemu-7.2/tree "$results")");
                          Milliseconds(28000), clone.Environment());
   EXPECT_NE(ReadFile(results / "full").find("No space left on device"), std::string::npos)
       << ReadFile(results / "full");
-  EXPECT_LT(ReadFile(results / "full").size(), 2000u) << "a sentence, not a line for each file";
+  EXPECT_LT(ReadFile(results / "full").size(), 2000u) << "a message, not a line for each file";
   EXPECT_EQ(ReadFile(results / "left").find("tree"), std::string::npos);
   ASSERT_TRUE(result.status.Success()) << result.err << ReadFile(results / "room");
   ASSERT_TRUE(clone.Step("tree").status.Success());

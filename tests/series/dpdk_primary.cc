@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A DPDK primary process as small as one can be, in the place of a virtual switch: its arguments
-// are the EAL's. On descriptor 3 it talks to the test, a line each way:
+// are the EAL's. On descriptor 3 it talks to the test, one line each way:
 //   -> "ADDRESS LENGTH"  once it is up: a memzone of kBytes bytes at that virtual address
 //   <- "grow"            reserve another memzone, in hugepages that it did not have before
 //   -> "ADDRESS LENGTH"  or "error REASON": every secondary process must have mapped them too

@@ -160,7 +160,7 @@ class Dmg : public ImageFaults {
       Big(mish, at + 24, chunk.offset, 8);
       Big(mish, at + 32, chunk.length, 8);
     }
-    if (chunks.empty()) {  // a resource that is no table of chunks is skipped
+    if (chunks.empty()) {  // a resource that is not a table of chunks is skipped
       mish.replace(0, 4, "none");
       mish.resize(244);
     }

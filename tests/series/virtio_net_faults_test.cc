@@ -88,7 +88,7 @@ class ShortTransmit : public MachineTest, public testing::WithParamInterface<uin
                   "virtio-net-pci,netdev=n,disable-legacy=on,addr=5,romfile="});
     device.emplace(*bus, bus->At(5));
   }
-  /// A chain of `length` bytes is no packet: the device must say that it needs a reset.
+  /// A chain of `length` bytes is not a packet: the device must say that it needs a reset.
   void ExpectNeedsReset(uint32_t length) {
     Virtqueue queue = StartDriver();
     queue.Add({{heap->Allocate(64), length, false}});

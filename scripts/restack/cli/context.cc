@@ -55,7 +55,7 @@ Result<std::shared_ptr<Tree>> Context::OpenBase(const std::string& base) {
     return std::shared_ptr<Tree>(*tree);
   }
   if (base.find('=') == std::string::npos)
-    return Error{base + ": is no folder and no tarball; a package is NAME=VERSION"};
+    return Error{base + ": is neither a folder nor a tarball; a package is NAME=VERSION"};
   Result<std::shared_ptr<Store>> opened = store();
   if (!opened) return opened.error();
   return (*opened)->Find(base);

@@ -47,7 +47,7 @@ void AddExport(CLI::App& app, Context& context, int& exit) {
       }
       std::error_code error;
       if (!std::filesystem::is_directory(options->tree, error)) {
-        exit = Fail(Error{options->tree + ": is no folder"});
+        exit = Fail(Error{options->tree + ": is not a folder"});
         return;
       }
       if (auto done = WriteLanded(options->tree, **base, landed); !done) exit = Fail(done.error());

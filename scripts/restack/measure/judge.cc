@@ -104,7 +104,7 @@ std::vector<HunkFacts> Facts(const Series& series, std::shared_ptr<const Tree> b
           has += CountIn(has_there, added) >= CountIn(had, added);
         for (const std::string& removed : facts.removed)
           has += CountIn(has_there, removed) <= CountIn(had, removed);
-        // What was only removed elsewhere is no evidence when the additions are not there.
+        // What was only removed elsewhere is not evidence when the additions are not there.
         bool some =
             std::any_of(facts.added.begin(), facts.added.end(), [&](const std::string& added) {
               return CountIn(has_there, added) >= CountIn(had, added);

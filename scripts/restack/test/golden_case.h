@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A golden case: one text file that shows one thing.
 //
-// Its first lines say what it shows. Then come sections, each begun by a line "=== WORD
-// [ARGUMENTS]":
-//   base PATH, target PATH   a file of the tree that the series was made for, and of the one that
-//   it moves to;
-//                            behind the path may stand a mode (0100755) and "no-newline"
-//   other PATH               a file of another known tree that the series may have been made for
-//   blob                     a file of which only the blob id is known
-//   patch NAME, series       the series; without a series section: the patches in order
-//   maps                     a person's map of files and functions (TOML)
-//   resolution NAME          a person's remembered edit to what is landed of a patch, as a patch
-//   compile                  files that the target's build compiles, one a line: the landed ones
-//   are really checked verdict                  a line a hunk: PATCH FILE NUMBER: GRADE[, CHECK]
-//   [PATH:LINE] "words" "of the reason" note                     words that a note of some patch
-//   has map                      a line a mapping that was found: FROM -> TO, or FUNCTION: FROM ->
-//   TO result PATH              a file of the target as it is landed, with its mode; "gone" behind
-//   it: it is not there text NAME                the patch as it is written for the target; "same"
-//   behind it: byte for byte as it was fields NAME              the DEP-3 fields of a patch, "Name:
-//   value" with \n as "\n" needs                    a line a dependency: PATCH needs PATCH
-//   (text|symbol): evidence error                    the sentence with which the input is refused
+// Its first lines say what it shows. Then come sections, each of which a line
+// "=== WORD [ARGUMENTS]" begins:
+//
+// clang-format off
+//   base PATH         a file of the tree that the series was made for; a mode (0100755) and
+//                     "no-newline" may follow the path
+//   target PATH       a file of the tree that it moves to, in the same form
+//   other PATH        a file of another known tree that the series may have been made for
+//   blob              a file of which only the blob id is known
+//   patch NAME        a patch of the series
+//   series            the series file; without this section, the patches in order
+//   maps              a person's map of files and functions (TOML)
+//   resolution NAME   a person's remembered edit to what is landed of a patch, as a patch
+//   compile           files that the target's build compiles, one per line: the landed ones are
+//                     really checked
+//   verdict           one line per hunk: PATCH FILE NUMBER: GRADE[, CHECK] [PATH:LINE] "words"
+//                     "of the reason"
+//   note              words that a note of some patch has
+//   map               one line per mapping that was found: FROM -> TO, or FUNCTION: FROM -> TO
+//   result PATH       a file of the target as it is landed, with its mode; "gone": it is not there
+//   text NAME         the patch as it is written for the target; "same": byte for byte as it was
+//   fields NAME       the DEP-3 fields of a patch, "Name: value" with \n as "\n"
+//   needs             one line per dependency: PATCH needs PATCH (text|symbol): evidence
+//   error             the message with which the input is refused
+// clang-format on
 #pragma once
 
 #include <map>

@@ -149,7 +149,7 @@ TEST_F(SessionTest, KilledAnywhereTheSeriesIsWhole) {
 
 TEST_F(SessionTest, BadInputIsASentence) {
   EXPECT_EQ(Run({"rebase", "--onto", "nothing"}), 2);
-  EXPECT_NE(said_.find("nothing: is no folder and no tarball"), std::string::npos) << said_;
+  EXPECT_NE(said_.find("nothing: is neither a folder nor a tarball"), std::string::npos) << said_;
   EXPECT_EQ(Run({"rebase", "--onto", "qemu=1"}), 2);
   EXPECT_EQ(Run({"status"}), 2);
   EXPECT_EQ(Run({"undo"}), 2);

@@ -87,9 +87,9 @@ void BootReport::ToEnvironment() const {
   setenv(kTimes, Join(times).c_str(), 1);
 }
 
-void BootReport::Note(const std::string& sentence) {
-  notes.push_back(sentence);
-  Log(sentence);
+void BootReport::Note(const std::string& message) {
+  notes.push_back(message);
+  Log(message);
 }
 
 void BootReport::Mark(const std::string& name) {

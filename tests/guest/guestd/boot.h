@@ -9,14 +9,14 @@ namespace stx::guestd {
 
 /// What stage 1 hands to stage 2 across exec, in the environment.
 struct BootReport {
-  /// What did not go as asked but did not stop the boot: sentences.
+  /// What did not go as asked but did not stop the boot: messages.
   std::vector<std::string> notes;
   /// "NAME MILLISECONDS" since the kernel's start: init, modules, root, ready.
   std::vector<std::string> times;
 
   static BootReport FromEnvironment();
   void ToEnvironment() const;
-  void Note(const std::string& sentence);
+  void Note(const std::string& message);
   void Mark(const std::string& name);
 };
 

@@ -89,7 +89,7 @@ struct statx StatPath(const std::string& path) {
   return status;
 }
 
-/// "" when the write went through, else the kernel's sentence.
+/// "" when the write went through, else the kernel's message.
 std::string TryWrite(const std::string& path) {
   int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return strerror(errno);

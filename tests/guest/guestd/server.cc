@@ -81,7 +81,7 @@ std::string EncodeReply(json reply, const json& request) {
   }
 }
 
-/// Returns when the host hangs up; throws when what it sends is no protocol.
+/// Returns when the host hangs up; throws when what it sends does not follow the protocol.
 void ServeConnection(int fd) {
   SetConnection(fd);
   FrameDecoder decoder;

@@ -10,7 +10,7 @@
 namespace stx::guestd {
 
 /// One operation of the protocol. `run` gets the request and returns the reply without "ok", or
-/// throws with the sentence for "error"; `after` is called when the reply is sent.
+/// throws with the message for "error"; `after` is called when the reply is sent.
 struct Operation {
   const char* name;
   nlohmann::json (*run)(const nlohmann::json& request);

@@ -122,8 +122,8 @@ std::string BootOption(std::string_view name, const std::string& fallback) {
 
 bool HasBootOption(std::string_view name) { return FindBootOption(name).has_value(); }
 
-void Log(const std::string& sentence) {
-  std::string line = "<4>guestd: " + sentence + "\n";
+void Log(const std::string& message) {
+  std::string line = "<4>guestd: " + message + "\n";
   Fd fd(open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
   // Without /dev/kmsg there is nobody to tell.
   if (fd && write(fd.get(), line.data(), line.size()) < 0) return;

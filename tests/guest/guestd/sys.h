@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What guestd needs of the system, without iostream and <filesystem>: it is the first program of a
-// guest that has to be up at once. Failures are exceptions whose text is the reply's sentence.
+// guest that has to be up at once. Failures are exceptions whose text is the reply's message.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +51,7 @@ std::string BootOption(std::string_view name, const std::string& fallback);
 bool HasBootOption(std::string_view name);
 
 /// A line on the kernel's log.
-void Log(const std::string& sentence);
+void Log(const std::string& message);
 /// Milliseconds since the kernel's clock started.
 int64_t UptimeMs();
 

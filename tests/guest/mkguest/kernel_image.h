@@ -8,7 +8,7 @@
 namespace stx {
 
 /// The ELF in a bzImage (Linux x86 boot protocol, setup header 2.08 and later; any compression that
-/// libarchive reads). Throws with the reason for what is no whole bzImage.
+/// libarchive reads). Throws with the reason for what is not a whole bzImage.
 std::string ExtractVmlinux(std::string_view bzimage);
 
 /// Throws unless `elf` is an x86-64 ELF that QEMU can enter through PVH: a PT_NOTE with Xen's

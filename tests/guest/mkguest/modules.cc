@@ -16,7 +16,7 @@ namespace stx {
 namespace fs = std::filesystem;
 
 // In the order in which a boot wants them: what the root needs first. ext4 asks for crc32c by name
-// at mount time, so it is no dependency in .modinfo.
+// at mount time, so it is not a dependency in .modinfo.
 const std::vector<std::string> kGuestModules{
     "virtio_pci",
     "virtio_mmio",

@@ -17,7 +17,7 @@ extern const std::vector<std::string> kGuestModules;
 /// Taken where the kernel has them: Debian's cloud kernel has no 9p and no NICs to pass through.
 extern const std::vector<std::string> kOptionalGuestModules;
 
-/// Values of `key` in the .modinfo section of a module; throws when `elf` is no x86-64 module.
+/// Values of `key` in the .modinfo section of a module; throws when `elf` is not an x86-64 module.
 std::vector<std::string> ModuleInfo(std::string_view elf, std::string_view key);
 
 /// The module without the signature at its end (scripts/sign-file of the kernel). A kernel that

@@ -54,7 +54,7 @@ class MemoryHotplug {
   /// Guest-physical, bytes.
   uint64_t Address(uint32_t slot);
   uint64_t Size(uint32_t slot);
-  /// _OST: event 3 (eject request) with a status that is no success is a refusal.
+  /// _OST: event 3 (eject request) with a status other than success is a refusal.
   void ReportRefusal(uint32_t slot);
 
  private:

@@ -118,7 +118,7 @@ class FakeMachine {
 TEST(PciBus, FindsFunctionsAndLooksAtAllEightOnlyWhereTheHeaderSaysSo) {
   FakeMachine machine;
   machine.Add(0, 1, 0, 0x8086, 1);
-  machine.Add(0, 1, 1, 0x8086, 2);  // hidden: function 0 is no multi-function device
+  machine.Add(0, 1, 1, 0x8086, 2);  // hidden: function 0 is not a multi-function device
   machine.Add(0, 31, 0, 0x8086, 3).Put(0x0c, 0x80 << 16);
   machine.Add(0, 31, 7, 0x8086, 4);
   PciBus bus(*machine.qtest);

@@ -82,7 +82,7 @@ void QTest::MemWrite(uint64_t address, const void* data, size_t length) {
     std::memcpy(at, bytes, length);
     return;
   }
-  // The protocol is a line a command: keep lines moderate.
+  // The protocol is one line per command: keep lines moderate.
   for (size_t done = 0; done < length;) {
     size_t n = std::min<size_t>(length - done, 64 * 1024);
     std::string line = "write " + Hex(address + done) + " " + Hex(n) + " 0x";

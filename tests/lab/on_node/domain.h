@@ -33,7 +33,7 @@ std::string DomainXml(const DomainSettings& settings);
 
 class Domain {
  public:
-  /// Defines and starts it on this node and waits for guestd. Throws with libvirt's sentence.
+  /// Defines and starts it on this node and waits for guestd. Throws with libvirt's message.
   explicit Domain(const DomainSettings& settings);
   /// Destroys and undefines it wherever it is.
   ~Domain();

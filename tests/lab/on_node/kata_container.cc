@@ -87,7 +87,7 @@ KataContainer::KataContainer(const std::string& id, const std::vector<std::strin
   }
   RunResult started = Run(command, kStart);
   if (started.status.Success()) return;
-  // An abstract socket's name begins with a NUL, which would end the sentence.
+  // An abstract socket's name begins with a NUL, which would end the message.
   std::replace(started.err.begin(), started.err.end(), '\0', '@');
   std::string said = std::string(kRuntime) + " does not start a container: " + started.err;
   try {

@@ -17,7 +17,7 @@ class KataContainer {
  public:
   /// `ctr run --detach FLAGS`; it sleeps until it is told what to do. `specification`, OCI's in
   /// JSON, stands in for what ctr has no flags for; root, command and control group are filled in.
-  /// Throws ctr's sentence when the shim does not start it, and names what that left behind.
+  /// Throws ctr's message when the shim does not start it, and names what that left behind.
   explicit KataContainer(const std::string& id, const std::vector<std::string>& flags = {},
                          const std::string& specification = {});
   /// As End(), a failure fails the test.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// quilt's series file: a patch a line with its options, comments; guards (as guards(1) writes
+/// quilt's series file: one patch per line with its options, comments; guards (as guards(1) writes
 /// them) are kept.
 #pragma once
 

@@ -38,7 +38,7 @@ class Checker {
 
   Result<void> Run() {
     if (!fs::exists(folder_ + "/build.ninja") || !fs::exists(folder_ + "/compile_commands.json"))
-      return Error{build_.build + ": is no configured build (it has no build.ninja)"};
+      return Error{build_.build + ": is not a configured build (it has no build.ninja)"};
     if (auto done = WriteLanded(tree_, target_, *outcome_.landed); !done) return done;
     if (progress_) progress_("generating: meson, QAPI, trace events, options");
     Reconfigure();

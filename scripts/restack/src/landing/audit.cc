@@ -432,7 +432,7 @@ class Auditor {
       return file_.target->path + " of the target has " + made.name + " of its own, at line " +
              std::to_string(line + 1) + ": " + Quote(file_.target->text[line]);
     }
-    // A prototype is no definition, but one name has one type.
+    // A prototype is not a definition, but one name has one type.
     for (const Definition* each : all) {
       const Definition& made = *each;
       if (made.kind != Kind::kFunction && made.kind != Kind::kType &&
@@ -616,7 +616,7 @@ class Auditor {
     return {};
   }
 
-  /// It uses a name that the base defines and the target has no more.
+  /// It uses a name that the base defines and the target no longer has.
   std::string Gone(const std::vector<Added>& added) const {
     if (language_ != Language::kC) return {};
     const std::string& path = file_.target->path;
@@ -634,7 +634,7 @@ class Auditor {
         bool called = StartsWith(rest, "(");
         if (called && names_.in_base(name) && !names_.in_target(name) && !target_.HasWord(name) &&
             !Defines(name))
-          return "it uses " + name + "(), which the base defines and the target has no more";
+          return "it uses " + name + "(), which the base defines and the target no longer has";
       }
     }
     return {};

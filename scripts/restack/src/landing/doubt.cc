@@ -40,7 +40,7 @@ std::set<std::string> Variables(const Lines& lines) {
 }  // namespace
 
 /// A new function that the target has got in another file: the hunk's own file may be gone, and one
-/// like it is no place for it. Upstream when all of the edit is there; a conflict when it is there
+/// like it is not a place for it. Upstream when all of the edit is there; a conflict when it is there
 /// in other words; no reason when it is not.
 std::optional<Landing> Lander::InAnotherFile(const Edit& edit) const {
   constexpr double kSame = 0.5;
@@ -205,7 +205,7 @@ std::string Lander::GoneVariable(const Hunk& hunk, const Side& target) const {
   for (const std::string& name : Variables(added))
     if (here.count(name) && !there.count(name)) gone += (gone.empty() ? "`" : ", `") + name + "`";
   if (gone.empty()) return {};
-  return "it uses " + gone + ", which " + target.path + " of the target has no more";
+  return "it uses " + gone + ", which " + target.path + " of the target no longer has";
 }
 
 /// Right place, wrong meaning: the target may do what the hunk does already, in its own way. A line

@@ -332,7 +332,7 @@ std::vector<std::pair<size_t, std::vector<std::string>>> ConditionChanges(const 
     if (text.empty() || text[0] != '#') continue;
     text = Trim(text.substr(1));
     if (StartsWith(text, "if")) {
-      // A header's guard is no condition.
+      // A header's guard is not a condition.
       bool guard = StartsWith(text, "ifndef ") && i + 1 < lines.size() &&
                    StartsWith(Trim(lines[i + 1]), "#define ") &&
                    Trim(Trim(lines[i + 1]).substr(8)) == Trim(text.substr(7));

@@ -147,7 +147,7 @@ Result<std::vector<Dependency>> Dependencies(const Series& series,
       }
     }
   }
-  // A name that the base has in any of the files that C code reads is no invention of the series.
+  // A name that the base has in any of the files that C code reads is not an invention of the series.
   std::vector<Dependency> result;
   for (auto& [key, dependency] : found) {
     if (!dependency.textual)

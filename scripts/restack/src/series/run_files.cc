@@ -109,7 +109,7 @@ Result<std::string> SeriesRun::LandFile(const Patch& patch, const FileChange& fi
       landing.grade = Grade::kConflict;
       landing.parts.clear();
       landing.failed = placed.edits;
-      landing.reason = "it includes " + gone + ", which the base has and the target has no more";
+      landing.reason = "it includes " + gone + ", which the base has and the target no longer has";
     }
     if (follows[i] && landing.grade == Grade::kExact) landing.grade = Grade::kMerged;
     if (follows[i]) landing.reason += "; its #include lines follow the headers";

@@ -65,7 +65,7 @@ class DirectoryTree : public Tree {
 
 Result<std::shared_ptr<Tree>> OpenDirectory(const std::string& folder) {
   std::error_code error;
-  if (!fs::is_directory(folder, error)) return Error{folder + ": is no folder"};
+  if (!fs::is_directory(folder, error)) return Error{folder + ": is not a folder"};
   return std::shared_ptr<Tree>(std::make_shared<DirectoryTree>(folder));
 }
 
