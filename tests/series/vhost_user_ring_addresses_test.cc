@@ -201,7 +201,7 @@ TEST_F(RingAddresses, BehindAnIommuAreSentAsTheDriverGaveThem) {
   }
 }
 
-TEST_F(RingAddresses, KeepTheDirtyLogFlagAfterTheBackEndCameBackDuringMigration) {
+TEST_F(RingAddresses, SayWhetherAMigrationLogsAfterTheBackEndCameBack) {
   VhostUserRecorderOptions options;
   options.features |= vhost_user::kLogAll;
   options.protocol_features |= vhost_user::kLogShmFd;
@@ -228,7 +228,11 @@ TEST_F(RingAddresses, KeepTheDirtyLogFlagAfterTheBackEndCameBackDuringMigration)
   const Messages after = recorder_->MessagesAfter(before);
   SCOPED_TRACE(ToString(after));
   EXPECT_EQ(RingsAddressed(after), (std::vector<uint32_t>{0, 1, 2, 3}));
-  for (const auto& [ring, a] : AddressesIn(after)) EXPECT_EQ(a.flags, 1U) << ring;
+  // fixes/vhost-log-start-failure.patch may have ended the migration, whose log was lost.
+  const std::string status = qemu_->qmp().Execute("query-migrate")["status"];
+  for (const auto& [ring, a] : AddressesIn(after))
+    EXPECT_EQ(a.flags, status == "active" ? 1U : 0U)
+        << ring << " in a migration that is " << status;
 }
 
 /// Where the back-end dies during the hot-plug.
