@@ -44,8 +44,9 @@ void AddCheck(CLI::App& app, Context& context, int& exit) {
         list.push_back({{"patch", finding.patch}, {"finding", finding.sentence}});
       std::printf(
           "%s\n",
-          json{{"base", (*base)->Name()}, {"patches", series->patches.size()}, {"findings", list}}
-              .dump(2)
+          Dump(json{{"base", (*base)->Name()},
+                    {"patches", series->patches.size()},
+                    {"findings", list}})
               .c_str());
       return;
     }
@@ -90,7 +91,7 @@ void AddGraph(CLI::App& app, Context& context, int& exit) {
         std::printf("%s %s", i ? "," : "", dependency.evidence[i].c_str());
       std::printf("%s\n", dependency.evidence.size() > 6 ? ", ..." : "");
     }
-    if (context.json) std::printf("%s\n", list.dump(2).c_str());
+    if (context.json) std::printf("%s\n", Dump(list).c_str());
   });
 }
 
@@ -102,7 +103,7 @@ std::string Essence(const Patch& patch) {
     text += "--- " + file.OldPath() + "\n+++ " + file.Path() + "\n";
     for (const Hunk& hunk : file.hunks) {
       text += "@@\n";
-      for (const HunkLine& line : hunk.lines) text += line.kind + line.text;
+      for (const HunkLine& line : hunk.lines) text += line.kind + std::string(line.text);
     }
   }
   return text;
@@ -156,7 +157,7 @@ void AddCompare(CLI::App& app, Context& context, int& exit) {
       say(patch.name, "differs", difference);
     }
     for (const auto& [name, i] : by_name) say(name, "only there", "");
-    if (context.json) std::printf("%s\n", list.dump(2).c_str());
+    if (context.json) std::printf("%s\n", Dump(list).c_str());
     exit = different ? kNeedsPerson : kClean;
   });
 }

@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 
 #include "context.h"
-#include "session.h"
 
 namespace restack::cli {
 

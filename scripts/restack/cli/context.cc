@@ -21,16 +21,22 @@ int Fail(const Error& error) {
   return kBadInput;
 }
 
+std::string Dump(const nlohmann::json& value) {
+  return value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 bool Colour() {
   const char* term = std::getenv("TERM");
   return isatty(STDOUT_FILENO) && !std::getenv("NO_COLOR") && term && std::string(term) != "dumb";
 }
 
+Progress Context::progress() const { return quiet ? Progress() : Progress(Say); }
+
 Result<std::shared_ptr<Store>> Context::store() {
   if (store_) return store_;
   std::error_code error;
   fs::create_directories(fs::path(cache).parent_path(), error);
-  Result<std::shared_ptr<Store>> opened = Store::Open(cache, packages, Say);
+  Result<std::shared_ptr<Store>> opened = Store::Open(cache, packages, progress());
   if (opened) store_ = *opened;
   return opened;
 }
@@ -118,11 +124,14 @@ Result<RebaseInput> Context::Input(const Series& of, const std::string& onto,
       for (const SourcePackage& candidate : known->packages()) {
         if (candidate.name != package) continue;
         for (const char* part : {"", "/orig"}) {
-          if (candidate.debian.empty() && *part == 0) continue;
+          if (!candidate.Patched() && *part == 0) continue;
           Result<std::shared_ptr<Tree>> tree =
               known->Find(candidate.name + "=" + candidate.version + part);
-          if (!tree) return tree.error();
-          input.bases.push_back(*tree);
+          // One that cannot be read is no reason to leave the others.
+          if (tree)
+            input.bases.push_back(*tree);
+          else
+            Say("left out: " + tree.error().sentence);
         }
       }
     }

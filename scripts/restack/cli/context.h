@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "restack/folder.h"
 #include "restack/rebase.h"
 #include "restack/store.h"
@@ -21,6 +23,10 @@ struct Context {
   std::string packages = "cache/packages";  ///< source packages, as apt fetches them
   std::string cache = "cache/restack.git";  ///< trees read from them
   bool json = false;
+  bool quiet = false;  ///< no progress, and only what needs a person
+
+  /// For what takes over a second.
+  Progress progress() const;
 
   /// Opened when first asked for.
   Result<std::shared_ptr<Store>> store();
@@ -46,6 +52,8 @@ struct Context {
 void Say(const std::string& sentence);
 /// The error's sentence; returns kBadInput.
 int Fail(const Error& error);
+/// Indented; bytes that are not UTF-8 as U+FFFD.
+std::string Dump(const nlohmann::json& value);
 /// Standard output is a terminal that wants colour.
 bool Colour();
 

@@ -34,7 +34,7 @@ void AddExport(CLI::App& app, Context& context, int& exit) {
       return;
     }
     if (!options->git.empty()) {
-      if (auto done = ExportToGit(*series, **base, options->git, options->branch, Say); !done)
+      if (auto done = ExportToGit(*series, **base, options->git, options->branch, context.progress()); !done)
         exit = Fail(done.error());
     } else {
       MemoryTree landed(*base);
@@ -54,8 +54,7 @@ void AddExport(CLI::App& app, Context& context, int& exit) {
     }
     if (context.json && exit == kClean)
       std::printf("%s\n",
-                  nlohmann::json{{"patches", series->patches.size()}, {"base", (*base)->Name()}}
-                      .dump()
+                  Dump(nlohmann::json{{"patches", series->patches.size()}, {"base", (*base)->Name()}})
                       .c_str());
   });
 }
@@ -89,7 +88,7 @@ void AddImport(CLI::App& app, Context& context, int& exit) {
       if (!same && !context.json) std::printf("%s\n", path.c_str());
       if (!same) list.push_back(path);
     }
-    if (context.json) std::printf("%s\n", nlohmann::json{{"written", list}}.dump(2).c_str());
+    if (context.json) std::printf("%s\n", Dump(nlohmann::json{{"written", list}}).c_str());
   });
 }
 

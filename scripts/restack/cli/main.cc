@@ -16,6 +16,8 @@ int main(int argc, char** argv) try {
   app.add_option("--packages", context.packages);
   app.add_option("--cache", context.cache);
   app.add_flag("--json", context.json);
+  app.add_flag("--quiet", context.quiet);
+  app.set_version_flag("--version", "restack " RESTACK_VERSION);
   app.fallthrough();
   int exit = kClean;
   for (auto add : {AddStatus, AddRebase, AddContinue, AddUndo, AddCheck, AddCompare, AddMatrix,

@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "print.h"
 #include "restack/html_report.h"
+#include "restack/json_report.h"
 
 namespace restack::cli {
 
@@ -77,8 +78,8 @@ void AddMatrix(CLI::App& app, Context& context, int& exit) {
       if (verdict.Open()) exit = kNeedsPerson;
     if (context.json) {
       json list = json::array();
-      for (const SeriesVerdict& verdict : *verdicts) list.push_back(ToJson(verdict));
-      std::printf("%s\n", list.dump(2).c_str());
+      for (const SeriesVerdict& verdict : *verdicts) list.push_back(json::parse(JsonReport(verdict)));
+      std::printf("%s\n", Dump(list).c_str());
       return;
     }
     size_t width = 5;
@@ -144,11 +145,11 @@ void AddReport(CLI::App& app, Context& context, int& exit) {
     json list = json::array();
     for (const SeriesVerdict& verdict : *verdicts) {
       if (context.json)
-        list.push_back(ToJson(verdict));
+        list.push_back(json::parse(JsonReport(verdict)));
       else
-        std::printf("%s\n", ToText(verdict, true, Colour()).c_str());
+        std::printf("%s\n", ToText(verdict, Detail::kAll, Colour()).c_str());
     }
-    if (context.json) std::printf("%s\n", list.dump(2).c_str());
+    if (context.json) std::printf("%s\n", Dump(list).c_str());
   });
 }
 

@@ -3,39 +3,6 @@
 
 namespace restack::cli {
 
-using nlohmann::json;
-
-json ToJson(const HunkVerdict& hunk) {
-  return {{"file", hunk.file},     {"number", hunk.number},     {"target", hunk.target},
-          {"line", hunk.line},     {"grade", Name(hunk.grade)}, {"scope", hunk.scope},
-          {"reason", hunk.reason}, {"check", Name(hunk.check)}, {"check-says", hunk.check_says},
-          {"before", hunk.before}, {"after", hunk.after}};
-}
-
-json ToJson(const SeriesVerdict& verdict) {
-  json patches = json::array(), files = json::array(), functions = json::array();
-  for (const PatchVerdict& patch : verdict.patches) {
-    json hunks = json::array();
-    for (const HunkVerdict& hunk : patch.hunks) hunks.push_back(ToJson(hunk));
-    patches.push_back({{"name", patch.name},
-                       {"summary", patch.summary},
-                       {"unchanged", patch.unchanged},
-                       {"resolved", patch.resolved},
-                       {"upstream", patch.Upstream()},
-                       {"open", patch.Open()},
-                       {"notes", patch.notes},
-                       {"hunks", hunks}});
-  }
-  for (const FileMapping& file : verdict.files)
-    files.push_back({{"from", file.from}, {"to", file.to}, {"evidence", file.evidence}});
-  for (const FunctionMapping& function : verdict.functions)
-    functions.push_back(
-        {{"function", function.function}, {"from", function.from}, {"to", function.to}});
-  return {{"base", verdict.base},     {"target", verdict.target},   {"open", verdict.Open()},
-          {"hunks", verdict.Hunks()}, {"broken", verdict.Broken()}, {"patches", patches},
-          {"files", files},           {"functions", functions}};
-}
-
 namespace {
 
 const char* ColourOf(const HunkVerdict& hunk) {
@@ -63,17 +30,23 @@ std::string Where(const HunkVerdict& hunk) {
 
 }  // namespace
 
-std::string ToText(const SeriesVerdict& verdict, bool all, bool colour) {
+std::string ToText(const SeriesVerdict& verdict, Detail detail, bool colour) {
+  bool all = detail == Detail::kAll, quiet = detail == Detail::kOpen;
   std::string text = verdict.base + " -> " + verdict.target + "\n";
   for (const FileMapping& file : verdict.files)
-    text += "  file " + file.from + (file.to.empty() ? " is gone" : " is " + file.to) + " (" +
+    if (!quiet)
+      text += "  file " + file.from + (file.to.empty() ? " is gone" : " is " + file.to) + " (" +
             file.evidence + ")\n";
   for (const FunctionMapping& function : verdict.functions)
-    text += "  " + function.function + "() of " + function.from + " is in " + function.to + "\n";
+    if (!quiet)
+      text += "  " + function.function + "() of " + function.from + " is in " + function.to + "\n";
   for (const PatchVerdict& patch : verdict.patches) {
+    if (quiet && !patch.Open() && patch.notes.empty()) continue;
     text += patch.name + ": ";
     if (patch.Upstream()) {
       text += "upstream, dropped";
+    } else if (patch.hunks.empty()) {
+      text += "empty (byte-identical)";
     } else {
       std::string counts;
       for (Grade grade :

@@ -7,7 +7,9 @@
 
 #include "commands.h"
 #include "print.h"
+#include "restack/json_report.h"
 #include "restack/semantic.h"
+#include "restack/session.h"
 
 namespace restack::cli {
 namespace {
@@ -19,22 +21,22 @@ struct Options {
   bool all = false;
 };
 
+using nlohmann::json;
+
 /// Runs the whole series with what is remembered, writes the session, and finishes it when nothing
-/// is open.
-int RunAll(Context& context, Session& session, const Plan& plan, bool take_work,
+/// is open. `begin`: the session begins with it, once the series has been read and landed.
+int RunAll(Context& context, Session& session, const Plan& plan, bool begin, bool take_work,
            const std::string& open, bool all) {
   Result<Series> series = context.OpenSeries(plan.series);
   if (!series) return Fail(series.error());
   Result<RebaseInput> input = context.Input(*series, plan.onto, plan.from);
   if (!input) return Fail(input.error());
-  Result<Maps> maps = session.ReadMaps();
-  if (!maps) return Fail(maps.error());
-  input->maps = *maps;
   input->applies_to = context.FullVersion(plan.onto);
   auto rebase = [&]() -> Result<RebaseOutcome> {
-    Result<Resolutions> resolutions = session.ReadResolutions();
-    if (!resolutions) return resolutions.error();
-    input->resolutions = std::move(*resolutions);
+    Result<Remembered> remembered = session.ReadRemembered();
+    if (!remembered) return remembered.error();
+    input->maps = std::move(remembered->maps);
+    input->resolutions = std::move(remembered->resolutions);
     return Rebase(*input);
   };
   Result<RebaseOutcome> outcome = rebase();
@@ -46,23 +48,30 @@ int RunAll(Context& context, Session& session, const Plan& plan, bool take_work,
   }
   if (!plan.build.empty()) {
     BuildTree build{plan.build + "/tree", plan.build + "/host", ""};
-    if (auto done = CheckLanded(build, *input->target, *outcome, Say); !done)
+    if (auto done = CheckLanded(build, *input->target, *outcome, context.progress()); !done)
       return Fail(done.error());
   }
-  if (auto done = session.Write(plan, *outcome, *series, *maps, open); !done)
-    return Fail(done.error());
   bool clean = !outcome->verdict.Open() && open.empty();
-  if (clean)
-    if (auto done = session.Finish(plan); !done) return Fail(done.error());
+  auto write = [&]() -> Result<void> {
+    if (begin)
+      if (auto done = session.Begin(plan); !done) return done;
+    if (auto done = session.Write(plan, *outcome, *series, input->maps, open); !done) return done;
+    return clean ? session.Finish() : Result<void>();
+  };
+  if (auto done = write(); !done) {
+    if (begin) session.Abandon();
+    return Fail(done.error());
+  }
   if (context.json) {
-    nlohmann::json text = ToJson(outcome->verdict);
+    json text = json::parse(JsonReport(outcome->verdict));
     text["working"] = session.Working();
     text["folder"] = session.folder();
-    std::printf("%s\n", text.dump(2).c_str());
+    std::printf("%s\n", Dump(text).c_str());
   } else {
-    std::fputs(ToText(outcome->verdict, all, Colour()).c_str(), stdout);
+    Detail detail = all ? Detail::kAll : context.quiet ? Detail::kOpen : Detail::kPatches;
+    std::fputs(ToText(outcome->verdict, detail, Colour()).c_str(), stdout);
     if (clean)
-      std::printf("%s has the series; `restack undo` takes it back\n", plan.output.c_str());
+      std::printf("%s has the series; `restack undo` takes it back\n", session.output().c_str());
     else
       std::printf("%s: edit its files in %s/work, then `restack continue`\n",
                   session.Working().c_str(), session.folder().c_str());
@@ -71,9 +80,7 @@ int RunAll(Context& context, Session& session, const Plan& plan, bool take_work,
 }
 
 std::string Output(const Context& context, const std::string& output) {
-  std::string folder = output.empty() ? context.series : output;
-  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-  return folder;
+  return output.empty() ? context.series : output;
 }
 
 }  // namespace
@@ -94,29 +101,30 @@ void AddRebase(CLI::App& app, Context& context, int& exit) {
       exit = Fail(Error{"a package's own series needs --output"});
       return;
     }
-    Session session(plan.output);
-    if (session.Exists() && !session.Finished()) {
-      exit = Fail(Error{session.folder() +
+    Result<std::unique_ptr<Session>> session = Session::Open(plan.output);
+    if (!session) {
+      exit = Fail(session.error());
+      return;
+    }
+    if ((*session)->Exists() && !(*session)->Finished()) {
+      exit = Fail(Error{(*session)->folder() +
                         ": a rebase is under way; `restack continue` or `restack undo`"});
       return;
     }
-    std::error_code error;
-    fs::remove_all(session.folder(), error);  // of one that has ended: its undo ends with a new one
-    // Read all input before anything is made.
-    if (Result<Series> series = context.OpenSeries(plan.series); !series) {
-      exit = Fail(series.error());
-      return;
-    }
-    if (Result<std::shared_ptr<Tree>> target = context.OpenBase(plan.onto); !target) {
-      exit = Fail(target.error());
-      return;
-    }
-    if (Result<void> begun = session.Begin(plan); !begun) {
-      exit = Fail(begun.error());
-      return;
-    }
-    exit = RunAll(context, session, plan, false, options->open, options->all);
+    exit = RunAll(context, **session, plan, true, false, options->open, options->all);
   });
+}
+
+/// The session under way, or the sentence why there is none.
+Result<std::unique_ptr<Session>> UnderWay(const std::string& output) {
+  std::error_code error;
+  Error none{"no rebase is under way (" + output + ".restack is not there)"};
+  if (!fs::exists(fs::canonical(output, error).string() + ".restack", error) &&
+      !fs::exists(output + ".restack", error))
+    return none;
+  Result<std::unique_ptr<Session>> session = Session::Open(output);
+  if (session && !(*session)->Exists()) return none;
+  return session;
 }
 
 void AddContinue(CLI::App& app, Context& context, int& exit) {
@@ -126,17 +134,18 @@ void AddContinue(CLI::App& app, Context& context, int& exit) {
   command->add_option("--open", options->open);
   command->add_flag("--all", options->all);
   command->callback([=, &context, &exit] {
-    Session session(Output(context, options->output));
-    Result<Plan> plan = session.ReadPlan();
+    Result<std::unique_ptr<Session>> opened = UnderWay(Output(context, options->output));
+    Result<Plan> plan = opened ? (*opened)->ReadPlan() : opened.error();
     if (!plan) {
       exit = Fail(plan.error());
       return;
     }
+    Session& session = **opened;
     if (session.Finished()) {
       exit = Fail(Error{"the rebase has ended; only `restack undo` is left"});
       return;
     }
-    exit = RunAll(context, session, *plan, true, options->open, options->all);
+    exit = RunAll(context, session, *plan, false, true, options->open, options->all);
   });
 }
 
@@ -145,22 +154,23 @@ void AddUndo(CLI::App& app, Context& context, int& exit) {
   CLI::App* command = app.add_subcommand("undo");
   command->add_option("--output", options->output);
   command->callback([=, &context, &exit] {
-    Session session(Output(context, options->output));
-    Result<Plan> plan = session.ReadPlan();
+    Result<std::unique_ptr<Session>> opened = UnderWay(Output(context, options->output));
+    Result<Plan> plan = opened ? (*opened)->ReadPlan() : opened.error();
     if (!plan) {
       exit = Fail(plan.error());
       return;
     }
-    Result<std::string> done = session.Undo(*plan);
+    Session& session = **opened;
+    Result<std::string> done = session.Undo();
     if (!done) {
       exit = Fail(done.error());
       return;
     }
     if (context.json)
-      std::printf("%s\n", nlohmann::json{{"undone", *done}}.dump().c_str());
+      std::printf("%s\n", Dump(json{{"undone", *done}}).c_str());
     else
       std::printf("%s\n", done->c_str());
-    if (session.Exists()) exit = RunAll(context, session, *plan, false, "", false);
+    if (session.Exists()) exit = RunAll(context, session, *plan, false, false, "", false);
   });
 }
 
@@ -169,12 +179,13 @@ void AddStatus(CLI::App& app, Context& context, int& exit) {
   CLI::App* command = app.add_subcommand("status");
   command->add_option("--output", options->output);
   command->callback([=, &context, &exit] {
-    Session session(Output(context, options->output));
-    Result<Plan> plan = session.ReadPlan();
+    Result<std::unique_ptr<Session>> opened = UnderWay(Output(context, options->output));
+    Result<Plan> plan = opened ? (*opened)->ReadPlan() : opened.error();
     if (!plan) {
       exit = Fail(plan.error());
       return;
     }
+    Session& session = **opened;
     Result<std::string> bytes = ReadFile(session.folder() + "/verdict.json");
     nlohmann::json verdict =
         bytes ? nlohmann::json::parse(*bytes, nullptr, false) : nlohmann::json();
@@ -187,7 +198,7 @@ void AddStatus(CLI::App& app, Context& context, int& exit) {
     if (context.json) {
       verdict["finished"] = session.Finished();
       verdict["working"] = session.Working();
-      std::printf("%s\n", verdict.dump(2).c_str());
+      std::printf("%s\n", Dump(verdict).c_str());
       return;
     }
     std::printf("%s -> %s, step %zu%s\n", verdict["base"].get<std::string>().c_str(),

@@ -19,9 +19,8 @@ bool SameLines(const Hunk& a, const Hunk& b) {
 
 /// What restack prints anew means the same: the parser reads the same lines back.
 void PrintsAnew(Hunk hunk) {
-  hunk.header.clear();
+  hunk.raw = {};
   hunk.section.clear();
-  for (HunkLine& line : hunk.lines) line.raw.clear();
   Result<Patch> again = ParsePatch("--- a/f\n+++ b/f\n" + Print(hunk), "anew");
   Must(static_cast<bool>(again), "a hunk that was printed anew is read");
   Must(again->files.size() == 1 && again->files[0].hunks.size() == 1, "it is one hunk");

@@ -2,6 +2,8 @@
 // The command on a small series in a temporary folder: conflict, edit, continue, undo, and being
 // killed.
 #include <gtest/gtest.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 
 #include "base/process.h"
 #include "restack/folder.h"
+#include "restack/packed.h"
 
 namespace restack {
 namespace {
@@ -158,6 +161,141 @@ TEST_F(SessionTest, BadInputIsASentence) {
   EXPECT_EQ(Run(Rebase()), 2);
   EXPECT_NE(said_.find("b.patch:3:"), std::string::npos) << said_;
   EXPECT_FALSE(fs::exists(folder_ / "patches.restack"));
+}
+
+TEST_F(SessionTest, WhatLeadsOutIsRefusedBeforeAnythingIsWritten) {
+  std::string out = folder_.filename().string() + ".out";
+  for (const char* way : {"b/../../", "b/x/../../../", "b/link/"}) {
+    SCOPED_TRACE(way);
+    Put("patches/b.patch", "--- /dev/null\n+++ " + (way + out) + "\n@@ -0,0 +1 @@\n+x\n");
+    std::error_code error;
+    fs::create_symlink(folder_, folder_ / "base/link", error);
+    EXPECT_EQ(Run(Rebase()), 2);
+    EXPECT_NE(said_.find("leads out of the tree"), std::string::npos) << said_;
+    EXPECT_FALSE(fs::exists(folder_ / "patches.restack"));
+    EXPECT_EQ(Run({"export", "--base", (folder_ / "base").string(), "--tree",
+                   (folder_ / "target").string()}),
+              2);
+    EXPECT_EQ(Run({"export", "--base", (folder_ / "base").string(), "--git",
+                   (folder_ / "repo").string()}),
+              2);
+    EXPECT_FALSE(fs::exists(folder_ / out));
+    EXPECT_FALSE(fs::exists(folder_.parent_path() / out));
+    EXPECT_EQ(Get("target/f.c"), "int f(void)\n{\n    one();\n    zwei();\n    three();\n}\n");
+  }
+}
+
+TEST_F(SessionTest, ATreeIsNotWrittenThroughItsLinks) {
+  Put("patches/series", "b.patch\n");
+  Put("patches/b.patch", "--- /dev/null\n+++ b/d/n\n@@ -0,0 +1 @@\n+x\n");
+  fs::create_symlink(folder_, folder_ / "target/d");
+  std::string tree = (folder_ / "target").string(), base = (folder_ / "base").string();
+  EXPECT_EQ(Run({"export", "--base", base, "--tree", tree}), 2);
+  EXPECT_NE(said_.find("symbolic link"), std::string::npos) << said_;
+  EXPECT_FALSE(fs::exists(folder_ / "n"));
+  EXPECT_FALSE(fs::exists(folder_ / "target/.restack"));
+  Put("patches/b.patch", "--- /dev/null\n+++ b/.git/hooks/x\n@@ -0,0 +1 @@\n+x\n");
+  EXPECT_EQ(Run({"export", "--base", base, "--tree", tree}), 2);
+  EXPECT_FALSE(fs::exists(folder_ / "target/.git"));
+}
+
+TEST_F(SessionTest, ExportedTreeHasModesAndLinks) {
+  Put("patches/series", "b.patch\n");
+  Put("patches/b.patch",
+      "diff --git a/f.c b/f.c\nold mode 100644\nnew mode 100755\n"
+      "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+f.c\n"
+      "\\ No newline at end of file\n");
+  ASSERT_EQ(Run({"export", "--base", (folder_ / "base").string(), "--tree",
+                 (folder_ / "base").string()}),
+            0)
+      << said_;
+  EXPECT_NE(fs::status(folder_ / "base/f.c").permissions() & fs::perms::owner_exec,
+            fs::perms::none);
+  EXPECT_EQ(fs::read_symlink(folder_ / "base/l"), "f.c");
+}
+
+TEST_F(SessionTest, BytesThatAreNotUtf8) {
+  Put("base/f.c", "gr\xfc\xdf\nb\nc\n");
+  Put("target/f.c", "gr\xfc\xdf\nB\nc\n");
+  Put("patches/series", "a\xe9.patch\n");
+  Put("patches/a\xe9.patch",
+      "Author: J\xf6rg\n\n--- a/f.c\n+++ b/f.c\n@@ -1,3 +1,3 @@\n gr\xfc\xdf\n-b\n+\xe4\n c\n");
+  ASSERT_EQ(Run(Rebase()), 1) << said_;
+  EXPECT_EQ(Run({"status"}), 1) << said_;
+  EXPECT_EQ(Run({"--json", "status"}), 1) << said_;
+  Put("patches.restack/work/f.c", "gr\xfc\xdf\n\xe4\xe4\nc\n");
+  ASSERT_EQ(Run({"continue"}), 0) << said_ << Get("stdout");
+  EXPECT_NE(Get("patches/a\xe9.patch").find("+\xe4\xe4\n"), std::string::npos);
+}
+
+TEST_F(SessionTest, AFileCalledAsThePatchHead) {
+  Put("patches/series", "b.patch\n");
+  Put("patches/b.patch",
+      "Description: b\n--- /dev/null\n+++ b/PATCH-HEAD\n@@ -0,0 +1 @@\n+x\n"
+      "--- a/f.c\n+++ b/f.c\n@@ -2,5 +2,5 @@\n {\n     one();\n-    two();\n+    two(2);\n     three();\n }\n");
+  ASSERT_EQ(Run(Rebase()), 1) << said_;
+  EXPECT_EQ(Get("patches.restack/work/PATCH-HEAD"), "x\n");
+  EXPECT_EQ(Get("patches.restack/work/PATCH-HEAD_"), "Description: b\n");
+  Put("patches.restack/work/PATCH-HEAD_", "Description: c\n");
+  Put("patches.restack/work/f.c", "int f(void)\n{\n    one();\n    zwei(2);\n    three();\n}\n");
+  ASSERT_EQ(Run({"continue"}), 0) << said_ << Get("stdout");
+  std::string made = Get("patches/b.patch");
+  EXPECT_TRUE(made.starts_with("Description: c\n")) << made;
+  EXPECT_NE(made.find("+++ b/PATCH-HEAD\n"), std::string::npos) << made;
+}
+
+TEST_F(SessionTest, OneAtATime) {
+  fs::create_directories(folder_ / "patches.restack");
+  int held = open((folder_ / "patches.restack").c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(flock(held, LOCK_EX), 0);
+  EXPECT_EQ(Run(Rebase()), 2);
+  EXPECT_NE(said_.find("another restack works on"), std::string::npos) << said_;
+  close(held);
+  EXPECT_EQ(Run(Rebase()), 1) << said_;
+}
+
+TEST_F(SessionTest, OutputIsAFolderOfASeries) {
+  Put("file", "x");
+  Put("other/x", "x");
+  for (const char* output : {"file", "other"}) {
+    std::vector<std::string> rebase = Rebase();
+    rebase.insert(rebase.end(), {"--output", (folder_ / output).string()});
+    EXPECT_EQ(Run(rebase), 2);
+    EXPECT_FALSE(fs::exists(folder_ / (std::string(output) + ".restack")));
+  }
+  EXPECT_EQ(Get("file"), "x");
+}
+
+TEST_F(SessionTest, ALinkToTheSeriesIsFollowed) {
+  fs::rename(folder_ / "patches", folder_ / "real");
+  fs::create_symlink("real", folder_ / "patches");
+  Put("target/f.c", "int f(void)\n{\n    one();\n    two();\n    three();\n    four();\n}\n");
+  ASSERT_EQ(Run(Rebase()), 0) << said_;
+  EXPECT_TRUE(fs::is_symlink(folder_ / "patches"));
+  EXPECT_TRUE(fs::exists(folder_ / "real.restack/plan.json"));
+  ASSERT_EQ(Run({"undo"}), 0) << said_;
+  EXPECT_FALSE(fs::exists(folder_ / "real.restack"));
+}
+
+TEST_F(SessionTest, QuietNamesOnlyWhatNeedsAPerson) {
+  std::vector<std::string> rebase = Rebase();
+  rebase.push_back("--quiet");
+  ASSERT_EQ(Run(rebase), 1) << said_;
+  EXPECT_EQ(Get("stdout").find("a.patch"), std::string::npos) << Get("stdout");
+  EXPECT_NE(Get("stdout").find("b.patch"), std::string::npos);
+  EXPECT_EQ(Run({"--version"}), 0);
+}
+
+TEST_F(SessionTest, PackedPatchesStayPacked) {
+  Put("target/f.c", "int f(void)\n{\n    one();\n    two();\n    three();\n    four();\n}\n");
+  ASSERT_TRUE(WriteFile((folder_ / "patches/a.patch.gz").string(),
+                        *Pack("a.patch.gz", Get("patches/a.patch"))));
+  fs::remove(folder_ / "patches/a.patch");
+  Put("patches/series", "a.patch.gz\nb.patch\n");
+  ASSERT_EQ(Run(Rebase()), 0) << said_;
+  Result<std::string> text = Unpack("a.patch.gz", Get("patches/a.patch.gz"));
+  ASSERT_TRUE(text) << text.error().sentence;
+  EXPECT_NE(text->find("+    eins();"), std::string::npos);
 }
 
 TEST_F(SessionTest, GitAndBackIsLossless) {

@@ -13,6 +13,8 @@ Result<std::string> ReadFile(const std::string& file);
 /// Written under another name and renamed: nobody ever sees a half.
 Result<void> WriteFile(const std::string& file, std::string_view bytes);
 
+/// A patch file, unpacked when its name says that it is packed.
+Result<Patch> ReadPatch(const std::string& bytes, const std::string& name);
 /// FOLDER/series and its patches. Error: names the file and line that cannot be read.
 Result<Series> ReadSeries(const std::string& folder);
 /// The same from a tree ("series" at its top), such as debian/patches of a package.

@@ -22,9 +22,6 @@ struct Maps {
   std::vector<FunctionMapping> functions;
 };
 
-/// The patch's own head (description, DEP-3 fields), as if it were a file beside those that it
-/// touches.
-constexpr const char* kHeadFile = "PATCH-HEAD";
 
 /// A person's edit to what restack landed of a patch, as a patch on top of it; by the patch's name.
 /// It may also change the head.
@@ -51,6 +48,9 @@ struct PatchFiles {
   std::map<std::string, std::optional<TreeFile>> after;      ///< with a person's edits
   std::map<std::string, std::string> conflicts;  ///< with markers, of those with a conflict
   std::string automatic_head, head;  ///< the patch's head, without and with a person's edits
+  /// The name under which the head (description, DEP-3 fields) stands beside the files, as if it
+  /// were one of them: "PATCH-HEAD", or with more "_" when a file is called so.
+  std::string head_file;
 };
 
 struct RebaseOutcome {

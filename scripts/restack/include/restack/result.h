@@ -24,6 +24,7 @@ class [[nodiscard]] Result {
   const T& operator*() const { return *value_; }
   T* operator->() { return &*value_; }
   const T* operator->() const { return &*value_; }
+  T value_or(T otherwise) const { return value_ ? *value_ : std::move(otherwise); }
   /// Only when there is no value.
   const Error& error() const { return error_; }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// quilt's series file: one patch per line with its options, comments; guards (as guards(1) writes
-/// them) are kept.
+/// quilt's series file: on each line a patch with its options, or a comment.
 #pragma once
 
 #include <string>
@@ -23,7 +22,8 @@ struct SeriesFile {
   std::vector<SeriesEntry> entries;
 };
 
-/// Error: an option that quilt does not have, with the line.
+/// Error, with the line: an option other than -pN, -R and --fuzz=0, a guard, a name that is listed
+/// twice or leads out of the folder.
 Result<SeriesFile> ParseSeries(std::string_view bytes, const std::string& name);
 std::string Print(const SeriesFile& series);
 
@@ -33,7 +33,7 @@ struct Series {
   std::vector<Patch> patches;          ///< those of `file`'s entries that name one, in order
   std::vector<int> strip;              ///< of each patch
   std::vector<bool> reverse;           ///< of each patch
-  std::vector<std::string> originals;  ///< bytes of each patch, as read
+  std::vector<std::string> originals;  ///< bytes of each patch's file, packed when it is
 };
 
 }  // namespace restack

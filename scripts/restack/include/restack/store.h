@@ -16,10 +16,17 @@
 namespace restack {
 
 /// A source package as it lies in a folder: a .dsc with its tarballs, or an orig tarball alone.
+/// Formats 1.0, 3.0 (quilt) and 3.0 (native); see dpkg-source(1).
 struct SourcePackage {
   std::string name, version;  ///< version without the epoch, as in file names
-  std::string orig;           ///< path of the upstream tarball
-  std::string debian;         ///< path of debian.tar.*; empty: the tarball is all there is
+  std::string orig;           ///< path of the upstream tarball, or of a native package's only one
+  std::vector<std::pair<std::string, std::string>>
+      components;      ///< folder and path of each further upstream tarball
+  std::string debian;  ///< path of debian.tar.*, "" without one
+  std::string diff;    ///< path of format 1.0's diff.gz, "" without one
+
+  /// Whether it is more than an upstream tarball.
+  bool Patched() const { return !debian.empty() || !diff.empty(); }
 };
 
 /// The packages whose files lie in `folder`, sorted by name and version.
@@ -44,7 +51,8 @@ class Store {
   /// of Debian's own series. Reads the package into the repository if it is not there yet. Error:
   /// none such, or it cannot be read.
   Result<std::shared_ptr<Tree>> Find(const std::string& base);
-  /// Debian's own series of a package, as a folder of `series` and patches.
+  /// Debian's own series of a package, as a folder of `series` and patches. What a diff.gz changes
+  /// outside of debian/ is the first patch of it.
   Result<std::shared_ptr<Tree>> DebianPatches(const std::string& base);
   /// The content of a blob that any of the packages read so far has, by its (abbreviated) id.
   std::optional<Text> Blob(const std::string& id) const;

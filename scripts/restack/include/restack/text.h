@@ -40,6 +40,8 @@ class Text {
   const Lines& lines() const { return shared_->lines; }
   size_t size() const { return shared_->lines.size(); }
   std::string_view operator[](size_t line) const { return shared_->lines[line]; }
+  /// The bytes with an owner of their own, for views that outlive the text.
+  std::shared_ptr<const std::string> share() const { return {shared_, &shared_->bytes}; }
 
  private:
   struct Shared {

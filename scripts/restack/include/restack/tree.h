@@ -35,6 +35,8 @@ class Tree {
   /// .c files only, the macro; when the tree has an index of them.
   virtual std::vector<std::string> FilesDefining(const std::string& function) const;
   virtual bool Has(const std::string& path) const;
+  /// Whether some file of the tree lies below that folder.
+  virtual bool HasFolder(const std::string& path) const;
 };
 
 /// Files in memory, above another tree or alone. What was deleted hides the file below.
@@ -46,6 +48,8 @@ class MemoryTree : public Tree {
   const std::vector<std::string>& Paths() const override;
   std::string Name() const override { return below_ ? below_->Name() : name_; }
   std::vector<std::string> FilesDefining(const std::string& function) const override;
+  bool Has(const std::string& path) const override;
+  bool HasFolder(const std::string& path) const override;
 
   void Write(const std::string& path, TreeFile file);
   void Delete(const std::string& path);

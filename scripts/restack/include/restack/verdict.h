@@ -52,7 +52,8 @@ struct PatchVerdict {
       notes;  ///< of no hunk: a mode that was lost, a remembered resolution that no longer fits
   bool resolved = false;   ///< a person's edit is part of it
   bool unchanged = false;  ///< its bytes are as they were
-  std::string text;        ///< the patch for the target; empty: all of it is upstream
+  bool dropped = false;    ///< nothing of it is left for the target
+  std::string text;        ///< the patch for the target, as the bytes of its file; see `dropped`
 
   size_t Count(Grade grade) const;
   bool Open() const;

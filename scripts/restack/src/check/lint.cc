@@ -19,9 +19,11 @@ std::vector<Finding> Lint(const Series& series, const Tree& base,
     auto say = [&](const std::string& sentence) { findings.push_back({original.name, sentence}); };
     Patch patch = series.reverse[i] ? Reversed(original) : original;
     if (patch.files.empty()) say("it changes no file");
-    for (const FileChange& file : patch.files)
-      if (Result<void> done = ApplyFile(patch, file, series.strip[i], tree); !done)
-        say(done.error().sentence.substr(patch.name.size() + 2));
+    for (const std::string& ignored : patch.ignored) say(ignored);
+    ApplyEach(patch, series.strip[i], tree, [&](const FileChange&, const Result<Effect>& effect) {
+      if (!effect) say(effect.error().sentence.substr(patch.name.size() + 2));
+      return true;
+    });
     Dep3 head = ParseDep3(original.header);
     size_t last = 0;
     bool ordered = true;

@@ -4,285 +4,306 @@
 #include <algorithm>
 #include <charconv>
 
+#include "hunk_reader.h"
+#include "patch_header.h"
 #include "restack/text.h"
 
 namespace restack {
 namespace {
 
-/// A name in a ---, +++ or rename line: up to a tab; C quotes as git writes them.
-std::string ReadPath(std::string_view text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
-  if (!text.empty() && text.front() == '"') {
-    std::string path;
-    for (size_t i = 1; i < text.size() && text[i] != '"'; ++i) {
-      if (text[i] != '\\' || i + 1 >= text.size()) {
-        path += text[i];
-      } else if (text[++i] >= '0' && text[i] <= '3' && i + 2 < text.size()) {
-        path +=
-            static_cast<char>((text[i] - '0') * 64 + (text[i + 1] - '0') * 8 + (text[i + 2] - '0'));
-        i += 2;
-      } else {
-        path += text[i] == 'n' ? '\n' : text[i] == 't' ? '\t' : text[i];
-      }
-    }
-    return path == "/dev/null" ? "" : path;
+/// Columns of indentation: a diff in a mail or a changelog may stand further right.
+size_t Indent(std::string_view line, std::string_view& rest) {
+  size_t columns = 0, at = 0;
+  for (; at < line.size(); ++at) {
+    if (line[at] == '\t')
+      columns = (columns + 8) & ~size_t{7};
+    else if (line[at] == ' ' || line[at] == 'X')
+      ++columns;
+    else
+      break;
   }
-  text = text.substr(0, text.find('\t'));
-  return text == "/dev/null" ? std::string() : std::string(text);
+  rest = line.substr(at);
+  return columns;
 }
 
-bool ReadNumber(std::string_view& text, size_t& number) {
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number > 1u << 30) return false;
-  text.remove_prefix(static_cast<size_t>(end - text.data()));
-  return true;
+/// An ed command as GNU patch knows them; normal diffs have more line numbers behind the letter.
+bool IsEdCommand(std::string_view line) {
+  size_t at = 0;
+  bool pair = false;
+  auto digits = [&] {
+    size_t from = at;
+    while (at < line.size() && line[at] >= '0' && line[at] <= '9') ++at;
+    return at > from;
+  };
+  if (digits() && at < line.size() && line[at] == ',') {
+    ++at;
+    if (!digits()) return false;
+    pair = true;
+  }
+  if (at >= line.size()) return false;
+  char letter = line[at++];
+  if (letter == 's') {
+    if (!line.substr(at).starts_with("/.//")) return false;
+    at += 4;
+  } else if (letter != 'c' && letter != 'd' && (pair || (letter != 'a' && letter != 'i'))) {
+    return false;
+  }
+  while (at < line.size() && (line[at] == ' ' || line[at] == '\t')) ++at;
+  return at < line.size() && line[at] == '\n';
 }
 
-bool Skip(std::string_view& text, std::string_view what) {
-  if (!StartsWith(text, what)) return false;
-  text.remove_prefix(what.size());
-  return true;
-}
-
-/// @@ -start[,count] +start[,count] @@[section]
-bool ReadHunkHeader(std::string_view line, Hunk& hunk) {
-  std::string_view rest = line;
-  hunk.old_count = hunk.new_count = 1;
-  if (!Skip(rest, "@@ -") || !ReadNumber(rest, hunk.old_start)) return false;
-  if (Skip(rest, ",") && !ReadNumber(rest, hunk.old_count)) return false;
-  if (!Skip(rest, " +") || !ReadNumber(rest, hunk.new_start)) return false;
-  if (Skip(rest, ",") && !ReadNumber(rest, hunk.new_count)) return false;
-  if (!Skip(rest, " @@")) return false;
-  hunk.section = rest;
-  while (!hunk.section.empty() && (hunk.section.back() == '\n' || hunk.section.back() == '\r'))
-    hunk.section.pop_back();
-  hunk.header = line;
-  return true;
+bool IsNormalCommand(std::string_view line) {
+  size_t at = 0;
+  auto numbers = [&] {
+    while (at < line.size() && ((line[at] >= '0' && line[at] <= '9') || line[at] == ',')) ++at;
+  };
+  if (line.empty() || line[0] < '0' || line[0] > '9') return false;
+  numbers();
+  if (at >= line.size() || (line[at] != 'd' && line[at] != 'c' && line[at] != 'a')) return false;
+  ++at;
+  numbers();
+  while (at < line.size() && (line[at] == ' ' || line[at] == '\t' || line[at] == '\r')) ++at;
+  return at < line.size() && line[at] == '\n';
 }
 
 class Parser {
  public:
-  Parser(std::string_view bytes, std::string name) : lines_(SplitLines(bytes)) {
+  Parser(std::shared_ptr<const std::string> bytes, std::string name)
+      : bytes_(std::move(bytes)), lines_(SplitLines(*bytes_)) {
     patch_.name = std::move(name);
+    // What is behind the last newline is no line for GNU patch.
+    whole_ = lines_.size();
+    if (whole_ > 0 && !lines_.back().ends_with('\n')) --whole_;
   }
 
   Result<Patch> Run() {
-    std::string text;
-    while (at_ < lines_.size()) {
-      if (StartsWith(lines_[at_], "diff --git ") && IsGitHeader()) {
-        Begin(text);
-        ReadGitHeader();
-      } else if (IsPlainHeader(at_)) {
-        Begin(text);
-        ReadNames();
-      } else {
-        text += lines_[at_++];
-        continue;
+    size_t base = 0;
+    while (true) {
+      Found found = Search(base);
+      if (!error_.empty()) return Error{std::move(error_)};
+      if (!found.any) break;
+      size_t header = HeaderBegin(base, found);
+      FileChange file = Change(found);
+      (patch_.files.empty() ? patch_.header : file.before) = Join(lines_, base, header);
+      Ignored(base, header);
+      file.header = Join(lines_, header, found.start);
+      base = found.start;
+      if (found.header.binary) {
+        base = EndOfBinary(found.start);
+        file.binary = Join(lines_, found.start, base);
+      } else if (found.hunks) {
+        HunkReader reader(bytes_, lines_, whole_, file.format, found.indent,
+                          found.header.nesting, found.header.strip_cr);
+        if (!reader.Read(found.start, file.hunks)) {
+          return Error{patch_.name + ":" + std::to_string(reader.line() + 1) + ": " +
+                       reader.error()};
+        }
+        base = reader.line();
       }
-      if (!ReadHunks()) return Error{std::move(error_)};
-      Finish();
+      Finish(found, file);
+      patch_.files.push_back(std::move(file));
     }
-    (patch_.files.empty() ? patch_.header : patch_.trailer) = std::move(text);
+    (patch_.files.empty() ? patch_.header : patch_.trailer) = Join(lines_, base);
+    Ignored(base, lines_.size());
     return std::move(patch_);
   }
 
  private:
-  bool IsPlainHeader(size_t at) const {
-    return at + 2 < lines_.size() && StartsWith(lines_[at], "--- ") &&
-           StartsWith(lines_[at + 1], "+++ ") && StartsWith(lines_[at + 2], "@@ -");
-  }
-  /// A line of a description may begin with "diff --git", too: then none of git's header lines
-  /// follows.
-  bool IsGitHeader() const { return IsExtended(at_ + 1) || IsPlainHeader(at_ + 1); }
-  bool IsExtended(size_t at) const {
-    static constexpr std::string_view kHeads[] = {"old mode ",
-                                                  "new mode ",
-                                                  "deleted file mode ",
-                                                  "new file mode ",
-                                                  "copy from ",
-                                                  "copy to ",
-                                                  "rename from ",
-                                                  "rename to ",
-                                                  "similarity index ",
-                                                  "dissimilarity index ",
-                                                  "index "};
-    return at < lines_.size() &&
-           std::any_of(std::begin(kHeads), std::end(kHeads),
-                       [&](std::string_view head) { return StartsWith(lines_[at], head); });
+  struct Found {
+    bool any = false, hunks = false;
+    FileChange::Format format = FileChange::Format::kUnified;
+    size_t start = 0;   ///< line of the first hunk, or after the headers
+    size_t indent = 0;
+    size_t git_line = std::string::npos;  ///< of `diff --git`
+    size_t name_line = std::string::npos; ///< of the first of the names that count
+    PatchHeader header;
+  };
+
+  /// The next change at or behind a line.
+  Found Search(size_t base) {
+    Found found;
+    size_t last_name[3] = {std::string::npos, std::string::npos, std::string::npos};
+    size_t indent = 0, command = std::string::npos;
+    bool stars = false, is_command = false, ed = false;
+    auto finish = [&](size_t start, bool hunks) {
+      found.any = true;
+      found.hunks = hunks;
+      found.start = start;
+      for (size_t line : {last_name[0], last_name[1]}) found.name_line = std::min(found.name_line, line);
+    };
+    for (size_t at = base; at < whole_; ++at) {
+      if (lines_[at].starts_with('#')) continue;
+      size_t indent_before = indent;
+      bool was_stars = stars, was_command = is_command;
+      std::string_view line;
+      indent = Indent(lines_[at], line);
+      is_command = IsNormalCommand(line);
+      if (!found.header.need_header && command == std::string::npos &&
+          (is_command || IsEdCommand(line)))
+        command = at, ed = IsEdCommand(line);
+      std::array<size_t, 3> had;
+      for (size_t i = 0; i < 3; ++i) had[i] = found.header.names[i].size();
+      if (!was_stars && line.starts_with("*** ")) {
+        found.header.TakeOldName(line.substr(4));
+      } else if (line.starts_with("diff --git ")) {
+        if (found.header.extended) return finish(at, false), found;
+        found.header.Take(line);
+        found.git_line = at;
+        for (size_t& name : last_name) name = std::string::npos;
+      } else {
+        found.header.Take(line);
+        if (found.header.binary) return finish(at, false), found;
+      }
+      for (size_t i = 0; i < 3; ++i)
+        if (found.header.names[i].size() > had[i]) last_name[i] = at;
+      if (found.header.need_header) continue;
+      if (command != std::string::npos && line == ".\n") return Ed(command), found;
+      if (line.starts_with("@@ -")) {
+        found.indent = indent;
+        found.header.Swap();
+        finish(at, true);
+        return found;
+      }
+      stars = line.starts_with("********");
+      if (was_stars && indent_before == indent && line.starts_with("*** ")) {
+        found.format = FileChange::Format::kContext;
+        found.indent = indent;
+        found.header.strip_cr = lines_[at].ends_with("\r\n");
+        finish(at - 1, true);
+        return found;
+      }
+      if (was_command && (line.starts_with("< ") || line.starts_with("> "))) {
+        found.format = FileChange::Format::kNormal;
+        found.indent = indent;
+        finish(at - 1, true);
+        return found;
+      }
+    }
+    if (ed) return Ed(command), found;
+    if (found.header.extended) finish(ExtendedEnd(base, found), false);
+    return found;
   }
 
-  void Begin(std::string& text) {
+  void Ed(size_t line) {
+    error_ = patch_.name + ":" + std::to_string(line + 1) +
+             ": an ed script: it has no context by which a change could be moved or checked; make "
+             "a unified diff of it";
+  }
+
+  /// Without hunks, a file's part ends behind the last of git's header lines.
+  size_t ExtendedEnd(size_t base, const Found& found) const {
+    size_t at = found.git_line == std::string::npos ? base : found.git_line + 1;
+    size_t end = at;
+    for (; at < whole_; ++at) {
+      std::string_view line;
+      Indent(lines_[at], line);
+      PatchHeader header = {};
+      header.git = true;
+      if (header.Take(line) && (header.extended || !header.names[0].empty() || !header.names[1].empty())) end = at + 1;
+    }
+    return end;
+  }
+
+  /// Where the header lines of what was found begin: without text between them, with it when a
+  /// name above the text still counts.
+  size_t HeaderBegin(size_t base, const Found& found) const {
+    size_t begin = found.start;
+    auto is_header = [&](size_t at) {
+      std::string_view line;
+      Indent(lines_[at], line);
+      if (line.starts_with("*** ") || line.starts_with("diff --git ")) return true;
+      PatchHeader header;
+      header.git = found.header.git;
+      return header.Take(line) && header.names[kIndexSlot].empty();
+    };
+    while (begin > base && is_header(begin - 1)) --begin;
+    if (found.header.extended) begin = std::min(begin, found.git_line);
+    return std::max(base, std::min(begin, found.name_line));
+  }
+
+  FileChange Change(const Found& found) const {
     FileChange file;
-    (patch_.files.empty() ? patch_.header : file.before) = std::move(text);
-    text.clear();
-    patch_.files.push_back(std::move(file));
+    const PatchHeader& header = found.header;
+    file.format = found.format;
+    file.git = header.git;
+    file.names = header.names;
+    file.old_mode = header.mode[0];
+    file.new_mode = header.mode[1];
+    file.old_id = header.id[0];
+    file.new_id = header.id[1];
+    file.says_nothing_old = header.says[0];
+    file.says_nothing_new = header.says[1];
+    auto shown = [](const std::vector<HeaderName>& names) {
+      for (auto at = names.rbegin(); at != names.rend(); ++at)
+        if (!at->pair || names.size() == 1) return at->name == "/dev/null" ? "" : at->name;
+      return names.empty() ? std::string() : names.back().name;
+    };
+    file.old_path = shown(header.names[0]);
+    file.new_path = shown(header.names[1]);
+    if (file.old_path.empty() && file.new_path.empty())
+      file.old_path = file.new_path = shown(header.names[kIndexSlot]);
+    return file;
   }
 
-  void ReadNames() {
-    FileChange& file = patch_.files.back();
-    file.old_path = ReadPath(lines_[at_].substr(4));
-    file.new_path = ReadPath(lines_[at_ + 1].substr(4));
-    file.header += lines_[at_++];
-    file.header += lines_[at_++];
-  }
-
-  void ReadGitHeader() {
-    FileChange& file = patch_.files.back();
-    ReadGitNames(lines_[at_]);
-    file.header += lines_[at_++];
-    for (; IsExtended(at_); ++at_) {
-      std::string_view line = lines_[at_], rest = line;
-      auto mode = [&] {
-        return static_cast<unsigned>(strtoul(std::string(Trim(rest)).c_str(), nullptr, 8));
-      };
-      if (Skip(rest, "old mode ")) file.old_mode = mode();
-      if (Skip(rest, "new mode ")) file.new_mode = mode();
-      if (Skip(rest, "deleted file mode "))
-        file.old_mode = mode(), file.kind = FileChange::Kind::kDelete;
-      if (Skip(rest, "new file mode "))
-        file.new_mode = mode(), file.kind = FileChange::Kind::kCreate;
-      if (Skip(rest, "rename from "))
-        named_ = true, from_ = ReadPath(rest), file.kind = FileChange::Kind::kRename;
-      if (Skip(rest, "copy from "))
-        named_ = true, from_ = ReadPath(rest), file.kind = FileChange::Kind::kCopy;
-      if (Skip(rest, "rename to ") || Skip(rest, "copy to ")) to_ = ReadPath(rest);
-      if (Skip(rest, "index ")) {
-        size_t dots = rest.find("..");
-        size_t end = rest.find_first_of(" \r\n");
-        if (dots != std::string_view::npos && (end == std::string_view::npos || dots < end)) {
-          file.old_id = rest.substr(0, dots);
-          file.new_id = rest.substr(dots + 2, end == std::string_view::npos ? end : end - dots - 2);
-          if (end != std::string_view::npos && rest[end] == ' ') {
-            rest.remove_prefix(end + 1);
-            file.old_mode = file.new_mode = mode();
-          }
-        }
-      }
-      file.header += line;
-    }
-    if (named_) {  // as a/ and b/ paths, so that -p1 is the same for all
-      file.old_path = "a/" + from_;
-      file.new_path = "b/" + to_;
-      named_ = false;
-    }
-    if (IsPlainHeader(at_)) ReadNames();
-    if (at_ < lines_.size() &&
-        (StartsWith(lines_[at_], "GIT binary patch") || StartsWith(lines_[at_], "Binary files "))) {
-      bool literal = StartsWith(lines_[at_], "GIT");
-      file.binary += lines_[at_++];
-      for (; literal && at_ < lines_.size(); ++at_) {
-        std::string_view line = lines_[at_];
-        // literal N, delta N, encoded lines, and the blank line that ends each part
-        bool head = StartsWith(line, "literal ") || StartsWith(line, "delta ");
-        bool encoded = line.size() > 2 && line.find(' ') == std::string_view::npos;
-        if (!head && !encoded && Trim(line) != "") break;
-        file.binary += line;
-      }
-    }
-  }
-
-  /// diff --git a/X b/X: needed when neither --- nor rename lines follow (a mode, an empty or a
-  /// binary file).
-  void ReadGitNames(std::string_view line) {
-    FileChange& file = patch_.files.back();
-    line.remove_prefix(std::string_view("diff --git ").size());
-    while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
-    if (!line.empty() && line.front() == '"') {
-      size_t middle = line.find("\" \"");
-      if (middle == std::string_view::npos) return;
-      file.old_path = ReadPath(line.substr(0, middle + 1));
-      file.new_path = ReadPath(line.substr(middle + 2));
-      return;
-    }
-    // Both names are the same but for their first folder.
-    size_t half = line.size() / 2;
-    if (line.size() % 2 == 1 && line[half] == ' ') {
-      file.old_path = line.substr(0, half);
-      file.new_path = line.substr(half + 1);
-    } else if (size_t space = line.find(' '); space != std::string_view::npos) {
-      file.old_path = line.substr(0, space);
-      file.new_path = line.substr(space + 1);
-    }
-  }
-
-  bool ReadHunks() {
-    while (at_ < lines_.size() && StartsWith(lines_[at_], "@@ -")) {
-      Hunk hunk;
-      if (!ReadHunkHeader(lines_[at_], hunk)) return Fail(at_, "this hunk header cannot be read");
-      size_t head = at_++;
-      size_t old_left = hunk.old_count, new_left = hunk.new_count;
-      while (old_left > 0 || new_left > 0) {
-        if (at_ == lines_.size()) {
-          // GNU diff's last empty context lines may have been cut off by an editor; patch accepts
-          // that.
-          return Fail(head, "the file ends within this hunk");
-        }
-        std::string_view raw = lines_[at_];
-        HunkLine line;
-        line.raw = raw;
-        bool stripped =
-            raw == "\n" || raw == "\r\n";  // an editor removed the space of an empty context line
-        line.kind = stripped ? ' ' : raw.front();
-        line.text = stripped ? raw : raw.substr(1);
-        bool old_side = line.kind != '+', new_side = line.kind != '-';
-        if ((line.kind != ' ' && line.kind != '+' && line.kind != '-') ||
-            (old_side && old_left == 0) || (new_side && new_left == 0))
-          return Fail(at_, "this line does not fit the numbers of the hunk at line " +
-                               std::to_string(head + 1));
-        old_left -= old_side;
-        new_left -= new_side;
-        ++at_;
-        if (at_ < lines_.size() && StartsWith(lines_[at_], "\\")) {
-          if (!line.text.empty() && line.text.back() == '\n') line.text.pop_back();
-          line.raw += lines_[at_++];
-        }
-        hunk.lines.push_back(std::move(line));
-      }
-      patch_.files.back().hunks.push_back(std::move(hunk));
-    }
-    return true;
-  }
-
-  void Finish() {
+  /// What the first hunk adds to what the headers say.
+  void Finish(const Found& found, FileChange& file) const {
     using Kind = FileChange::Kind;
-    FileChange& file = patch_.files.back();
-    if (file.kind != Kind::kModify) {
-      if (file.kind == Kind::kCreate) file.old_path.clear();
-      if (file.kind == Kind::kDelete) file.new_path.clear();
-      return;
+    const PatchHeader& header = found.header;
+    if (!file.hunks.empty() && file.format != FileChange::Format::kNormal) {
+      const Hunk& first = file.hunks.front();
+      if (first.old_start == 0) file.says_nothing_old = 1 + header.epoch[0];
+      bool nothing = file.format == FileChange::Format::kUnified
+                         ? first.new_start == 0
+                         : first.new_start == 0 && first.new_count == 0;
+      if (nothing) file.says_nothing_new = 1 + header.epoch[1];
     }
-    // Without git's header lines, a date of 1970 or a side without lines says it as well as
-    // /dev/null.
-    if (file.old_path.empty()) file.kind = Kind::kCreate;
-    if (file.new_path.empty()) file.kind = Kind::kDelete;
-    if (file.hunks.size() == 1 && file.kind == Kind::kModify && file.old_id.empty()) {
-      const Hunk& hunk = file.hunks[0];
-      bool epoch_old = file.header.find("\t1970-01-01") < file.header.find("\n+++ ");
-      if (hunk.old_start == 0 && hunk.old_count == 0 && epoch_old) file.kind = Kind::kCreate;
+    if (header.rename[0] && header.rename[1])
+      file.kind = Kind::kRename;
+    else if (header.copy[0] && header.copy[1])
+      file.kind = Kind::kCopy;
+    else if (file.says_nothing_old == 2)
+      file.kind = Kind::kCreate;
+    else if (file.says_nothing_new == 2)
+      file.kind = Kind::kDelete;
+    if (file.kind == Kind::kCreate) file.old_path.clear();
+    if (file.kind == Kind::kDelete) file.new_path.clear();
+  }
+
+  /// literal N or delta N, encoded lines, and the blank line that ends each part.
+  size_t EndOfBinary(size_t at) const {
+    for (++at; at < lines_.size(); ++at) {
+      std::string_view line = lines_[at];
+      bool head = StartsWith(line, "literal ") || StartsWith(line, "delta ");
+      bool encoded = line.size() > 2 && line.find(' ') == std::string_view::npos;
+      if (!head && !encoded && Trim(line) != "") break;
+    }
+    return at;
+  }
+
+  /// Changes that GNU patch takes for text.
+  void Ignored(size_t begin, size_t end) {
+    for (size_t at = begin; at < end; ++at) {
+      const char* what = nullptr;
+      if (lines_[at].starts_with("@@ -"))
+        what = "a hunk that belongs to no file";
+      else if (lines_[at].starts_with("@@@ -"))
+        what = "a combined diff";
+      if (what)
+        patch_.ignored.push_back("line " + std::to_string(at + 1) + " is " + what +
+                                 ": GNU patch takes it for text, and so does restack");
     }
   }
 
-  bool Fail(size_t line, const std::string& why) {
-    error_ = patch_.name + ":" + std::to_string(line + 1) + ": " + why;
-    return false;
-  }
-
+  std::shared_ptr<const std::string> bytes_;
   Lines lines_;
-  size_t at_ = 0;
+  size_t whole_ = 0;  ///< lines that end in a newline
   Patch patch_;
-  std::string error_, from_, to_;
-  bool named_ = false;
+  std::string error_;
 };
 
-std::string Strip(const std::string& path, int strip) {
-  size_t at = 0;
-  for (; strip > 0; --strip) {
-    size_t slash = path.find('/', at);
-    if (slash == std::string::npos) return path.substr(at);
-    at = slash + 1;
-    while (at < path.size() && path[at] == '/') ++at;
-  }
-  return path.substr(at);
+std::string ForShow(const std::string& path, int strip) {
+  std::string stripped = StripName(path, strip);
+  return stripped.empty() ? path.substr(path.rfind('/') + 1) : stripped;
 }
 
 std::string PrintRange(size_t start, size_t count) {
@@ -305,29 +326,49 @@ std::vector<std::string_view> Hunk::New() const {
   return side;
 }
 
+void Hunk::Add(char kind, std::string text) {
+  auto kept = std::make_shared<const std::string>(std::move(text));
+  lines.push_back({kind, *kept});
+  bytes_.push_back(std::move(kept));
+}
+
+void Hunk::SetText(size_t i, std::string text) {
+  auto kept = std::make_shared<const std::string>(std::move(text));
+  lines[i].text = *kept;
+  bytes_.push_back(std::move(kept));
+  raw = {};
+}
+
+std::string StripName(const std::string& name, int strip) {
+  // As GNU patch: a run of slashes is one, and a name with too few of them is none.
+  size_t begin = 0;
+  for (size_t at = 0; at < name.size(); ++at) {
+    if (name[at] != '/') continue;
+    while (at + 1 < name.size() && name[at + 1] == '/') ++at;
+    if (--strip >= 0) begin = at + 1;
+  }
+  return strip <= 0 ? name.substr(begin) : std::string();
+}
+
 std::string FileChange::Path(int strip) const {
-  return Strip(new_path.empty() ? old_path : new_path, strip);
+  return ForShow(new_path.empty() ? old_path : new_path, strip);
 }
 std::string FileChange::OldPath(int strip) const {
-  return Strip(old_path.empty() ? new_path : old_path, strip);
+  return ForShow(old_path.empty() ? new_path : old_path, strip);
 }
 
 Result<Patch> ParsePatch(std::string_view bytes, std::string name) {
-  return Parser(bytes, std::move(name)).Run();
+  return Parser(std::make_shared<const std::string>(bytes), std::move(name)).Run();
 }
 
 std::string Print(const Hunk& hunk) {
-  std::string text = !hunk.header.empty() ? hunk.header
-                                          : "@@ -" + PrintRange(hunk.old_start, hunk.old_count) +
-                                                " +" + PrintRange(hunk.new_start, hunk.new_count) +
-                                                " @@" + hunk.section + "\n";
+  if (!hunk.raw.empty()) return std::string(hunk.raw);
+  std::string text = "@@ -" + PrintRange(hunk.old_start, hunk.old_count) + " +" +
+                     PrintRange(hunk.new_start, hunk.new_count) + " @@" + hunk.section + "\n";
   for (const HunkLine& line : hunk.lines) {
-    if (!line.raw.empty()) {
-      text += line.raw;
-      continue;
-    }
-    text += line.kind + line.text;
-    if (line.text.empty() || line.text.back() != '\n') text += "\n\\ No newline at end of file\n";
+    text += line.kind;
+    text += line.text;
+    if (!line.text.ends_with('\n')) text += "\n\\ No newline at end of file\n";
   }
   return text;
 }

@@ -3,10 +3,15 @@
 
 #include <algorithm>
 #include <ctime>
+#include <map>
+#include <set>
 
 #include "trees/git_tree.h"
 #include "restack/apply.h"
 #include "restack/dep3.h"
+#include "restack/folder.h"
+#include "formats/patch_writer.h"
+#include "restack/packed.h"
 #include "restack/rebase.h"
 
 namespace restack {
@@ -57,23 +62,65 @@ std::string Note(git_repository* repository, const git_oid& id) {
 }
 
 /// Notes end in a newline and lose bytes of other kinds: kept as hexadecimal digits after a mark.
-std::string Pack(const std::string& kind, const std::string& name, std::string_view bytes) {
+std::string PackNote(const std::string& kind, const std::string& name, std::string_view bytes) {
   std::string text = kind + " " + name + "\n";
   constexpr char kDigits[] = "0123456789abcdef";
   for (unsigned char c : bytes) text += kDigits[c >> 4], text += kDigits[c & 15];
   return text + "\n";
 }
 
-bool Unpack(const std::string& note, const std::string& kind, std::string& name,
-            std::string& bytes) {
-  size_t line = note.find('\n');
-  if (line == std::string::npos || !StartsWith(note, kind + " ")) return false;
-  name = note.substr(kind.size() + 1, line - kind.size() - 1);
-  auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  bytes.clear();
-  for (size_t i = line + 1; i + 1 < note.size() && note[i] != '\n'; i += 2)
-    bytes += static_cast<char>(digit(note[i]) * 16 + digit(note[i + 1]));
-  return true;
+struct NoteRecord {
+  std::string kind, name, bytes;
+};
+
+std::vector<NoteRecord> UnpackNotes(const std::string& note) {
+  std::vector<NoteRecord> records;
+  Lines lines = SplitLines(note);
+  for (size_t i = 0; i + 1 < lines.size(); i += 2) {
+    std::string_view head = lines[i].substr(0, lines[i].size() - 1);
+    size_t space = head.find(' ');
+    if (space == std::string_view::npos) return records;
+    NoteRecord record{std::string(head.substr(0, space)), std::string(head.substr(space + 1)), {}};
+    auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+    std::string_view digits = lines[i + 1];
+    for (size_t at = 0; at + 1 < digits.size() && digits[at] != '\n'; at += 2)
+      record.bytes += static_cast<char>(digit(digits[at]) * 16 + digit(digits[at + 1]));
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+/// A line of a commit's message that names its patch file: it stays when the commit is amended.
+constexpr std::string_view kNameLine = "Restack-Patch: ";
+
+std::string Message(const Patch& patch) {
+  std::string summary = ParseDep3(patch.header).Summary();
+  std::string message = (summary.empty() ? patch.name : summary) + "\n\n" + patch.header;
+  if (!EndsWith(message, "\n")) message += "\n";
+  return message + std::string(kNameLine) + patch.name + "\n";
+}
+
+/// The message without the line that names the patch, which goes to `name`.
+std::string WithoutName(const std::string& message, std::string& name) {
+  std::string rest;
+  for (std::string_view line : SplitLines(message)) {
+    if (StartsWith(line, kNameLine))
+      name = Trim(line.substr(kNameLine.size()));
+    else
+      rest += line;
+  }
+  return rest;
+}
+
+/// git takes comments and white space out of a message that it edits.
+bool SameWords(const std::string& a, const std::string& b) {
+  auto words = [](const std::string& text) {
+    std::string result;
+    for (std::string_view line : SplitLines(text))
+      if (!StartsWith(line, "#")) result += Squeeze(line);
+    return result;
+  };
+  return words(a) == words(b);
 }
 
 Result<void> WriteNote(git_repository* repository, const git_oid& id, const std::string& text) {
@@ -123,24 +170,32 @@ Result<void> ExportToGit(const Series& series, const Tree& base, const std::stri
   GitSignature who = Signature("", "");
   Result<git_oid> commit = Commit(repository, *tree_id, nullptr, base.Name() + "\n", who.get());
   if (!commit) return commit.error();
-  if (auto done = WriteNote(repository, *commit, Pack("series", "series", Print(series.file)));
-      !done)
-    return done;
+  // All of it at the base: a commit that is written anew loses its own note.
+  std::string all = PackNote("series", "series", Print(series.file));
+  for (size_t i = 0; i < series.patches.size(); ++i)
+    all += PackNote("patch", series.patches[i].name, series.originals[i]);
+  if (auto done = WriteNote(repository, *commit, all); !done) return done;
   MemoryTree tree(std::shared_ptr<const Tree>(&base, [](const Tree*) {}));
   for (size_t i = 0; i < series.patches.size(); ++i) {
     const Patch& original = series.patches[i];
     Patch patch = series.reverse[i] ? Reversed(original) : original;
-    if (auto done = ApplyPatch(patch, series.strip[i], tree); !done) return done;
-    for (const FileChange& file : patch.files) {
-      for (const std::string& name : {file.OldPath(series.strip[i]), file.Path(series.strip[i])}) {
-        Result<std::optional<TreeFile>> content = tree.Read(name);
-        if (!content) return content.error();
-        entries.erase(name);
-        if (!*content) continue;
-        Result<git_oid> id = WriteBlob(repository, (*content)->text.bytes());
-        if (!id) return id.error();
-        entries[name] = {*id, (*content)->mode};
-      }
+    std::set<std::string> paths;
+    Result<void> applied;
+    ApplyEach(patch, series.strip[i], tree, [&](const FileChange&, const Result<Effect>& effect) {
+      if (!effect) return applied = effect.error(), false;
+      paths.insert(effect->target.from);
+      paths.insert(effect->target.to);
+      return true;
+    });
+    if (!applied) return applied;
+    for (const std::string& name : paths) {
+      Result<std::optional<TreeFile>> content = tree.Read(name);
+      if (!content) return content.error();
+      entries.erase(name);
+      if (!*content) continue;
+      Result<git_oid> id = WriteBlob(repository, (*content)->text.bytes());
+      if (!id) return id.error();
+      entries[name] = {*id, (*content)->mode};
     }
     tree_id = WriteTree(repository, entries);
     if (!tree_id) return tree_id.error();
@@ -149,14 +204,13 @@ Result<void> ExportToGit(const Series& series, const Tree& base, const std::stri
       const Dep3Field* field = head.Find(name);
       return field ? field->value : "";
     };
-    std::string summary = head.Summary();
-    std::string message = (summary.empty() ? original.name : summary) + "\n\n" + original.header;
+    std::string message = Message(original);
     GitSignature author =
         Signature(value("From").empty() ? value("Author") : value("From"), value("Last-Update"));
     commit = Commit(repository, *tree_id, &*commit, message, author.get());
     if (!commit) return commit.error();
     if (auto done =
-            WriteNote(repository, *commit, Pack("patch", original.name, series.originals[i]));
+            WriteNote(repository, *commit, PackNote("patch", original.name, series.originals[i]));
         !done)
       return done;
   }
@@ -167,138 +221,236 @@ Result<void> ExportToGit(const Series& series, const Tree& base, const std::stri
   return {};
 }
 
+namespace {
+
+/// Commits as patches, on top of an exported base.
+class Importer {
+ public:
+  Importer(std::shared_ptr<git_repository> repository, std::string where)
+      : repository_(std::move(repository)), where_(std::move(where)) {}
+
+  Result<std::vector<SeriesFileBytes>> Run(git_oid tip) {
+    std::vector<git_oid> commits;
+    for (git_oid id = tip;;) {
+      git_commit* raw = nullptr;
+      if (git_commit_lookup(&raw, repository_.get(), &id) != 0) return GitError(where_);
+      GitCommit commit(raw);
+      std::vector<NoteRecord> records = UnpackNotes(Note(repository_.get(), id));
+      if (!records.empty() && records[0].kind == "series") {
+        list_ = records[0].bytes;
+        for (NoteRecord& record : records)
+          if (record.kind == "patch") originals_[record.name] = std::move(record.bytes);
+        break;
+      }
+      if (git_commit_parentcount(raw) != 1)
+        return Error{where_ + ": no exported base below it" +
+                     (git_commit_parentcount(raw) > 1 ? " (a merge)" : "")};
+      commits.push_back(id);
+      id = *git_commit_parent_id(raw, 0);
+    }
+    Result<SeriesFile> series = ParseSeries(list_, "series");
+    if (!series) return series.error();
+    series_ = std::move(*series);
+    for (auto at = commits.rbegin(); at != commits.rend(); ++at)
+      if (Result<void> done = Take(*at); !done) return done.error();
+    std::vector<SeriesFileBytes> files = {{"series", SeriesText()}};
+    for (Made& made : patches_) files.push_back({made.name, std::move(made.bytes)});
+    return files;
+  }
+
+ private:
+  struct Made {
+    std::string name, bytes;
+    bool anew = false;  ///< for -p1
+  };
+
+  const SeriesEntry* Entry(const std::string& name) const {
+    for (const SeriesEntry& entry : series_.entries)
+      if (entry.patch == name) return &entry;
+    return nullptr;
+  }
+  bool Named(const std::string& name) const {
+    return std::any_of(patches_.begin(), patches_.end(),
+                       [&](const Made& made) { return made.name == name; });
+  }
+
+  Result<void> Take(const git_oid& id) {
+    git_commit *raw = nullptr, *parent_raw = nullptr;
+    if (git_commit_lookup(&raw, repository_.get(), &id) != 0) return GitError(where_);
+    GitCommit commit(raw);
+    if (git_commit_parent(&parent_raw, raw, 0) != 0) return GitError(where_);
+    GitCommit parent(parent_raw);
+    const git_oid *before_id = git_commit_tree_id(parent_raw), *after_id = git_commit_tree_id(raw);
+    auto before = MakeGitTree(repository_, *before_id, "before"),
+         after = MakeGitTree(repository_, *after_id, "after");
+    Result<std::vector<std::string>> changed = Changed(*before_id, *after_id);
+    if (!changed) return changed.error();
+    std::string name, message = WithoutName(git_commit_message(raw), name);
+    for (NoteRecord& record : UnpackNotes(Note(repository_.get(), id)))
+      if (record.kind == "patch" && name.empty()) name = record.name;
+    auto original = originals_.find(name);
+    if (original != originals_.end() && !Named(name)) {
+      Result<Patch> patch = ReadPatch(original->second, name);
+      const SeriesEntry* entry = Entry(name);
+      if (patch && entry && Fits(*patch, *entry, before, *after, *changed)) {
+        std::string none;
+        if (SameWords(message, WithoutName(Message(*patch), none))) {
+          patches_.push_back({name, original->second});
+          return {};
+        }
+        if (entry->strip == 1 && !entry->reverse) {
+          patch->header = Head(message);
+          return Add(*patch, name);
+        }
+      }
+    }
+    Patch patch;
+    patch.header = Head(message);
+    for (const std::string& file : *changed) {
+      auto a = before->Read(file), b = after->Read(file);
+      if (!a || !b) return Error{file + ": cannot be read"};
+      AddChange(nullptr, {file, file, *a, *b}, patch.files);
+    }
+    if (name.empty() || Named(name)) name = NewName(message);
+    return Add(patch, name);
+  }
+
+  Result<void> Add(const Patch& patch, const std::string& name) {
+    Result<std::string> bytes = Pack(name, Print(patch));
+    if (!bytes) return bytes.error();
+    patches_.push_back({name, std::move(*bytes), true});
+    return {};
+  }
+
+  /// Whether the patch makes of one commit's tree the other's.
+  static bool Fits(const Patch& patch, const SeriesEntry& entry, std::shared_ptr<const Tree> before,
+                   const Tree& after, const std::vector<std::string>& changed) {
+    MemoryTree tree(before);
+    if (!ApplyPatch(entry.reverse ? Reversed(patch) : patch, entry.strip, tree)) return false;
+    std::set<std::string> paths(changed.begin(), changed.end());
+    for (const auto& [file, content] : tree.changes()) paths.insert(file);
+    return std::all_of(paths.begin(), paths.end(), [&](const std::string& file) {
+      auto a = tree.Read(file), b = after.Read(file);
+      return a && b && a->has_value() == b->has_value() &&
+             (!a->has_value() ||
+              ((*a)->text.bytes() == (*b)->text.bytes() && (*a)->mode == (*b)->mode));
+    });
+  }
+
+  Result<std::vector<std::string>> Changed(const git_oid& before, const git_oid& after) const {
+    Result<GitEntries> old_entries = ListTree(repository_.get(), before),
+                       new_entries = ListTree(repository_.get(), after);
+    if (!old_entries || !new_entries) return GitError(where_);
+    std::set<std::string> changed;
+    auto compare = [&](const GitEntries& a, const GitEntries& b) {
+      for (const auto& [file, entry] : a) {
+        auto at = b.find(file);
+        if (at == b.end() || !git_oid_equal(&entry.id, &at->second.id) ||
+            entry.mode != at->second.mode)
+          changed.insert(file);
+      }
+    };
+    compare(*old_entries, *new_entries);
+    compare(*new_entries, *old_entries);
+    return std::vector<std::string>(changed.begin(), changed.end());
+  }
+
+  /// A commit's message as a patch's head.
+  static std::string Head(const std::string& message) {
+    size_t body = message.find("\n\n");
+    std::string head;
+    if (body != std::string::npos) {
+      Dep3 dep3 = ParseDep3(message.substr(body + 2));
+      if (dep3.Find("Description") || dep3.Find("Subject")) head = message.substr(body + 2);
+    }
+    if (head.empty()) {
+      // Lines of a field go on behind a space, an empty one as " .".
+      for (std::string_view line : SplitLines(message)) {
+        if (head.empty())
+          head = "Description: " + std::string(line);
+        else
+          head += IsBlank(line) ? " .\n" : " " + std::string(line);
+      }
+      while (EndsWith(head, "\n .\n")) head.resize(head.size() - 3);
+    }
+    if (!EndsWith(head, "\n")) head += "\n";
+    return head;
+  }
+
+  std::string NewName(const std::string& message) const {
+    std::string stem;
+    for (char c : message.substr(0, std::min<size_t>(message.find('\n'), 50)))
+      stem += std::isalnum(static_cast<unsigned char>(c))
+                  ? static_cast<char>(std::tolower(static_cast<unsigned char>(c)))
+                  : '-';
+    std::string name = stem + ".patch";
+    for (size_t number = 2; Named(name) || Entry(name); ++number)
+      name = stem + "-" + std::to_string(number) + ".patch";
+    return name;
+  }
+
+  /// The series file as it was; patches that are gone leave it, new ones come behind the patch
+  /// before them.
+  std::string SeriesText() const {
+    std::vector<std::string> order;
+    for (const SeriesEntry& entry : series_.entries)
+      if (!entry.patch.empty() && Named(entry.patch)) order.push_back(entry.patch);
+    std::vector<std::string> kept;
+    for (const Made& made : patches_)
+      if (Entry(made.name)) kept.push_back(made.name);
+    std::string text;
+    if (order != kept) {
+      for (const Made& made : patches_) text += Line(made);
+      return text;
+    }
+    size_t next = 0;
+    auto new_ones = [&] {
+      for (; next < patches_.size() && !Entry(patches_[next].name); ++next)
+        text += Line(patches_[next]);
+    };
+    for (const SeriesEntry& entry : series_.entries) {
+      if (entry.patch.empty()) {
+        text += entry.raw;
+        continue;
+      }
+      if (!Named(entry.patch)) continue;
+      new_ones();
+      text += Line(patches_[next++]);
+      new_ones();
+    }
+    new_ones();
+    return text;
+  }
+
+  std::string Line(const Made& made) const {
+    const SeriesEntry* entry = Entry(made.name);
+    if (!entry || (made.anew && (entry->strip != 1 || entry->reverse))) return made.name + "\n";
+    return EndsWith(entry->raw, "\n") || &made == &patches_.back() ? entry->raw
+                                                                    : entry->raw + "\n";
+  }
+
+  std::shared_ptr<git_repository> repository_;
+  std::string where_, list_;
+  SeriesFile series_;
+  std::map<std::string, std::string> originals_;
+  std::vector<Made> patches_;
+};
+
+}  // namespace
+
 Result<std::vector<SeriesFileBytes>> ImportFromGit(const std::string& path,
                                                    const std::string& branch) {
   static GitLibrary library;
   Result<GitRepository> opened = OpenRepository(path, false);
   if (!opened) return opened.error();
   std::shared_ptr<git_repository> repository(opened->release(), git_repository_free);
-  git_object* object = nullptr;
-  if (git_revparse_single(&object, repository.get(), branch.c_str()) != 0)
-    return GitError(path + ": " + branch);
+  std::string where = path + ": " + branch;
+  git_object *object = nullptr, *commit = nullptr;
+  if (git_revparse_single(&object, repository.get(), branch.c_str()) != 0) return GitError(where);
   GitObject owner(object);
-  git_oid id = *git_object_id(object);
-  struct Made {
-    std::string name, bytes;
-  };
-  std::vector<Made> patches;
-  std::string list;
-  size_t number = 0;
-  while (true) {
-    git_commit* raw = nullptr;
-    if (git_commit_lookup(&raw, repository.get(), &id) != 0) return GitError(path + ": " + branch);
-    GitCommit commit(raw);
-    std::string note = Note(repository.get(), id), name, bytes;
-    if (Unpack(note, "series", name, list)) break;
-    if (git_commit_parentcount(raw) != 1)
-      return Error{path + ": " + branch + ": no exported base below it" +
-                   (git_commit_parentcount(raw) > 1 ? " (a merge)" : "")};
-    git_oid parent = *git_commit_parent_id(raw, 0);
-    git_commit* parent_raw = nullptr;
-    if (git_commit_lookup(&parent_raw, repository.get(), &parent) != 0) return GitError(path);
-    GitCommit parent_owner(parent_raw);
-    const git_oid *before_id = git_commit_tree_id(parent_raw), *after_id = git_commit_tree_id(raw);
-    std::shared_ptr<Tree> before = MakeGitTree(repository, *before_id, "before"),
-                          after = MakeGitTree(repository, *after_id, "after");
-    Result<GitEntries> old_entries = ListTree(repository.get(), *before_id),
-                       new_entries = ListTree(repository.get(), *after_id);
-    if (!old_entries || !new_entries) return GitError(path);
-    std::vector<std::string> changed;
-    auto same = [](const GitEntry& a, const GitEntry& b) {
-      return git_oid_equal(&a.id, &b.id) && a.mode == b.mode;
-    };
-    for (const auto& [file, entry] : *old_entries)
-      if (auto at = new_entries->find(file); at == new_entries->end() || !same(entry, at->second))
-        changed.push_back(file);
-    for (const auto& [file, entry] : *new_entries)
-      if (!old_entries->count(file)) changed.push_back(file);
-    std::sort(changed.begin(), changed.end());
-    bool exported = Unpack(note, "patch", name, bytes);
-    if (exported) {  // as it was exported, or only its note was carried along?
-      Result<Patch> patch = ParsePatch(bytes, name);
-      Series one;
-      bool fits = false;
-      for (int strip : {1, 0, 2}) {
-        for (bool reverse : {false, true}) {
-          if (!patch || fits) continue;
-          MemoryTree tree(before);
-          if (!ApplyPatch(reverse ? Reversed(*patch) : *patch, strip, tree)) continue;
-          fits = std::all_of(changed.begin(), changed.end(), [&](const std::string& file) {
-            auto a = tree.Read(file), b = after->Read(file);
-            return a && b && a->has_value() == b->has_value() &&
-                   (!a->has_value() ||
-                    ((*a)->text.bytes() == (*b)->text.bytes() && (*a)->mode == (*b)->mode));
-          });
-          for (const auto& [file, content] : tree.changes())
-            fits = fits && std::binary_search(changed.begin(), changed.end(), file);
-        }
-      }
-      exported = fits;
-    }
-    if (!exported) {
-      std::string message = git_commit_message(raw);
-      Patch patch;
-      size_t body = message.find("\n\n");
-      bool tagged =
-          body != std::string::npos && ParseDep3(message.substr(body + 2)).Find("Description");
-      patch.header = tagged ? message.substr(body + 2) : "Description: " + message;
-      if (!EndsWith(patch.header, "\n")) patch.header += "\n";
-      for (const std::string& file : changed) {
-        auto a = before->Read(file), b = after->Read(file);
-        if (!a || !b) return Error{file + ": cannot be read"};
-        FileChange change;
-        unsigned old_mode = *a ? (*a)->mode : 0, new_mode = *b ? (*b)->mode : 0;
-        char text[80];
-        if (*a && *b && old_mode != new_mode)
-          std::snprintf(text, sizeof text, "old mode %06o\nnew mode %06o\n", old_mode, new_mode);
-        else if (!*a && new_mode != 0100644)
-          std::snprintf(text, sizeof text, "new file mode %06o\n", new_mode);
-        else
-          text[0] = 0;
-        if (text[0]) change.header = "diff --git a/" + file + " b/" + file + "\n" + text;
-        change.hunks = DiffHunks(*a ? (*a)->text : Text(), *b ? (*b)->text : Text());
-        if (!change.hunks.empty())
-          change.header += "--- " + (*a ? "a/" + file : "/dev/null") + "\n+++ " +
-                           (*b ? "b/" + file : "/dev/null") + "\n";
-        patch.files.push_back(std::move(change));
-      }
-      if (name.empty()) {
-        for (char c : message.substr(0, message.find('\n')).substr(0, 50))
-          name += std::isalnum(static_cast<unsigned char>(c))
-                      ? static_cast<char>(std::tolower(static_cast<unsigned char>(c)))
-                      : '-';
-        name += "-" + std::to_string(++number) + ".patch";
-      }
-      bytes = Print(patch);
-    }
-    patches.push_back({name, bytes});
-    id = parent;
-  }
-  std::reverse(patches.begin(), patches.end());
-  // The series file as it was; patches that are gone leave it, new ones come behind the patch
-  // before them.
-  Result<SeriesFile> series = ParseSeries(list, "series");
-  if (!series) return series.error();
-  std::vector<SeriesFileBytes> files;
-  auto named = [&](const std::string& name) {
-    return std::any_of(patches.begin(), patches.end(),
-                       [&](const Made& made) { return made.name == name; });
-  };
-  std::vector<std::string> order;
-  for (const SeriesEntry& entry : series->entries)
-    if (!entry.patch.empty() && named(entry.patch)) order.push_back(entry.patch);
-  bool same = order.size() == patches.size();
-  for (size_t i = 0; same && i < order.size(); ++i) same = order[i] == patches[i].name;
-  std::string text;
-  if (same) {
-    for (const SeriesEntry& entry : series->entries)
-      if (entry.patch.empty() || named(entry.patch)) text += entry.raw;
-  } else {
-    for (const Made& made : patches) text += made.name + "\n";
-  }
-  files.push_back({"series", text});
-  for (Made& made : patches) files.push_back({made.name, std::move(made.bytes)});
-  return files;
+  if (git_object_peel(&commit, object, GIT_OBJECT_COMMIT) != 0) return GitError(where);
+  GitObject commit_owner(commit);
+  return Importer(repository, where).Run(*git_object_id(commit));
 }
 
 }  // namespace restack

@@ -85,30 +85,34 @@ Result<std::vector<Dependency>> Dependencies(const Series& series,
   for (size_t i = 0; i < series.patches.size(); ++i) {
     Patch patch = series.reverse[i] ? Reversed(series.patches[i]) : series.patches[i];
     std::set<std::string> introduces, mentions, names;
-    for (const FileChange& file : patch.files) {
-      std::string from = file.OldPath(series.strip[i]), to = file.Path(series.strip[i]);
-      if (!file.binary.empty()) continue;
-      Result<std::optional<TreeFile>> before = tree.Read(from);
-      if (!before) return before.error();
-      Text text = *before ? (*before)->text : Text();
+    Result<void> done;
+    ApplyEach(patch, series.strip[i], tree, [&](const FileChange& file,
+                                                const Result<Effect>& effect) {
+      if (!effect) {
+        done = effect.error();
+        return false;
+      }
+      const std::string &from = effect->target.from, &to = effect->target.to;
+      Text text = effect->before ? effect->before->text : Text();
       Result<Places> places = FindPlaces(file, text);
-      if (!places) return Error{patch.name + ": " + to + ": " + places.error().sentence};
+      if (!places) return true;
       auto& owner = owners[from];
       owner.resize(text.size(), 0);
       std::vector<size_t> after;
       size_t at = 0;
       for (size_t h = 0; h < file.hunks.size(); ++h) {
-        after.insert(after.end(), owner.begin() + static_cast<long>(at),
-                     owner.begin() + static_cast<long>((*places)[h]));
-        at = (*places)[h];
+        size_t line_at = std::min((*places)[h], owner.size());
         for (const HunkLine& line : file.hunks[h].lines) {
-          if (line.kind == '+') {
-            after.push_back(i + 1);
-          } else {
-            if (owner[at] > 0) need(i, owner[at] - 1, true, to);
-            if (line.kind == ' ') after.push_back(owner[at]);
-            ++at;
+          if (line.kind != '+' && line_at < owner.size() && owner[line_at] > 0)
+            need(i, owner[line_at] - 1, true, to);
+          if (line.kind != ' ') {
+            after.insert(after.end(), owner.begin() + static_cast<long>(std::min(at, line_at)),
+                         owner.begin() + static_cast<long>(line_at));
+            at = std::max(at, line_at);
           }
+          if (line.kind == '+') after.push_back(i + 1);
+          if (line.kind == '-') at = line_at + 1;
+          if (line.kind != '+' && line_at < owner.size()) ++line_at;
           if (line.kind == ' ' || Prose(to)) continue;
           if (line.kind == '+')
             for (const std::string& symbol : Symbols(Naming(line.text))) names.insert(symbol);
@@ -116,17 +120,18 @@ Result<std::vector<Dependency>> Dependencies(const Series& series,
             (line.kind == '+' ? introduces : mentions).insert(symbol);
         }
       }
+      at = std::min(at, owner.size());
       after.insert(after.end(), owner.begin() + static_cast<long>(at), owner.end());
-      owners.erase(from);
+      if (effect->target.kind != FileChange::Kind::kCopy) owners.erase(from);
       owners[to] = std::move(after);
       // A name that the file had before is not introduced.
       std::set<std::string> old;
       for (std::string_view line : text.lines())
         for (const std::string& symbol : Symbols(line)) old.insert(symbol);
       for (const std::string& symbol : old) mentions.insert(symbol);
-      if (Result<void> done = ApplyFile(patch, file, series.strip[i], tree); !done)
-        return done.error();
-    }
+      return true;
+    });
+    if (!done) return done.error();
     added.push_back(std::move(introduces));
     named.push_back(std::move(names));
     removed.push_back(std::move(mentions));

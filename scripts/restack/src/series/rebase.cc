@@ -30,41 +30,50 @@ std::set<std::string> SeriesRun::Made(const Series& series) {
 
 Result<void> SeriesRun::One(size_t index) {
   const Series& series = *input_.series;
-  Patch patch = series.reverse[index] ? Reversed(series.patches[index]) : series.patches[index];
-  int strip = series.strip[index];
-  PatchVerdict verdict;
-  verdict.name = patch.name;
-  verdict.summary = ParseDep3(patch.header).Summary();
-  PatchFiles files;
-  Landed landed;
-  std::vector<std::string> landed_in;
+  std::optional<Patch> reversed;
+  if (series.reverse[index]) reversed = Reversed(series.patches[index]);
+  const Patch& patch = reversed ? *reversed : series.patches[index];
+  Landed landed{patch, series.strip[index], ancestor_, false, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
+  landed.verdict.name = patch.name;
+  landed.verdict.summary = ParseDep3(patch.header).Summary();
+  landed.verdict.notes = patch.ignored;
   for (const FileChange& file : patch.files) {
-    Result<std::string> path = LandFile(patch, file, strip, landed, files, verdict);
-    if (!path) return path.error();
-    landed_in.push_back(*path);
+    Result<Moved> moved = LandFile(file, landed);
+    if (!moved) return moved.error();
+    landed.moved.push_back(std::move(*moved));
   }
-  if (Result<void> done = Write(landed, files, verdict); !done) return done;
-  Resolve(files, patch, verdict);
+  if (Result<void> done = Write(landed); !done) return done;
+  PatchFiles& files = landed.files;
+  PatchVerdict& verdict = landed.verdict;
+  Show(files, verdict);
+  Resolve(patch, files, verdict);
+  Result<PatchText> text =
+      WritePatch({patch, series.patches[index], series.originals[index], landed.strip},
+                 landed.moved, files, outcome_.landed, verdict.Upstream(), input_.applies_to);
+  if (!text) return text.error();
+  verdict.text = std::move(text->bytes);
+  verdict.dropped = text->dropped;
+  verdict.unchanged = !verdict.dropped && verdict.text == series.originals[index];
   for (const auto& [path, file] : files.after) {
     if (file)
       outcome_.landed->Write(path, *file);
     else
       outcome_.landed->Delete(path);
   }
-  Result<std::string> text =
-      WritePatch(patch, series.originals[index], strip, landed_in, files, input_.applies_to);
-  if (!text) return text.error();
-  verdict.text = std::move(*text);
-  verdict.unchanged = verdict.text == series.originals[index];
   outcome_.verdict.patches.push_back(std::move(verdict));
   outcome_.files.push_back(std::move(files));
   return {};
 }
 
 /// A person's remembered edit, where it still fits.
-void SeriesRun::Resolve(PatchFiles& files, Patch& patch, PatchVerdict& verdict) {
+void SeriesRun::Resolve(const Patch& patch, PatchFiles& files, PatchVerdict& verdict) {
   files.after = files.automatic;
   files.head = files.automatic_head = patch.header;
+  files.head_file = "PATCH-HEAD";
+  auto taken = [&](const std::string& name) {
+    return files.automatic.count(name) || files.before.count(name) || files.conflicts.count(name);
+  };
+  while (taken(files.head_file)) files.head_file += '_';
   auto at = input_.resolutions.find(verdict.name);
   if (at == input_.resolutions.end()) return;
   auto tree = std::make_shared<MemoryTree>(outcome_.landed);
@@ -74,7 +83,7 @@ void SeriesRun::Resolve(PatchFiles& files, Patch& patch, PatchVerdict& verdict) 
     else
       tree->Delete(path);
   }
-  tree->Write(kHeadFile, {Text(patch.header), 0100644});
+  tree->Write(files.head_file, {Text(patch.header), 0100644});
   MemoryTree edited(tree);
   if (Result<void> done = ApplyPatch(at->second, 1, edited); !done) {
     verdict.notes.push_back("the remembered resolution does not fit any more: " +
@@ -82,8 +91,8 @@ void SeriesRun::Resolve(PatchFiles& files, Patch& patch, PatchVerdict& verdict) 
     return;
   }
   for (const auto& [path, file] : edited.changes()) {
-    if (path == kHeadFile) {
-      files.head = patch.header = file ? file->text.bytes() : "";
+    if (path == files.head_file) {
+      files.head = file ? file->text.bytes() : "";
       continue;
     }
     Result<std::optional<TreeFile>> before = outcome_.landed->Read(path);
@@ -115,10 +124,12 @@ BaseChoice ChooseBase(const Series& series, const std::vector<std::shared_ptr<co
     for (size_t i = 0; i < series.patches.size(); ++i) {
       Patch reversed = series.reverse[i] ? Reversed(series.patches[i]) : Patch();
       const Patch& patch = series.reverse[i] ? reversed : series.patches[i];
-      for (const FileChange& file : patch.files) {
-        choice.of += file.hunks.size();
-        if (ApplyFile(patch, file, series.strip[i], tree)) choice.hunks += file.hunks.size();
-      }
+      ApplyEach(patch, series.strip[i], tree,
+                [&](const FileChange& file, const Result<Effect>& effect) {
+                  choice.of += file.hunks.size();
+                  if (effect) choice.hunks += file.hunks.size();
+                  return true;
+                });
     }
     if (b == 0 || choice.hunks > best.hunks) best = choice;
     if (best.hunks == best.of) break;

@@ -32,7 +32,7 @@ Renames::Renames(std::shared_ptr<const Tree> base, std::shared_ptr<const Tree> t
                  const Maps& given, std::set<std::string> made)
     : base_(std::move(base)),
       target_(std::move(target)),
-      made_(std::move(made)),
+      by_series_(std::move(made)),
       given_functions_(given.functions) {
   for (FileMapping mapping : given.files) {
     mapping.evidence = "given";
@@ -41,6 +41,7 @@ Renames::Renames(std::shared_ptr<const Tree> base, std::shared_ptr<const Tree> t
 }
 
 std::string Renames::File(const std::string& path, const Text& text) {
+  if (auto at = made_.find(path); at != made_.end()) return at->second;
   if (auto at = files_.find(path); at != files_.end()) return at->second.to;
   FileMapping mapping = Find(path, text);
   files_[path] = mapping;
@@ -116,7 +117,7 @@ std::string Renames::Folder(const std::string& folder) {
        path != here.end() && StartsWith(*path, prefix); ++path) {
     std::string_view name = BaseName(*path);
     // What many folders have, and what the series itself makes, says nothing.
-    if (made_.count(*path) || here_names.at(name).size() > kCommon) continue;
+    if (by_series_.count(*path) || here_names.at(name).size() > kCommon) continue;
     ++voters;
     if (auto same = names.find(name); same != names.end() && same->second.size() <= kCommon)
       for (std::string_view to : same->second)
@@ -162,14 +163,15 @@ std::string Renames::GoneHeader(std::string_view line, const std::string& file) 
   };
   bool here = has(*base_, base_by_name_, true),
        there = has(*target_, by_name_, line[0] == '<' || !DirName(name).empty());
-  if (!here || there || made_.count(name)) return {};
-  for (const std::string& path : made_)
+  if (!here || there || by_series_.count(name)) return {};
+  for (const std::string& path : by_series_)
     if (EndsWith(path, "/" + name)) return {};
   return name;
 }
 
 std::string Renames::NewFile(const std::string& path) {
-  if (auto at = files_.find(path); at != files_.end()) return at->second.to;
+  if (auto at = files_.find(path); at != files_.end() && !at->second.to.empty())
+    return at->second.to;
   std::string folder = Folder(std::string(DirName(path)));
   if (folder.empty()) return path;
   std::string to = folder + "/" + std::string(BaseName(path));

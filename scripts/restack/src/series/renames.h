@@ -23,6 +23,10 @@ class Renames {
   std::string File(const std::string& path, const Text& text);
   /// The path for a file that a patch makes: its folder may have moved.
   std::string NewFile(const std::string& path);
+  /// A patch has made `path` of the base, as `to` of the target; later patches find it there.
+  void Made(const std::string& path, const std::string& to) { made_[path] = to; }
+  /// A patch has taken it away again.
+  void Gone(const std::string& path) { made_.erase(path); }
   /// Files of the target that a function of `from` may be in.
   std::vector<std::string> Function(const std::string& function, const std::string& from);
   /// The one file of the target that defines a function that the base has not; "" otherwise.
@@ -43,7 +47,8 @@ class Renames {
 
   std::shared_ptr<const Tree> base_, target_;
   std::map<std::string, FileMapping> files_;
-  std::set<std::string> made_;
+  std::set<std::string> by_series_;  ///< files of the base that the series makes
+  std::map<std::string, std::string> made_;  ///< by the series' own patches
   std::map<std::string, std::string> folders_;
   /// The folders of a file name.
   using ByName = std::map<std::string_view, std::vector<std::string_view>>;

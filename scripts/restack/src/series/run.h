@@ -12,10 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "landing/side.h"
+#include "formats/patch_writer.h"
 #include "renames.h"
+#include "restack/apply.h"
 #include "restack/patch.h"
 #include "restack/rebase.h"
+#include "landing/side.h"
 
 namespace restack {
 
@@ -44,46 +46,62 @@ class SeriesRun {
   struct Origin {
     const PlacedHunk* hunk;
     std::shared_ptr<const Side> base;
-    std::string patch;
     Text after;  ///< the base's file with all of the patch
   };
   /// What one patch changes, collected before any of it is written.
   struct Landed {
+    const Patch& patch;
+    int strip;
+    MemoryTree start;   ///< the ancestor before git's changes in a row, for renames and copies
+    bool in_git = false;
+    PatchFiles files;
+    PatchVerdict verdict;
+    std::vector<Moved> moved;  ///< of each file of the patch so far, its paths in the target
     std::map<std::string, std::vector<Replacement>> parts;
     std::map<std::string, std::shared_ptr<const Side>> sides;
     std::map<std::string, std::pair<Text, std::vector<std::pair<Edit, std::string>>>>
         conflicts;  ///< by target path
     std::deque<PlacedHunk> hunks;
     std::map<size_t, Origin> origins;  ///< by the index of the hunk's verdict
+    std::set<std::string> touched;  ///< paths of the base and the target, by the files so far
+    std::set<std::string> written;  ///< new names of renames and copies
   };
 
   /// Files that patches of the series make.
   static std::set<std::string> Made(const Series& series);
   Result<void> One(size_t index);
-  std::optional<TreeFile> Ancestor(const FileChange& file, int strip, std::string& from,
+  /// What stands in the target now, with what this patch has done so far.
+  Result<std::optional<TreeFile>> Now(const std::string& path, const Landed& landed) const;
+  std::optional<TreeFile> Ancestor(const FileChange& file, int strip, Target& target,
                                    std::string& evidence);
   std::shared_ptr<const Side> Open(const std::string& path, Landed& landed);
-  HunkVerdict Begin(const FileChange& file, int strip, size_t number, const Hunk* hunk) const;
-  Result<std::string> LandFile(const Patch& patch, const FileChange& file, int strip,
-                               Landed& landed, PatchFiles& files, PatchVerdict& verdict);
+  HunkVerdict Begin(const std::string& path, size_t number, const Hunk* hunk) const;
+  Result<Moved> LandFile(const FileChange& file, Landed& landed);
+  void LandHunks(const FileChange& file, const Places& places,
+                 const std::shared_ptr<const Side>& base,
+                 const std::shared_ptr<const Side>& target, const std::string& expected,
+                 const std::string& evidence, Landed& landed);
   void Note(const Origin& origin, Landed& landed, HunkVerdict& verdict,
             const std::vector<Edit>& failed);
   std::string GoneHeader(const Landing& landing) const;
-  void Overlaps(Landed& landed, PatchVerdict& verdict);
-  void Review(Landed& landed, PatchVerdict& verdict);
-  bool ReviewOnce(Landed& landed, PatchVerdict& verdict);
+  void Overlaps(Landed& landed);
+  void Review(Landed& landed);
+  bool ReviewOnce(Landed& landed);
   static void Drop(size_t index, Landed& landed);
-  void Refuse(size_t index, const std::string& reason, Landed& landed, PatchVerdict& verdict);
-  std::string NoAncestor(const FileChange& file, int strip, Landed& landed, PatchVerdict& verdict);
-  Result<std::string> Create(const FileChange& file, int strip, PatchFiles& files,
-                             PatchVerdict& verdict);
-  Result<std::string> Delete(const FileChange& file, int strip, const std::string& to,
-                             const Text& before, PatchFiles& files, PatchVerdict& verdict);
-  void Metadata(const FileChange& file, int strip, const std::string& to, const TreeFile& before,
-                PatchFiles& files, PatchVerdict& verdict);
-  Result<void> Write(Landed& landed, PatchFiles& files, PatchVerdict& verdict);
+  void TakeBack(size_t index, const std::string& reason, Landed& landed);
+  void Refuse(const FileChange& file, const std::string& path, const std::string& reason,
+              Landed& landed);
+  Result<Moved> NoAncestor(const FileChange& file, const Target& target, Landed& landed);
+  Result<Moved> Create(const FileChange& file, const std::string& path, Landed& landed);
+  Result<Moved> Delete(const FileChange& file, const std::string& from, const std::string& to,
+                       const Text& before, Landed& landed);
+  Result<Moved> Move(const FileChange& file, const Target& target, const TreeFile& before,
+                     const std::string& evidence, Landed& landed);
+  Result<void> Mode(const FileChange& file, const std::string& path, const std::string& to,
+                    unsigned before, Landed& landed);
+  Result<void> Write(Landed& landed);
   void Show(const PatchFiles& files, PatchVerdict& verdict);
-  void Resolve(PatchFiles& files, Patch& patch, PatchVerdict& verdict);
+  void Resolve(const Patch& patch, PatchFiles& files, PatchVerdict& verdict);
 
   const RebaseInput& input_;
   std::shared_ptr<const Tree> base_;

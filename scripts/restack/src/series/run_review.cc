@@ -9,13 +9,14 @@
 namespace restack {
 
 /// Until nothing more is found: what is taken back may be what another hunk needs.
-void SeriesRun::Review(Landed& landed, PatchVerdict& verdict) {
+void SeriesRun::Review(Landed& landed) {
   constexpr int kMost = 8;
-  for (int i = 0; i < kMost && ReviewOnce(landed, verdict); ++i) {
+  for (int i = 0; i < kMost && ReviewOnce(landed); ++i) {
   }
 }
 
-bool SeriesRun::ReviewOnce(Landed& landed, PatchVerdict& verdict) {
+bool SeriesRun::ReviewOnce(Landed& landed) {
+  PatchVerdict& verdict = landed.verdict;
   Names names;
   names.in_base = [&](const std::string& name) { return !base_->FilesDefining(name).empty(); };
   names.in_target = [&](const std::string& name) {
@@ -35,6 +36,10 @@ bool SeriesRun::ReviewOnce(Landed& landed, PatchVerdict& verdict) {
     for (const Replacement& part : parts) {
       auto origin = landed.origins.find(part.hunk);
       if (origin == landed.origins.end()) continue;
+      // On the text that the patch was made on there is nothing to ask.
+      if (path == verdict.hunks[part.hunk].file &&
+          origin->second.base->text.bytes() == side->second->text.bytes())
+        continue;
       AuditedFile& file = files[origin->second.base.get()];
       file.base = origin->second.base.get();
       file.after = origin->second.after;
@@ -72,7 +77,7 @@ bool SeriesRun::ReviewOnce(Landed& landed, PatchVerdict& verdict) {
       reason = hunk.reason.substr(0, hunk.reason.rfind(" ("));
       reason += "; " + finding.reason;
     }
-    Refuse(index, reason, landed, verdict);
+    TakeBack(index, reason, landed);
   }
   return !findings.empty();
 }

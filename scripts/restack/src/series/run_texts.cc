@@ -8,7 +8,7 @@
 namespace restack {
 
 /// Two hunks want the same lines: the second is a person's, with all of its parts.
-void SeriesRun::Overlaps(Landed& landed, PatchVerdict& verdict) {
+void SeriesRun::Overlaps(Landed& landed) {
   std::map<size_t, std::string> refused;
   for (auto& [path, parts] : landed.parts) {
     std::stable_sort(parts.begin(), parts.end(), [](const Replacement& a, const Replacement& b) {
@@ -26,7 +26,7 @@ void SeriesRun::Overlaps(Landed& landed, PatchVerdict& verdict) {
         at = part.end, before = part.hunk;
     }
   }
-  for (const auto& [hunk, reason] : refused) Refuse(hunk, reason, landed, verdict);
+  for (const auto& [hunk, reason] : refused) TakeBack(hunk, reason, landed);
 }
 
 /// Takes back what a hunk has landed.
@@ -36,10 +36,9 @@ void SeriesRun::Drop(size_t index, Landed& landed) {
   std::erase_if(landed.parts, [](const auto& parts) { return parts.second.empty(); });
 }
 
-void SeriesRun::Refuse(size_t index, const std::string& reason, Landed& landed,
-                       PatchVerdict& verdict) {
+void SeriesRun::TakeBack(size_t index, const std::string& reason, Landed& landed) {
   Drop(index, landed);
-  HunkVerdict& hunk = verdict.hunks[index];
+  HunkVerdict& hunk = landed.verdict.hunks[index];
   hunk.grade = Grade::kConflict;
   hunk.line = 0;
   hunk.reason = reason;
@@ -48,20 +47,22 @@ void SeriesRun::Refuse(size_t index, const std::string& reason, Landed& landed,
   Note(origin->second, landed, hunk, origin->second.hunk->edits);
 }
 
-/// All replacements of a patch into its files.
-Result<void> SeriesRun::Write(Landed& landed, PatchFiles& files, PatchVerdict& verdict) {
-  Overlaps(landed, verdict);
-  Review(landed, verdict);
+/// All replacements so far into their files.
+Result<void> SeriesRun::Write(Landed& landed) {
+  PatchFiles& files = landed.files;
+  Overlaps(landed);
+  Review(landed);
   for (auto& [path, parts] : landed.parts) {
-    Result<std::optional<TreeFile>> file = outcome_.landed->Read(path);
-    if (!file || !*file) return Error{path + ": cannot be read"};
-    const Lines& lines = (*file)->text.lines();
+    std::shared_ptr<const Side> side = Open(path, landed);
+    Result<std::optional<TreeFile>> file = Now(path, landed);
+    if (!side || !file || !*file) return Error{path + ": cannot be read"};
+    const Lines& lines = side->text.lines();
     std::string text;
     size_t at = 0;
     long shift = 0;
     std::set<size_t> placed;  // hunks whose line is final
     for (const Replacement& part : parts) {
-      HunkVerdict& hunk = verdict.hunks[part.hunk];
+      HunkVerdict& hunk = landed.verdict.hunks[part.hunk];
       if (hunk.target == path && hunk.line > 0 && placed.insert(part.hunk).second)
         hunk.line = static_cast<size_t>(static_cast<long>(part.begin) + 1 + shift);
       text += Join(lines, at, part.begin) + part.text;
@@ -70,18 +71,16 @@ Result<void> SeriesRun::Write(Landed& landed, PatchFiles& files, PatchVerdict& v
                static_cast<long>(part.end - part.begin);
     }
     text += Join(lines, at);
-    files.before.emplace(path, *file);
-    TreeFile after =
-        files.automatic.count(path) && files.automatic[path] ? *files.automatic[path] : **file;
-    after.text = Text(text);
-    files.automatic[path] = after;
+    files.before.emplace(path, *outcome_.landed->Read(path));
+    TreeFile after = **file;
+    after.text = Text(std::move(text));
+    files.automatic[path] = std::move(after);
   }
-  Show(files, verdict);
   for (auto& [path, conflict] : landed.conflicts) {
-    auto at = files.automatic.find(path);
-    Result<std::optional<TreeFile>> there =
-        at != files.automatic.end() ? at->second : outcome_.landed->Read(path);
+    Result<std::optional<TreeFile>> there = Now(path, landed);
     std::string ours = there && *there ? (*there)->text.bytes() : "";
+    // With the markers of an earlier change of the same file.
+    if (auto at = files.conflicts.find(path); at != files.conflicts.end()) ours = at->second;
     auto& edits = conflict.second;
     std::sort(edits.begin(), edits.end(),
               [](const auto& a, const auto& b) { return a.first.begin < b.first.begin; });
@@ -94,11 +93,16 @@ Result<void> SeriesRun::Write(Landed& landed, PatchFiles& files, PatchVerdict& v
     }
     theirs += Join(conflict.first.lines(), line);
     files.conflicts[path] =
-        Merge(conflict.first.bytes(), ours, theirs, "target", verdict.name).text;
-    if (there && *there)
-      files.before.emplace(path, *outcome_.landed->Read(path)),
-          files.automatic.emplace(path, *there);
+        Merge(conflict.first.bytes(), ours, theirs, "target", landed.verdict.name).text;
+    if (there && *there) {
+      files.before.emplace(path, *outcome_.landed->Read(path));
+      files.automatic.emplace(path, *there);
+    }
   }
+  landed.parts.clear();
+  landed.sides.clear();
+  landed.conflicts.clear();
+  landed.origins.clear();
   return {};
 }
 
@@ -106,7 +110,6 @@ Result<void> SeriesRun::Write(Landed& landed, PatchFiles& files, PatchVerdict& v
 void SeriesRun::Show(const PatchFiles& files, PatchVerdict& verdict) {
   std::map<std::string, std::vector<Hunk>> hunks;
   for (HunkVerdict& hunk : verdict.hunks) {
-    hunk.after.clear();
     if (!hunk.Landed() || hunk.grade == Grade::kExact || hunk.line == 0) continue;
     auto before = files.before.find(hunk.target), after = files.automatic.find(hunk.target);
     if (before == files.before.end() || after == files.automatic.end() || !before->second ||

@@ -18,6 +18,10 @@ class DirectoryTree : public Tree {
   Result<std::optional<TreeFile>> Read(const std::string& path) const override {
     fs::path file = folder_ / path;
     std::error_code error;
+    // What is behind a symbolic link is not a part of this tree under that name.
+    for (size_t at = path.find('/'); at != std::string::npos; at = path.find('/', at + 1))
+      if (fs::is_symlink(fs::symlink_status(folder_ / path.substr(0, at), error)))
+        return std::optional<TreeFile>();
     fs::file_status status = fs::symlink_status(file, error);
     if (!fs::exists(status)) return std::optional<TreeFile>();
     TreeFile result;
@@ -33,6 +37,11 @@ class DirectoryTree : public Tree {
     result.text = Text(std::move(bytes));
     if ((status.permissions() & fs::perms::owner_exec) != fs::perms::none) result.mode = 0100755;
     return std::optional(std::move(result));
+  }
+
+  bool HasFolder(const std::string& path) const override {
+    std::error_code error;
+    return fs::is_directory(folder_ / path, error);
   }
 
   const std::vector<std::string>& Paths() const override {

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "restack/folder.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 
+#include "restack/packed.h"
 #include "restack/tree.h"
 
 namespace restack {
@@ -23,43 +28,67 @@ Result<std::string> ReadFile(const std::string& file) {
 
 Result<void> WriteFile(const std::string& file, std::string_view bytes) {
   std::error_code error;
-  fs::create_directories(fs::path(file).parent_path(), error);
+  auto fail = [&](const std::string& why) { return Error{file + ": cannot be written: " + why}; };
+  fs::path folder = fs::path(file).parent_path();
+  if (!folder.empty()) fs::create_directories(folder, error);
+  // Never through a link that somebody has put there.
   std::string partial = file + ".new";
-  {
-    std::ofstream out(partial, std::ios::binary | std::ios::trunc);
-    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    out.flush();
-    if (!out) {
-      fs::remove(partial, error);
-      return Error{file + ": cannot be written"};
+  unlink(partial.c_str());
+  int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+  if (fd < 0) return fail(std::strerror(errno));
+  while (!bytes.empty()) {
+    ssize_t put = write(fd, bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) {
+      std::string why = std::strerror(errno);
+      close(fd);
+      unlink(partial.c_str());
+      return fail(why);
     }
+    bytes.remove_prefix(static_cast<size_t>(put));
   }
-  if (fs::exists(file, error))
-    fs::permissions(partial, fs::status(file, error).permissions(), error);
-  fs::rename(partial, file, error);
-  if (error) return Error{file + ": cannot be written: " + error.message()};
+  if (close(fd) != 0) {
+    std::string why = std::strerror(errno);
+    unlink(partial.c_str());
+    return fail(why);
+  }
+  fs::file_status now = fs::symlink_status(file, error);
+  if (fs::is_regular_file(now)) fs::permissions(partial, now.permissions(), error);
+  if (rename(partial.c_str(), file.c_str()) != 0) {
+    std::string why = std::strerror(errno);
+    unlink(partial.c_str());
+    return fail(why);
+  }
   return {};
 }
 
-Result<Series> ReadSeries(const Tree& tree) {
+namespace {
+
+using ReadOne = std::function<Result<std::optional<std::string>>(const std::string& path)>;
+
+Result<Series> ReadWith(const ReadOne& read_file, const std::string& where) {
   Series series;
   auto read = [&](const std::string& path) -> Result<std::string> {
-    Result<std::optional<TreeFile>> file = tree.Read(path);
+    Result<std::optional<std::string>> file = read_file(path);
     if (!file) return file.error();
-    if (!*file) return Error{tree.Name() + "/" + path + ": is not there"};
-    return (*file)->text.bytes();
+    if (!*file) return Error{where + "/" + path + ": is not there"};
+    return std::move(**file);
   };
   Result<std::string> list = read("series");
   if (!list) return list.error();
-  Result<SeriesFile> file = ParseSeries(*list, tree.Name() + "/series");
+  Result<SeriesFile> file = ParseSeries(*list, where + "/series");
   if (!file) return file.error();
   series.file = std::move(*file);
   for (const SeriesEntry& entry : series.file.entries) {
     if (entry.patch.empty()) continue;
     Result<std::string> bytes = read(entry.patch);
     if (!bytes) return bytes.error();
-    Result<Patch> patch = ParsePatch(*bytes, entry.patch);
-    if (!patch) return Error{tree.Name() + "/" + patch.error().sentence};
+    Result<Patch> patch = ReadPatch(*bytes, entry.patch);
+    if (!patch) return Error{where + "/" + patch.error().sentence};
+    if (patch->files.empty() && !bytes->empty())
+      return Error{where + "/" + entry.patch +
+                   ": has no change that GNU patch reads, only text" +
+                   (patch->ignored.empty() ? "" : "; " + patch->ignored.front())};
     series.patches.push_back(std::move(*patch));
     series.strip.push_back(entry.strip);
     series.reverse.push_back(entry.reverse);
@@ -68,10 +97,46 @@ Result<Series> ReadSeries(const Tree& tree) {
   return series;
 }
 
+}  // namespace
+
+Result<Patch> ReadPatch(const std::string& bytes, const std::string& name) {
+  Result<std::string> text = Unpack(name, bytes);
+  if (!text) return text.error();
+  return ParsePatch(*text, name);
+}
+
+Result<Series> ReadSeries(const Tree& tree) {
+  return ReadWith(
+      [&](const std::string& path) -> Result<std::optional<std::string>> {
+        std::string at = path;
+        for (int links = 0; links < 8; ++links) {
+          Result<std::optional<TreeFile>> file = tree.Read(at);
+          if (!file) return file.error();
+          if (!*file) return std::optional<std::string>();
+          if ((*file)->mode != 0120000) return std::optional((*file)->text.bytes());
+          // A link to another file of the same folder, such as series -> series.debian.
+          std::string to = (*file)->text.bytes();
+          if (to.find('/') != std::string::npos) break;
+          std::string folder(DirName(at));
+          at = folder.empty() ? to : folder + "/" + to;
+        }
+        return Error{tree.Name() + "/" + path + ": is a symbolic link out of its folder"};
+      },
+      tree.Name());
+}
+
 Result<Series> ReadSeries(const std::string& folder) {
-  Result<std::shared_ptr<Tree>> tree = OpenDirectory(folder);
-  if (!tree) return tree.error();
-  return ReadSeries(**tree);
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) return Error{folder + ": is not a folder"};
+  return ReadWith(
+      [&](const std::string& path) -> Result<std::optional<std::string>> {
+        std::error_code none;
+        if (!fs::exists(folder + "/" + path, none)) return std::optional<std::string>();
+        Result<std::string> bytes = ReadFile(folder + "/" + path);
+        if (!bytes) return bytes.error();
+        return std::optional(std::move(*bytes));
+      },
+      folder);
 }
 
 }  // namespace restack

@@ -63,6 +63,14 @@ class GitTree : public Tree {
     return git_tree_entry_type(entry.get()) == GIT_OBJECT_BLOB;
   }
 
+  bool HasFolder(const std::string& path) const override {
+    git_tree_entry* raw = nullptr;
+    if (!root_ || path.empty() || git_tree_entry_bypath(&raw, root_.get(), path.c_str()) != 0)
+      return false;
+    GitOwner<git_tree_entry, git_tree_entry_free> entry(raw);
+    return git_tree_entry_type(entry.get()) == GIT_OBJECT_TREE;
+  }
+
   std::string Name() const override { return name_; }
 
   std::vector<std::string> FilesDefining(const std::string& function) const override {

@@ -3,8 +3,11 @@
 #include <cctype>
 #include <filesystem>
 #include <map>
+#include <optional>
 
+#include "restack/folder.h"
 #include "restack/store.h"
+#include "restack/text.h"
 
 namespace restack {
 namespace {
@@ -43,37 +46,70 @@ int CompareVersions(std::string_view a, std::string_view b) {
   return 0;
 }
 
+namespace {
+
+/// What a .dsc says of its package; the files that it lists must be beside it.
+std::optional<SourcePackage> ReadDescription(const fs::path& dsc) {
+  SourcePackage package;
+  std::string stem = dsc.stem().string();
+  size_t underscore = stem.find('_');
+  if (underscore == std::string::npos) return std::nullopt;
+  package.name = stem.substr(0, underscore);
+  package.version = stem.substr(underscore + 1);
+  Result<std::string> bytes = ReadFile(dsc.string());
+  if (!bytes) return std::nullopt;
+  bool in_files = false;
+  for (std::string_view line : SplitLines(*bytes)) {
+    if (!StartsWith(line, " ")) {
+      in_files = StartsWith(line, "Files:");
+      continue;
+    }
+    if (!in_files) continue;
+    std::string file(Trim(line.substr(line.rfind(' '))));
+    if (EndsWith(file, ".asc") || file.find('/') != std::string::npos) continue;
+    std::string path = (dsc.parent_path() / file).string();
+    std::error_code error;
+    if (!fs::exists(path, error)) return std::nullopt;
+    constexpr std::string_view kPart = ".orig-";
+    size_t part = file.find(kPart), tar = file.find(".tar.");
+    if (file.find(".orig.tar.") != std::string::npos)
+      package.orig = path;
+    else if (part != std::string::npos && tar != std::string::npos && part < tar)
+      package.components.emplace_back(
+          file.substr(part + kPart.size(), tar - part - kPart.size()), path);
+    else if (file.find(".debian.tar.") != std::string::npos)
+      package.debian = path;
+    else if (file.find(".diff.") != std::string::npos)
+      package.diff = path;
+    else if (tar != std::string::npos)
+      package.orig = path;  // a native package
+  }
+  if (package.orig.empty()) return std::nullopt;
+  return package;
+}
+
+}  // namespace
+
 std::vector<SourcePackage> FindPackages(const std::string& folder) {
-  // NAME_VERSION.orig.tar.*, NAME_VERSION-REVISION.debian.tar.*; a .dsc says that apt has checked
-  // both.
-  std::map<std::string, std::string> orig, debian;
-  std::vector<std::string> described;
+  std::vector<SourcePackage> packages;
+  std::map<std::string, std::string> tarballs;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     std::string file = entry.path().filename().string();
     if (EndsWith(file, ".asc")) continue;
     if (size_t at = file.find(".orig.tar."); at != std::string::npos)
-      orig[file.substr(0, at)] = entry.path();
-    if (size_t at = file.find(".debian.tar."); at != std::string::npos)
-      debian[file.substr(0, at)] = entry.path();
-    if (EndsWith(file, ".dsc")) described.push_back(file.substr(0, file.size() - 4));
+      tarballs[entry.path().string()] = file.substr(0, at);
+    if (!EndsWith(file, ".dsc")) continue;
+    if (std::optional<SourcePackage> package = ReadDescription(entry.path()))
+      packages.push_back(std::move(*package));
   }
-  std::vector<SourcePackage> packages;
-  auto add = [&](const std::string& key, std::string tarball, std::string patches) {
-    size_t underscore = key.find('_');
-    if (underscore == std::string::npos) return;
-    packages.push_back({key.substr(0, underscore), key.substr(underscore + 1), std::move(tarball),
-                        std::move(patches)});
-  };
-  std::vector<std::string> used;
-  for (const std::string& key : described) {
-    std::string upstream = key.substr(0, key.rfind('-'));
-    if (!orig.count(upstream) || !debian.count(key)) continue;
-    add(key, orig[upstream], debian[key]);
-    used.push_back(upstream);
+  // A tarball of no package is one by itself.
+  for (const SourcePackage& package : packages) tarballs.erase(package.orig);
+  for (const auto& [path, stem] : tarballs) {
+    size_t underscore = stem.find('_');
+    if (underscore == std::string::npos) continue;
+    packages.push_back({stem.substr(0, underscore), stem.substr(underscore + 1), path, {}, "", ""});
   }
-  for (const auto& [key, file] : orig)
-    if (std::find(used.begin(), used.end(), key) == used.end()) add(key, file, "");
   std::sort(packages.begin(), packages.end(), [](const SourcePackage& a, const SourcePackage& b) {
     return a.name != b.name ? a.name < b.name : CompareVersions(a.version, b.version) < 0;
   });

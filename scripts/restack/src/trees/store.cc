@@ -6,32 +6,31 @@
 #include "landing/function_index.h"
 #include "git_tree.h"
 #include "restack/apply.h"
+#include "restack/folder.h"
+#include "tarball.h"
 
 namespace restack {
 namespace {
-
-/// Content of larger or binary files is not kept, only their names: no patch that we can move
-/// touches them.
-constexpr size_t kLargest = 2 << 20;
 
 /// What a package becomes: a tree object with the entries orig, patched (trees), functions (blob),
 /// debian (tree).
 struct Reading {
   git_repository* repository;
+  bool skip_roms = false;
   GitEntries entries;
-  std::string functions_error;
   std::vector<std::string> functions;
   Result<void> status;
 };
 
+/// QEMU's roms/ is firmware from elsewhere, as many files as QEMU itself: its names are enough.
+constexpr std::string_view kRoms = "roms/";
+
 bool KeepFile(void* context, std::string path, unsigned mode, std::string bytes) {
   auto& reading = *static_cast<Reading*>(context);
+  if (path.ends_with('/')) return true;
   size_t slash = path.find('/');
-  if (slash == std::string::npos || slash + 1 >= path.size()) return true;
-  path.erase(0, slash + 1);
-  // roms/ is firmware from elsewhere, as many files as QEMU itself; its names are enough.
-  bool keep = bytes.size() <= kLargest && bytes.substr(0, 8000).find('\0') == std::string::npos &&
-              !StartsWith(path, "roms/");
+  bool keep = !reading.skip_roms || slash == std::string::npos ||
+              path.compare(slash + 1, kRoms.size(), kRoms) != 0;
   GitEntry entry{{}, mode};
   if (keep) {
     Result<git_oid> id = WriteBlob(reading.repository, bytes);
@@ -40,23 +39,37 @@ bool KeepFile(void* context, std::string path, unsigned mode, std::string bytes)
       return false;
     }
     entry.id = *id;
-    IndexFunctions(path, bytes, reading.functions);
+    if (mode != 0120000) IndexFunctions(path, bytes, reading.functions);
   } else {
     git_odb_hash(&entry.id, bytes.data(), bytes.size(), GIT_OBJECT_BLOB);
   }
-  reading.entries[path] = entry;
+  reading.entries[std::move(path)] = entry;
   return true;
 }
 
-std::string RefName(const std::string& name, const std::string& version) {
-  std::string ref = "refs/bases/" + name + "/";
-  for (char c : version) {
-    if (c == '~')
-      ref += "%7E";
-    else
-      ref += c;
+/// Everything one folder up, below `prefix`, when all of it lies in one.
+void Place(Reading& reading, const std::string& prefix) {
+  std::vector<std::string> paths;
+  for (const auto& [path, entry] : reading.entries) paths.push_back(path);
+  size_t top = TopFolder(paths).size();
+  GitEntries entries;
+  for (const auto& [path, entry] : reading.entries) entries[prefix + path.substr(top)] = entry;
+  reading.entries = std::move(entries);
+  for (std::string& line : reading.functions) {
+    size_t tab = line.find('\t') + 1;
+    line.replace(tab, top, prefix);
   }
-  return ref;
+}
+
+/// As a part of a reference's name.
+std::string Encoded(const std::string& text) {
+  std::string name;
+  for (unsigned char c : text) {
+    char hex[4];
+    std::snprintf(hex, sizeof hex, "%%%02X", c);
+    name += std::isalnum(c) || c == '-' || c == '_' ? std::string(1, static_cast<char>(c)) : hex;
+  }
+  return name;
 }
 
 }  // namespace
@@ -68,6 +81,10 @@ struct Store::Impl {
   Progress progress;
 
   Result<git_oid> ReadPackage(const SourcePackage& package, const std::string& until);
+  Result<void> Unpack(const SourcePackage& package, GitEntries& entries,
+                      std::vector<std::string>& functions);
+  Result<std::shared_ptr<MemoryTree>> DebianSeries(const SourcePackage& package,
+                                                   const git_oid& orig);
   Result<void> Patch(const Tree& debian, const std::string& until, const git_oid& orig,
                      GitEntries& entries);
   /// The object of a package (or of its tree after the patch `until`), made if it is not there.
@@ -111,7 +128,7 @@ Result<const SourcePackage*> Store::Impl::Choose(const std::string& base, std::s
     bool fits = StartsWith(package.version, version) &&
                 (package.version.size() == version.size() || version.empty() ||
                  !std::isdigit(static_cast<unsigned char>(package.version[version.size()])));
-    if (package.name == name && fits && (!package.debian.empty() || !chosen || part == "orig"))
+    if (package.name == name && fits && (package.Patched() || !chosen || part == "orig"))
       chosen = &package;
   }
   if (!chosen)
@@ -133,13 +150,18 @@ Result<void> Store::Impl::Patch(const Tree& debian, const std::string& until, co
     if (entry.patch.empty()) continue;
     Result<std::optional<TreeFile>> file = debian.Read(entry.patch);
     if (!file || !*file) return Error{"debian/patches/" + entry.patch + ": is not there"};
-    Result<restack::Patch> patch = ParsePatch((*file)->text.bytes(), entry.patch);
+    Result<restack::Patch> patch = ReadPatch((*file)->text.bytes(), entry.patch);
     if (!patch) return patch.error();
-    for (const FileChange& change : patch->files) {
-      // Their content is not kept.
-      if (StartsWith(change.Path(entry.strip), "roms/") || !change.binary.empty()) continue;
-      if (Result<void> done = ApplyFile(*patch, change, entry.strip, tree); !done) return done;
-    }
+    Result<void> done;
+    ApplyEach(entry.reverse ? Reversed(*patch) : *patch, entry.strip, tree,
+              [&](const FileChange& change, const Result<Effect>& effect) {
+                // Their content is not kept.
+                if (!effect && !StartsWith(change.Path(entry.strip), kRoms) &&
+                    change.binary.empty())
+                  done = effect.error();
+                return static_cast<bool>(done);
+              });
+    if (!done) return done;
     if (entry.patch == until) {
       found = true;
       break;
@@ -156,9 +178,74 @@ Result<void> Store::Impl::Patch(const Tree& debian, const std::string& until, co
   return {};
 }
 
+/// The tarballs of upstream, as dpkg-source unpacks them.
+Result<void> Store::Impl::Unpack(const SourcePackage& package, GitEntries& entries,
+                                 std::vector<std::string>& functions) {
+  std::vector<std::pair<std::string, std::string>> tarballs = {{"", package.orig}};
+  tarballs.insert(tarballs.end(), package.components.begin(), package.components.end());
+  for (const auto& [folder, file] : tarballs) {
+    std::string prefix = folder.empty() ? "" : folder + "/";
+    Reading reading{repository.get(), package.name == "qemu", {}, {}, {}};
+    Result<void> done = VisitTarball(file, &reading, KeepFile);
+    if (!reading.status) return reading.status;
+    if (!done) return done;
+    Place(reading, prefix);
+    // A component takes the place of a folder of that name.
+    std::erase_if(entries, [&](const auto& entry) {
+      return !prefix.empty() && StartsWith(entry.first, prefix);
+    });
+    entries.insert(reading.entries.begin(), reading.entries.end());
+    functions.insert(functions.end(), reading.functions.begin(), reading.functions.end());
+  }
+  std::sort(functions.begin(), functions.end());
+  return {};
+}
+
+/// Debian's series as a folder: of debian.tar.*, or what diff.gz makes of debian/patches, with the
+/// rest of the diff as its first patch.
+Result<std::shared_ptr<MemoryTree>> Store::Impl::DebianSeries(const SourcePackage& package,
+                                                              const git_oid& orig) {
+  auto patches = std::make_shared<MemoryTree>(nullptr, "debian/patches");
+  std::string first;
+  auto keep = [&](const MemoryTree& tree, std::string_view folder) {
+    for (const auto& [path, file] : tree.changes())
+      if (file && StartsWith(path, folder)) patches->Write(path.substr(folder.size()), *file);
+  };
+  if (!package.debian.empty()) {
+    Result<std::shared_ptr<MemoryTree>> debian = ReadTarball(package.debian);
+    if (!debian) return debian.error();
+    keep(**debian, "patches/");
+  } else {
+    Result<std::string> bytes = ReadFile(package.diff);
+    Result<restack::Patch> diff =
+        bytes ? ReadPatch(*bytes, std::string(BaseName(package.diff))) : bytes.error();
+    if (!diff) return diff.error();
+    MemoryTree tree(MakeGitTree(repository, orig, "orig"));
+    if (Result<void> done = ApplyPatch(*diff, 1, tree); !done) return done.error();
+    keep(tree, "debian/patches/");
+    restack::Patch rest;
+    for (FileChange& file : diff->files)
+      if (!StartsWith(file.Path(1), "debian/")) rest.files.push_back(std::move(file));
+    if (!rest.files.empty()) {
+      first = package.name + "_" + package.version + ".diff";
+      patches->Write(first, {Text(Print(rest)), 0100644});
+    }
+  }
+  // dpkg-source prefers the series of the vendor.
+  std::string list;
+  for (const char* name : {"debian.series", "series"}) {
+    Result<std::optional<TreeFile>> file = patches->Read(name);
+    if (!file) return file.error();
+    if (!*file) continue;
+    list = (*file)->text.bytes();
+    break;
+  }
+  patches->Write("series", {Text((first.empty() ? "" : first + "\n") + list), 0100644});
+  return patches;
+}
+
 Result<git_oid> Store::Impl::ReadPackage(const SourcePackage& package, const std::string& until) {
-  Reading reading{repository.get(), {}, {}, {}, {}};
-  GitEntries parts;
+  GitEntries entries, parts;
   auto keep = [&](const char* name, Result<git_oid> id, unsigned mode) -> Result<void> {
     if (!id) return id.error();
     parts[name] = {*id, mode};
@@ -166,17 +253,14 @@ Result<git_oid> Store::Impl::ReadPackage(const SourcePackage& package, const std
   };
   if (until.empty()) {
     if (progress) progress("reading " + package.name + " " + package.version);
-    if (Result<void> done = VisitTarball(package.orig, &reading, KeepFile); !done)
-      return done.error();
-    if (!reading.status) return reading.status.error();
-    std::sort(reading.functions.begin(), reading.functions.end());
+    std::vector<std::string> lines;
+    if (Result<void> done = Unpack(package, entries, lines); !done) return done.error();
     std::string functions;
-    for (const std::string& line : reading.functions) functions += line;
+    for (const std::string& line : lines) functions += line;
     if (auto done = keep("functions", WriteBlob(repository.get(), functions), GIT_FILEMODE_BLOB);
         !done)
       return done.error();
-    if (auto done = keep("orig", WriteTree(repository.get(), reading.entries), GIT_FILEMODE_TREE);
-        !done)
+    if (auto done = keep("orig", WriteTree(repository.get(), entries), GIT_FILEMODE_TREE); !done)
       return done.error();
   } else {  // another point of a series whose package is read already
     Result<git_oid> whole = Object(package, "");
@@ -186,29 +270,26 @@ Result<git_oid> Store::Impl::ReadPackage(const SourcePackage& package, const std
       if (!id) return id.error();
       parts[name] = {**id, name[0] == 'o' ? GIT_FILEMODE_TREE : GIT_FILEMODE_BLOB};
     }
-    Result<GitEntries> entries = ListTree(repository.get(), parts["orig"].id);
-    if (!entries) return entries.error();
-    reading.entries = std::move(*entries);
+    Result<GitEntries> listed = ListTree(repository.get(), parts["orig"].id);
+    if (!listed) return listed.error();
+    entries = std::move(*listed);
   }
-  if (!package.debian.empty()) {
-    Result<std::shared_ptr<MemoryTree>> debian = ReadTarball(package.debian);
-    if (!debian) return debian.error();
-    MemoryTree patches;
+  if (package.Patched()) {
+    std::string where = package.name + " " + package.version + ": ";
+    Result<std::shared_ptr<MemoryTree>> patches = DebianSeries(package, parts["orig"].id);
+    if (!patches) return Error{where + patches.error().sentence};
     GitEntries files;
-    for (const auto& [path, file] : (*debian)->changes()) {
-      if (!StartsWith(path, "patches/") || !file) continue;
-      patches.Write(path.substr(8), *file);
+    for (const auto& [path, file] : (*patches)->changes()) {
       Result<git_oid> id = WriteBlob(repository.get(), file->text.bytes());
       if (!id) return id.error();
-      files[path.substr(8)] = {*id, file->mode};
+      files[path] = {*id, file->mode};
     }
-    if (auto done = Patch(patches, until, parts["orig"].id, reading.entries); !done)
-      return Error{package.name + " " + package.version + ": " + done.error().sentence};
+    if (auto done = Patch(**patches, until, parts["orig"].id, entries); !done)
+      return Error{where + done.error().sentence};
     if (auto done = keep("debian", WriteTree(repository.get(), files), GIT_FILEMODE_TREE); !done)
       return done.error();
   }
-  if (auto done = keep("patched", WriteTree(repository.get(), reading.entries), GIT_FILEMODE_TREE);
-      !done)
+  if (auto done = keep("patched", WriteTree(repository.get(), entries), GIT_FILEMODE_TREE); !done)
     return done.error();
   // One flat tree object of parts: WriteTree would make folders, and these are entries of both
   // kinds.
@@ -225,8 +306,8 @@ Result<git_oid> Store::Impl::ReadPackage(const SourcePackage& package, const std
 }
 
 Result<git_oid> Store::Impl::Object(const SourcePackage& package, const std::string& until) {
-  std::string ref = RefName(package.name, package.version);
-  ref += until.empty() ? "/all" : "/after/" + until;
+  std::string ref = "refs/packages/" + Encoded(package.name) + "/" + Encoded(package.version) +
+                    (until.empty() ? "/all" : "/after/" + Encoded(until));
   git_oid id;
   if (git_reference_name_to_id(&id, repository.get(), ref.c_str()) == 0) return id;
   Result<git_oid> made = ReadPackage(package, until);
@@ -257,7 +338,7 @@ Result<std::shared_ptr<Tree>> Store::Find(const std::string& base) {
   if (!tree || !*tree || !functions || !*functions)
     return Error{base + ": what is kept of it cannot be read"};
   std::string name = (*package)->name + " " + (*package)->version;
-  if (part == "orig" || (*package)->debian.empty()) name += " (pristine)";
+  if (part == "orig" || !(*package)->Patched()) name += " (pristine)";
   if (!until.empty()) name += " after " + until;
   return MakeGitTree(impl_->repository, **tree, name, &**functions);
 }

@@ -16,6 +16,30 @@ bool Tree::Has(const std::string& path) const {
   return std::binary_search(paths.begin(), paths.end(), path);
 }
 
+bool Tree::HasFolder(const std::string& path) const {
+  std::string prefix = path + "/";
+  const auto& paths = Paths();
+  auto at = std::lower_bound(paths.begin(), paths.end(), prefix);
+  return at != paths.end() && StartsWith(*at, prefix);
+}
+
+bool MemoryTree::Has(const std::string& path) const {
+  if (auto at = changes_.find(path); at != changes_.end()) return at->second.has_value();
+  return below_ && below_->Has(path);
+}
+
+bool MemoryTree::HasFolder(const std::string& path) const {
+  std::string prefix = path + "/";
+  bool deleted = false;
+  for (auto at = changes_.lower_bound(prefix);
+       at != changes_.end() && StartsWith(at->first, prefix); ++at) {
+    if (at->second) return true;
+    deleted = true;
+  }
+  if (!below_ || !below_->HasFolder(path)) return false;
+  return !deleted || Tree::HasFolder(path);
+}
+
 Result<std::optional<TreeFile>> MemoryTree::Read(const std::string& path) const {
   if (auto at = changes_.find(path); at != changes_.end()) return at->second;
   if (below_) return below_->Read(path);

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "session.h"
+#include "restack/session.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "print.h"
+#include "restack/apply.h"
 #include "restack/dep3.h"
+#include "restack/folder.h"
+#include "restack/json_report.h"
 
-namespace restack::cli {
+namespace restack {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
@@ -52,7 +56,10 @@ Result<void> FillFolder(const std::string& folder,
   fs::remove_all(partial, error);
   fs::create_directories(partial, error);
   if (error) return Error{partial + ": cannot be made: " + error.message()};
-  if (Result<void> done = fill(partial); !done) return done;
+  if (Result<void> done = fill(partial); !done) {
+    fs::remove_all(partial, error);
+    return done;
+  }
   if (fs::exists(folder, error)) {
     if (!Exchange(partial, folder)) return Error{folder + ": cannot be replaced"};
     fs::remove_all(partial, error);
@@ -64,6 +71,112 @@ Result<void> FillFolder(const std::string& folder,
 }
 
 }  // namespace
+
+namespace {
+
+/// A plan's text may have any byte, and JSON may not: % and what is not ASCII as %XX.
+std::string Escaped(const std::string& text) {
+  std::string result;
+  for (unsigned char c : text) {
+    char hex[4];
+    std::snprintf(hex, sizeof hex, "%%%02X", c);
+    result += c == '%' || c >= 0x7f ? hex : std::string(1, static_cast<char>(c));
+  }
+  return result;
+}
+
+std::string Unescaped(const std::string& text) {
+  std::string result;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '%' || at + 2 >= text.size()) {
+      result += text[at];
+      continue;
+    }
+    result += static_cast<char>(std::strtol(text.substr(at + 1, 2).c_str(), nullptr, 16));
+    at += 2;
+  }
+  return result;
+}
+
+/// Copies a folder with all that is in it, links as links.
+Result<void> CopyFolder(const std::string& from, const std::string& to) {
+  std::error_code error;
+  fs::copy(from, to, fs::copy_options::recursive | fs::copy_options::copy_symlinks, error);
+  if (error) return Error{from + ": cannot be copied: " + error.message()};
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> Session::Open(const std::string& given) {
+  std::string output = given;
+  while (output.size() > 1 && output.back() == '/') output.pop_back();
+  std::error_code error;
+  if (fs::is_symlink(fs::symlink_status(output, error))) {
+    fs::path real = fs::canonical(output, error);
+    if (error) return Error{given + ": is a symbolic link that leads nowhere"};
+    output = real.string();
+  }
+  if (fs::exists(output, error) && !fs::is_directory(output, error))
+    return Error{given + ": is a file; the moved series needs a folder"};
+  // The rest of an output's folder is kept by copying it: not of a folder for other things.
+  if (fs::is_directory(output, error) && !fs::is_empty(output, error) &&
+      !fs::exists(output + "/series", error))
+    return Error{given + ": has files and no series; give a new folder for the moved series"};
+  std::unique_ptr<Session> session(new Session(std::move(output)));
+  if (Result<void> locked = session->Lock(); !locked) return locked.error();
+  return session;
+}
+
+Result<void> Session::Lock() {
+  std::error_code error;
+  for (int tries = 0; tries < 100; ++tries) {
+    std::vector<std::string> missing;
+    for (fs::path up = fs::path(folder_).parent_path(); !up.empty() && !fs::exists(up, error);
+         up = up.parent_path())
+      missing.push_back(up.string());
+    made_.insert(made_.end(), missing.begin(), missing.end());
+    fs::create_directories(folder_, error);
+    if (error) return Error{folder_ + ": cannot be made: " + error.message()};
+    lock_ = open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (lock_ < 0) {
+      if (fs::exists(fs::symlink_status(folder_, error)))
+        return Error{folder_ + ": is not a folder"};
+      continue;  // another process has just taken it away
+    }
+    if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+      close(lock_);
+      lock_ = -1;
+      return Error{"another restack works on " + output_ + ": wait for it to end"};
+    }
+    struct stat here, held;
+    if (stat(folder_.c_str(), &here) == 0 && fstat(lock_, &held) == 0 &&
+        here.st_ino == held.st_ino && here.st_dev == held.st_dev)
+      return {};
+    close(lock_);
+    lock_ = -1;
+  }
+  return Error{folder_ + ": cannot be locked"};
+}
+
+Session::~Session() {
+  if (lock_ < 0) return;
+  if (rmdir(folder_.c_str()) == 0 && !fs::exists(output_))
+    for (const std::string& folder : made_)
+      if (rmdir(folder.c_str()) != 0) break;
+  close(lock_);
+}
+
+void Session::Empty() {
+  // The folder itself stays: it is what the lock is on.
+  std::error_code error;
+  // The plan first: without it, there is no session.
+  fs::remove(Path("plan.json"), error);
+  for (const auto& entry : fs::directory_iterator(folder_, error))
+    fs::remove_all(entry.path(), error);
+}
+
+void Session::Abandon() { Empty(); }
 
 bool Session::Exists() const { return fs::exists(Path("plan.json")); }
 bool Session::Finished() const {
@@ -78,42 +191,39 @@ Result<Plan> Session::ReadPlan() const {
   if (!bytes) return Error{"no rebase is under way (" + folder_ + " is not there)"};
   json plan = json::parse(*bytes, nullptr, false);
   if (!plan.is_object()) return Error{Path("plan.json") + ": cannot be read"};
-  return Plan{plan.value("series", ""), plan.value("onto", ""), plan.value("from", ""),
-              plan.value("output", ""), plan.value("build", "")};
+  auto value = [&](const char* name) {
+    auto at = plan.find(name);
+    return at != plan.end() && at->is_string() ? Unescaped(at->get<std::string>()) : std::string();
+  };
+  return Plan{value("series"), value("onto"), value("from"), value("output"), value("build")};
 }
 
 Result<void> Session::Begin(const Plan& plan) {
+  if (Exists() && !Finished())
+    return Error{folder_ + ": a rebase is under way; `restack continue` or `restack undo`"};
+  Empty();  // of one that has ended: its undo ends with a new one
   // Edits remembered from the last time that this output was made are where this rebase starts.
   std::error_code error;
-  std::string remembered = plan.output + "/resolutions";
+  std::string remembered = output_ + "/resolutions";
   fs::create_directories(Path("resolutions"), error);
   Result<void> done =
       FillFolder(Path("resolutions/0"), [&](const std::string& folder) -> Result<void> {
-        std::error_code copied, none;
-        if (fs::is_directory(remembered, none))
-          fs::copy(remembered, folder, fs::copy_options::recursive, copied);
-        if (copied) return Error{remembered + ": cannot be copied: " + copied.message()};
-        return {};
+        std::error_code none;
+        return fs::is_directory(remembered, none) ? CopyFolder(remembered, folder)
+                                                  : Result<void>();
       });
   if (!done) return done;
-  if (fs::exists(plan.output + "/map.toml", error)) {
-    Result<std::string> map = ReadFile(plan.output + "/map.toml");
+  if (fs::exists(output_ + "/map.toml", error)) {
+    Result<std::string> map = ReadFile(output_ + "/map.toml");
     if (!map) return map.error();
     if (Result<void> written = WriteFile(Path("map.toml"), *map); !written) return written;
   }
-  json text = {{"series", plan.series},
-               {"onto", plan.onto},
-               {"from", plan.from},
-               {"output", plan.output},
-               {"build", plan.build}};
+  json text = {{"series", Escaped(plan.series)},
+               {"onto", Escaped(plan.onto)},
+               {"from", Escaped(plan.from)},
+               {"output", Escaped(plan.output)},
+               {"build", Escaped(plan.build)}};
   return WriteFile(Path("plan.json"), text.dump(2) + "\n");
-}
-
-Result<Maps> Session::ReadMaps() const {
-  if (!fs::exists(Path("map.toml"))) return Maps();
-  Result<std::string> text = ReadFile(Path("map.toml"));
-  if (!text) return text.error();
-  return ParseMaps(*text, Path("map.toml"));
 }
 
 size_t Session::Step() const {
@@ -122,12 +232,21 @@ size_t Session::Step() const {
   return step;
 }
 
-Result<Resolutions> Session::ReadResolutions() const {
-  Resolutions resolutions;
+Result<Remembered> Session::ReadRemembered() const {
+  bool under_way = Exists() && !Finished();
+  std::string map = under_way ? Path("map.toml") : output_ + "/map.toml";
+  std::string edits = under_way ? Path("resolutions/" + std::to_string(Step()))
+                                : output_ + "/resolutions";
+  Remembered remembered;
+  if (std::error_code error; fs::exists(map, error)) {
+    Result<std::string> text = ReadFile(map);
+    if (!text) return text.error();
+    Result<Maps> maps = ParseMaps(*text, map);
+    if (!maps) return maps.error();
+    remembered.maps = std::move(*maps);
+  }
   std::error_code error;
-  for (const auto& entry :
-       fs::directory_iterator(Path("resolutions/" + std::to_string(Step())), error)) {
-    std::string name = entry.path().filename();
+  for (const auto& entry : fs::directory_iterator(edits, error)) {
     Result<std::string> bytes = ReadFile(entry.path());
     if (!bytes) return bytes.error();
     Result<Patch> patch = ParsePatch(*bytes, entry.path());
@@ -135,9 +254,9 @@ Result<Resolutions> Session::ReadResolutions() const {
     Dep3 dep3 = ParseDep3(patch->header);
     const Dep3Field* of = dep3.Find("Resolves");
     if (!of) return Error{entry.path().string() + ": has no Resolves: line"};
-    resolutions[of->value] = std::move(*patch);
+    remembered.resolutions[of->value] = std::move(*patch);
   }
-  return resolutions;
+  return remembered;
 }
 
 std::string Session::Working() const {
@@ -149,7 +268,7 @@ Result<void> Session::Write(const Plan& plan, const RebaseOutcome& outcome, cons
                             const Maps& given, const std::string& open) {
   if (auto done = WriteFile(Path("map.toml"), PrintMaps(given, outcome.verdict)); !done)
     return done;
-  if (auto done = WriteFile(Path("verdict.json"), ToJson(outcome.verdict).dump(2) + "\n"); !done)
+  if (auto done = WriteFile(Path("verdict.json"), JsonReport(outcome.verdict) + "\n"); !done)
     return done;
   // The first patch that is open, or the one that was asked for.
   size_t at = 0;
@@ -166,7 +285,8 @@ Result<void> Session::Write(const Plan& plan, const RebaseOutcome& outcome, cons
           if (auto written = WriteFile(folder + "/" + path, file->text.bytes()); !written)
             return written;
       if (auto written =
-              WriteFile(folder + "/" + kHeadFile, *name == 'b' ? files.automatic_head : files.head);
+              WriteFile(folder + "/" + files.head_file,
+                        *name == 'b' ? files.automatic_head : files.head);
           !written)
         return written;
       if (*name == 'w')
@@ -181,10 +301,8 @@ Result<void> Session::Write(const Plan& plan, const RebaseOutcome& outcome, cons
   return FillFolder(Path("series"), [&](const std::string& folder) -> Result<void> {
     std::error_code error, none;
     // Everything else in the folder stays: a README, other files of the maintainer.
-    if (fs::is_directory(plan.output, none))
-      fs::copy(plan.output, folder, fs::copy_options::recursive | fs::copy_options::copy_symlinks,
-               error);
-    if (error) return Error{plan.output + ": cannot be copied: " + error.message()};
+    if (fs::is_directory(output_, none))
+      if (Result<void> copied = CopyFolder(output_, folder); !copied) return copied;
     std::string list;
     size_t i = 0;
     for (const SeriesEntry& entry : series.file.entries) {
@@ -193,15 +311,19 @@ Result<void> Session::Write(const Plan& plan, const RebaseOutcome& outcome, cons
         continue;
       }
       const PatchVerdict& patch = patches[i++];
-      if (patch.text.empty()) {
+      if (patch.dropped) {
         fs::remove(folder + "/" + entry.patch, error);
-        list += "# " + entry.patch + ": upstream\n";
+        list += "# " + entry.patch + (patch.Upstream() ? ": upstream\n" : ": nothing is left of it\n");
         continue;
       }
       list +=
           patch.unchanged || (entry.strip == 1 && !entry.reverse) ? entry.raw : entry.patch + "\n";
       // The modes of a patch's own file are kept.
       std::string from = plan.series + "/" + entry.patch, to = folder + "/" + entry.patch;
+      if (patch.unchanged && fs::is_symlink(fs::symlink_status(to, error))) {
+        Result<std::string> there = ReadFile(to);  // a link to the patch as it is
+        if (there && *there == patch.text) continue;
+      }
       if (auto written = WriteFile(to, patch.text); !written) return written;
       if (fs::exists(from, error))
         fs::permissions(to, fs::status(from, error).permissions(), error);
@@ -211,6 +333,7 @@ Result<void> Session::Write(const Plan& plan, const RebaseOutcome& outcome, cons
     std::string remembered = Path("resolutions/" + std::to_string(Step()));
     if (fs::is_directory(remembered, error) && !fs::is_empty(remembered, error))
       fs::copy(remembered, folder + "/resolutions", fs::copy_options::recursive, error);
+    if (error) return Error{folder + "/resolutions: cannot be written: " + error.message()};
     Result<std::string> map = ReadFile(Path("map.toml"));
     if (!map) return map.error();
     if (given.files.empty() && given.functions.empty()) {
@@ -249,7 +372,7 @@ Result<void> Session::TakeWork(const RebaseOutcome& outcome) {
                        ": a conflict marker is left"};
     auto automatic = files.automatic.find(path);
     std::optional<TreeFile> before;
-    if (path == kHeadFile) {
+    if (path == files.head_file) {
       before = TreeFile{Text(files.automatic_head), 0100644};
     } else if (automatic != files.automatic.end()) {
       before = automatic->second;
@@ -276,11 +399,13 @@ Result<void> Session::TakeWork(const RebaseOutcome& outcome) {
                       std::error_code copied;
                       fs::copy(Path("resolutions/" + std::to_string(step)), folder,
                                fs::copy_options::recursive, copied);
+                      if (copied)
+                        return Error{folder + ": cannot be written: " + copied.message()};
                       return WriteFile(folder + "/" + ResolutionFile(name), Print(edit));
                     });
 }
 
-Result<void> Session::Finish(const Plan& plan) {
+Result<void> Session::Finish() {
   // Which of the two folders is the result is told by its inode: it stays with it through the
   // exchange.
   struct stat status;
@@ -288,37 +413,37 @@ Result<void> Session::Finish(const Plan& plan) {
   if (auto done = WriteFile(Path("ending"), std::to_string(status.st_ino) + "\n"); !done)
     return done;
   std::error_code error;
-  if (fs::exists(plan.output, error)) {
-    if (!Exchange(Path("series"), plan.output)) return Error{plan.output + ": cannot be replaced"};
+  if (fs::exists(output_, error)) {
+    if (!Exchange(Path("series"), output_)) return Error{output_ + ": cannot be replaced"};
   } else {
-    fs::create_directories(fs::path(plan.output).parent_path(), error);
-    fs::rename(Path("series"), plan.output, error);
+    fs::create_directories(fs::path(output_).parent_path(), error);
+    fs::rename(Path("series"), output_, error);
   }
-  if (error) return Error{plan.output + ": cannot be put in place: " + error.message()};
+  if (error) return Error{output_ + ": cannot be put in place: " + error.message()};
   for (const char* name : {"work", "base", "working"}) fs::remove_all(Path(name), error);
   return {};
 }
 
-Result<std::string> Session::Undo(const Plan& plan) {
+Result<std::string> Session::Undo() {
   std::error_code error;
   if (Finished()) {
     if (fs::exists(Path("series"), error)) {
-      if (!Exchange(Path("series"), plan.output))
-        return Error{plan.output + ": cannot be replaced"};
+      if (!Exchange(Path("series"), output_))
+        return Error{output_ + ": cannot be replaced"};
     } else {
-      fs::rename(plan.output, Path("undone"), error);
+      fs::rename(output_, Path("undone"), error);
     }
-    fs::remove_all(folder_, error);
-    return plan.output + " is as it was before the rebase";
+    Empty();
+    return output_ + " is as it was before the rebase";
   }
   size_t step = Step();
   if (step == 0) {
-    fs::remove_all(folder_, error);
-    return std::string("the rebase is given up; ") + plan.output + " was not touched";
+    Empty();
+    return std::string("the rebase is given up; ") + output_ + " was not touched";
   }
   fs::rename(Path("resolutions/" + std::to_string(step)), Path("undone"), error);
   fs::remove_all(Path("undone"), error);
   return std::string("the last edit is taken back");
 }
 
-}  // namespace restack::cli
+}  // namespace restack
