@@ -8,6 +8,7 @@
 #include "restack/apply.h"
 #include "restack/git_series.h"
 #include "restack/semantic.h"
+#include "restack/session.h"
 
 namespace restack::cli {
 
@@ -73,15 +74,24 @@ void AddImport(CLI::App& app, Context& context, int& exit) {
       exit = Fail(files.error());
       return;
     }
+    Result<std::unique_ptr<Session>> session = Session::Open(context.series);
+    if (!session) {
+      exit = Fail(session.error());
+      return;
+    }
+    if ((*session)->Exists() && !(*session)->Finished()) {
+      exit = Fail(Error{(*session)->folder() + ": a rebase of this folder is under way"});
+      return;
+    }
     nlohmann::json list = nlohmann::json::array();
     // The series file last: it names only what is there.
     for (size_t i = files->size(); i-- > 0;) {
       const SeriesFileBytes& file = (*files)[i];
       std::string path = context.series + "/" + file.name;
-      Result<std::string> now = std::filesystem::exists(path) ? ReadFile(path) : Error{};
+      Result<std::string> now = ReadFile(path);
       bool same = now && *now == file.bytes;
       if (!same)
-        if (auto done = WriteFile(path, file.bytes); !done) {
+        if (auto done = WriteBelow(context.series, file.name, file.bytes); !done) {
           exit = Fail(done.error());
           return;
         }

@@ -117,11 +117,12 @@ void AddRebase(CLI::App& app, Context& context, int& exit) {
 
 /// The session under way, or the sentence why there is none.
 Result<std::unique_ptr<Session>> UnderWay(const std::string& output) {
-  std::error_code error;
+  std::error_code error, none_there;
   Error none{"no rebase is under way (" + output + ".restack is not there)"};
-  if (!fs::exists(fs::canonical(output, error).string() + ".restack", error) &&
-      !fs::exists(output + ".restack", error))
-    return none;
+  fs::path real = fs::canonical(output, none_there);
+  if (none_there) real = fs::path(output);
+  if (!real.has_filename()) real = real.parent_path();
+  if (!fs::exists(real.string() + ".restack", error)) return none;
   Result<std::unique_ptr<Session>> session = Session::Open(output);
   if (session && !(*session)->Exists()) return none;
   return session;

@@ -115,7 +115,14 @@ std::vector<HunkFacts> Facts(const Series& series, std::shared_ptr<const Tree> b
           facts.share = Share::kPart;
         all.push_back(std::move(facts));
       }
-      (void)ApplyFile(patch, file, series.strip[p], tree);
+      Result<Effect> effect = EffectOf(patch, file, series.strip[p], tree, tree);
+      if (!effect) continue;
+      const Target& target_of = effect->target;
+      if (target_of.kind == FileChange::Kind::kRename) tree.Delete(target_of.from);
+      if (effect->after)
+        tree.Write(target_of.to, *effect->after);
+      else
+        tree.Delete(target_of.to);
     }
   }
   return all;

@@ -13,6 +13,10 @@ Result<std::string> ReadFile(const std::string& file);
 /// Written under another name and renamed: nobody ever sees a half.
 Result<void> WriteFile(const std::string& file, std::string_view bytes);
 
+/// FOLDER/PATH. Error: the path leads out of the folder, or through a symbolic link in it.
+Result<void> WriteBelow(const std::string& folder, const std::string& path,
+                        std::string_view bytes);
+
 /// A patch file, unpacked when its name says that it is packed.
 Result<Patch> ReadPatch(const std::string& bytes, const std::string& name);
 /// FOLDER/series and its patches. Error: names the file and line that cannot be read.

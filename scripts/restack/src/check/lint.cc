@@ -21,7 +21,9 @@ std::vector<Finding> Lint(const Series& series, const Tree& base,
     if (patch.files.empty()) say("it changes no file");
     for (const std::string& ignored : patch.ignored) say(ignored);
     ApplyEach(patch, series.strip[i], tree, [&](const FileChange&, const Result<Effect>& effect) {
-      if (!effect) say(effect.error().sentence.substr(patch.name.size() + 2));
+      if (effect) return true;
+      std::string sentence = effect.error().sentence, own = patch.name + ": ";
+      say(StartsWith(sentence, own) ? sentence.substr(own.size()) : sentence);
       return true;
     });
     Dep3 head = ParseDep3(original.header);

@@ -6,13 +6,13 @@
 #include <map>
 #include <set>
 
-#include "trees/git_tree.h"
+#include "formats/patch_writer.h"
 #include "restack/apply.h"
 #include "restack/dep3.h"
 #include "restack/folder.h"
-#include "formats/patch_writer.h"
 #include "restack/packed.h"
 #include "restack/rebase.h"
+#include "trees/git_tree.h"
 
 namespace restack {
 namespace {
@@ -254,6 +254,9 @@ class Importer {
     for (auto at = commits.rbegin(); at != commits.rend(); ++at)
       if (Result<void> done = Take(*at); !done) return done.error();
     std::vector<SeriesFileBytes> files = {{"series", SeriesText()}};
+    // A commit's message may name any file: none out of the folder.
+    if (Result<SeriesFile> made = ParseSeries(files[0].bytes, where_ + ": series"); !made)
+      return made.error();
     for (Made& made : patches_) files.push_back({made.name, std::move(made.bytes)});
     return files;
   }

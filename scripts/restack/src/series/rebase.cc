@@ -33,7 +33,7 @@ Result<void> SeriesRun::One(size_t index) {
   std::optional<Patch> reversed;
   if (series.reverse[index]) reversed = Reversed(series.patches[index]);
   const Patch& patch = reversed ? *reversed : series.patches[index];
-  Landed landed{patch, series.strip[index], ancestor_, false, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
+  Landed landed{patch, series.strip[index]};
   landed.verdict.name = patch.name;
   landed.verdict.summary = ParseDep3(patch.header).Summary();
   landed.verdict.notes = patch.ignored;

@@ -52,19 +52,20 @@ class SeriesRun {
   struct Landed {
     const Patch& patch;
     int strip;
-    MemoryTree start;   ///< the ancestor before git's changes in a row, for renames and copies
+    /// The ancestor before git's changes in a row; only for patches that rename or copy.
+    std::optional<MemoryTree> start = std::nullopt;
     bool in_git = false;
-    PatchFiles files;
-    PatchVerdict verdict;
-    std::vector<Moved> moved;  ///< of each file of the patch so far, its paths in the target
-    std::map<std::string, std::vector<Replacement>> parts;
-    std::map<std::string, std::shared_ptr<const Side>> sides;
+    PatchFiles files = {};
+    PatchVerdict verdict = {};
+    std::vector<Moved> moved = {};  ///< of each file of the patch so far, its paths in the target
+    std::map<std::string, std::vector<Replacement>> parts = {};
+    std::map<std::string, std::shared_ptr<const Side>> sides = {};
     std::map<std::string, std::pair<Text, std::vector<std::pair<Edit, std::string>>>>
-        conflicts;  ///< by target path
-    std::deque<PlacedHunk> hunks;
-    std::map<size_t, Origin> origins;  ///< by the index of the hunk's verdict
-    std::set<std::string> touched;  ///< paths of the base and the target, by the files so far
-    std::set<std::string> written;  ///< new names of renames and copies
+        conflicts = {};  ///< by target path
+    std::deque<PlacedHunk> hunks = {};
+    std::map<size_t, Origin> origins = {};  ///< by the index of the hunk's verdict
+    std::set<std::string> touched = {};  ///< paths of the base and the target, by the files so far
+    std::set<std::string> written = {};  ///< new names of renames and copies
   };
 
   /// Files that patches of the series make.

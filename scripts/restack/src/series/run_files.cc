@@ -89,10 +89,10 @@ Result<Moved> SeriesRun::LandFile(const FileChange& file, Landed& landed) {
     landed.in_git = file.git;
     landed.written.clear();
     if (std::any_of(landed.patch.files.begin(), landed.patch.files.end(), Moves))
-      landed.start = ancestor_;
+      landed.start.emplace(ancestor_);
   }
-  Result<Target> found =
-      FindTarget(file, landed.strip, Moves(file) ? landed.start : ancestor_);
+  const Tree& reads = Moves(file) ? *landed.start : ancestor_;
+  Result<Target> found = FindTarget(file, landed.strip, reads);
   if (!found) return Error{landed.patch.name + ": " + found.error().sentence};
   Target target = std::move(*found);
   // A second change of a file sees what the first has made of it.
@@ -107,7 +107,6 @@ Result<Moved> SeriesRun::LandFile(const FileChange& file, Landed& landed) {
     landed.verdict.hunks.push_back(std::move(hunk));
     return Moved{};
   }
-  const Tree& reads = Moves(file) ? static_cast<const Tree&>(landed.start) : ancestor_;
   Result<std::optional<TreeFile>> there = reads.Read(target.from);
   if (!there) return there.error();
   bool retyped = file.old_mode && file.new_mode && !SameType(file.old_mode, file.new_mode);
@@ -202,12 +201,12 @@ void SeriesRun::LandHunks(const FileChange& file, const Places& places,
         landing.parts.push_back({target->path, edit.begin, edit.end, Join(edit.added)});
     } else {
       landing = lander->Land(placed);
-      if (std::string gone = GoneHeader(landing); !gone.empty()) {
-        landing.grade = Grade::kConflict;
-        landing.parts.clear();
-        landing.failed = placed.edits;
-        landing.reason = "it includes " + gone + ", which the base has and the target has no more";
-      }
+    }
+    if (std::string gone = GoneHeader(landing); !gone.empty()) {
+      landing.grade = Grade::kConflict;
+      landing.parts.clear();
+      landing.failed = placed.edits;
+      landing.reason = "it includes " + gone + ", which the base has and the target no longer has";
     }
     if (follows[i]) {
       if (landing.grade == Grade::kExact) landing.grade = Grade::kMerged;

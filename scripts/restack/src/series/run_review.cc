@@ -10,6 +10,8 @@ namespace restack {
 
 /// Until nothing more is found: what is taken back may be what another hunk needs.
 void SeriesRun::Review(Landed& landed) {
+  // On its own base a series means what it meant.
+  if (base_->Name() == input_.target->Name()) return;
   constexpr int kMost = 8;
   for (int i = 0; i < kMost && ReviewOnce(landed); ++i) {
   }
@@ -36,10 +38,6 @@ bool SeriesRun::ReviewOnce(Landed& landed) {
     for (const Replacement& part : parts) {
       auto origin = landed.origins.find(part.hunk);
       if (origin == landed.origins.end()) continue;
-      // On the text that the patch was made on there is nothing to ask.
-      if (path == verdict.hunks[part.hunk].file &&
-          origin->second.base->text.bytes() == side->second->text.bytes())
-        continue;
       AuditedFile& file = files[origin->second.base.get()];
       file.base = origin->second.base.get();
       file.after = origin->second.after;

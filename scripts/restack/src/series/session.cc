@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "formats/patch_writer.h"
 #include "restack/apply.h"
 #include "restack/dep3.h"
 #include "restack/folder.h"
@@ -31,9 +32,8 @@ bool Exchange(const std::string& a, const std::string& b) {
 }
 
 std::string ResolutionFile(const std::string& patch) {
-  std::string name = patch;
-  for (char& c : name)
-    if (c == '/') c = '_';
+  std::string name;
+  for (char c : patch) name += c == '/' ? "%2F" : c == '%' ? "%25" : std::string(1, c);
   return name;
 }
 
@@ -282,7 +282,7 @@ Result<void> Session::Write(const Plan& plan, const RebaseOutcome& outcome, cons
       const PatchFiles& files = outcome.files[at];
       for (const auto& [path, file] : *name == 'b' ? files.automatic : files.after)
         if (file)
-          if (auto written = WriteFile(folder + "/" + path, file->text.bytes()); !written)
+          if (auto written = WriteBelow(folder, path, file->text.bytes()); !written)
             return written;
       if (auto written =
               WriteFile(folder + "/" + files.head_file,
@@ -291,7 +291,7 @@ Result<void> Session::Write(const Plan& plan, const RebaseOutcome& outcome, cons
         return written;
       if (*name == 'w')
         for (const auto& [path, text] : files.conflicts)
-          if (auto written = WriteFile(folder + "/" + path, text); !written) return written;
+          if (auto written = WriteBelow(folder, path, text); !written) return written;
       return {};
     });
     if (!done) return done;
@@ -320,11 +320,10 @@ Result<void> Session::Write(const Plan& plan, const RebaseOutcome& outcome, cons
           patch.unchanged || (entry.strip == 1 && !entry.reverse) ? entry.raw : entry.patch + "\n";
       // The modes of a patch's own file are kept.
       std::string from = plan.series + "/" + entry.patch, to = folder + "/" + entry.patch;
-      if (patch.unchanged && fs::is_symlink(fs::symlink_status(to, error))) {
-        Result<std::string> there = ReadFile(to);  // a link to the patch as it is
-        if (there && *there == patch.text) continue;
-      }
-      if (auto written = WriteFile(to, patch.text); !written) return written;
+      // A link to the patch as it is, or in a linked folder, stays.
+      Result<std::string> there = ReadFile(to);
+      if (there && *there == patch.text) continue;
+      if (auto written = WriteBelow(folder, entry.patch, patch.text); !written) return written;
       if (fs::exists(from, error))
         fs::permissions(to, fs::status(from, error).permissions(), error);
     }
@@ -380,11 +379,9 @@ Result<void> Session::TakeWork(const RebaseOutcome& outcome) {
       before = Before(outcome, at, path);
     }
     if (before && there && before->text.bytes() == now.bytes()) continue;
-    FileChange change;
-    change.header = "--- " + (before ? "a/" + path : "/dev/null") + "\n+++ " +
-                    (there ? "b/" + path : "/dev/null") + "\n";
-    change.hunks = DiffHunks(before ? before->text : Text(), now);
-    edit.files.push_back(std::move(change));
+    std::optional<TreeFile> after;
+    if (there) after = TreeFile{now, before ? before->mode : 0100644};
+    edit.files.push_back(WriteChange(nullptr, {path, path, before, after}));
   }
   // Nothing edited, and no conflict that was decided by leaving the target as it is.
   if (edit.files.empty() && patches[at].Count(Grade::kConflict) == 0) return {};
@@ -401,6 +398,14 @@ Result<void> Session::TakeWork(const RebaseOutcome& outcome) {
                                fs::copy_options::recursive, copied);
                       if (copied)
                         return Error{folder + ": cannot be written: " + copied.message()};
+                      // The last answer counts, under whatever name an earlier one was kept.
+                      for (const auto& entry : fs::directory_iterator(folder, copied)) {
+                        Result<std::string> kept = ReadFile(entry.path());
+                        Result<Patch> patch = kept ? ParsePatch(*kept, "") : kept.error();
+                        Dep3 head = patch ? ParseDep3(patch->header) : Dep3();
+                        const Dep3Field* of = head.Find("Resolves");
+                        if (of && of->value == name) fs::remove(entry.path(), copied);
+                      }
                       return WriteFile(folder + "/" + ResolutionFile(name), Print(edit));
                     });
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -60,6 +61,23 @@ Result<void> WriteFile(const std::string& file, std::string_view bytes) {
     return fail(why);
   }
   return {};
+}
+
+Result<void> WriteBelow(const std::string& folder, const std::string& path,
+                        std::string_view bytes) {
+  std::string way = folder;
+  for (size_t at = 0; at <= path.size();) {
+    size_t end = std::min(path.find('/', at), path.size());
+    std::string part = path.substr(at, end - at);
+    at = end + 1;
+    if (part.empty() || part == "." || part == "..")
+      return Error{path + ": leads out of " + folder};
+    way += "/" + part;
+    std::error_code error;
+    if (end < path.size() && fs::is_symlink(fs::symlink_status(way, error)))
+      return Error{way + ": is a symbolic link, behind which nothing is written"};
+  }
+  return WriteFile(way, bytes);
 }
 
 namespace {
