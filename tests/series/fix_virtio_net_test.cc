@@ -285,6 +285,8 @@ TEST_F(QueueReset, OfATransmitQueueThatTheNetworkDoesNotEmpty) {
            virtio::Bit(kRingReset));
   if (HasFailure()) return;
   UniqueFd wire = Accept(listener.get(), Deadline(kWait));
+  // Until QEMU has seen it, frames are dropped instead of queued.
+  qmp().WaitEvent("NETDEV_STREAM_CONNECTED", kWait);
   SetDriverOk();
   constexpr uint32_t kSize = 32 << 10;
   const uint64_t frame = heap->Allocate(kHeader + kSize);
