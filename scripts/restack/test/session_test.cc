@@ -307,5 +307,37 @@ TEST_F(SessionTest, GitAndBackIsLossless) {
   EXPECT_EQ(Patches(), before);
 }
 
+// Amending the first commit writes the second anew as well, without its note.
+TEST_F(SessionTest, AnAmendedCommitKeepsItsPatch) {
+  std::string repository = (folder_ / "repo").string(), base = (folder_ / "base").string();
+  ASSERT_EQ(Run({"export", "--base", base, "--git", repository, "--branch", "s"}), 0) << said_;
+  auto git = [&](std::vector<std::string> arguments) {
+    std::vector<std::string> argv = {"git", "-C", repository, "-c", "user.name=a", "-c",
+                                     "user.email=a@b"};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    stx::SpawnOptions options;
+    options.stdout_file = folder_ / "stdout";
+    stx::Process process(argv, options);
+    auto status = process.Wait(stx::Milliseconds(20000));
+    said_ = process.Stderr();
+    return status ? status->code : -1;
+  };
+  if (git({"--version"}) != 0) GTEST_SKIP() << "git is not installed";
+  ASSERT_EQ(git({"checkout", "--quiet", "-b", "mine", "s~1"}), 0) << said_;
+  Put("repo/f.c", "int f(void)\n{\n    eins();\n    two();\n    three();\n}\n/* more */\n");
+  ASSERT_EQ(git({"commit", "--quiet", "-a", "--amend", "--no-edit"}), 0) << said_;
+  ASSERT_EQ(git({"cherry-pick", "s"}), 0) << said_;
+  auto before = Patches();
+  ASSERT_EQ(Run({"import", "--git", repository, "--branch", "mine"}), 0) << said_;
+  auto after = Patches();
+  ASSERT_EQ(after.size(), before.size()) << "no name is new";
+  EXPECT_NE(Get("patches/a.patch").find("+/* more */"), std::string::npos);
+  EXPECT_TRUE(Get("patches/a.patch").starts_with("Description: a\nApplies-To: base\n"));
+  EXPECT_EQ(Get("patches/series"), "a.patch # first\n# a comment\nb.patch\n");
+  // A name in a message leads nowhere but into the folder.
+  ASSERT_EQ(git({"commit", "--quiet", "--allow-empty", "-m", "x", "-m", "Restack-Patch: ../../x"}), 0);
+  EXPECT_EQ(Run({"import", "--git", repository, "--branch", "mine"}), 2);
+}
+
 }  // namespace
 }  // namespace restack

@@ -27,6 +27,8 @@ struct Maps {
 /// It may also change the head.
 using Resolutions = std::map<std::string, Patch>;
 
+/// What is pointed to lives at least as long as the run and is not changed by it. Runs with inputs
+/// of their own (trees, too) may go on in several threads at the same time.
 struct RebaseInput {
   const Series* series = nullptr;
   std::shared_ptr<const Tree> target;
@@ -53,6 +55,7 @@ struct PatchFiles {
   std::string head_file;
 };
 
+/// Nothing is written anywhere: see Session for that. `landed` keeps the target's tree alive.
 struct RebaseOutcome {
   SeriesVerdict verdict;
   std::vector<PatchFiles> files;       ///< of each patch

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Errors are values: nothing of librestack throws across its border.
+/// Errors are values: nothing of librestack throws across its border, but for what the C++ library
+/// throws when memory is out.
 #pragma once
 
 #include <optional>

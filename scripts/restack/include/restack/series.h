@@ -27,7 +27,7 @@ struct SeriesFile {
 Result<SeriesFile> ParseSeries(std::string_view bytes, const std::string& name);
 std::string Print(const SeriesFile& series);
 
-/// A series with its patches read: a value.
+/// A series with its patches read: a value, which any number of threads may read.
 struct Series {
   SeriesFile file;
   std::vector<Patch> patches;          ///< those of `file`'s entries that name one, in order

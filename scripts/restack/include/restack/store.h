@@ -38,6 +38,8 @@ int CompareVersions(std::string_view a, std::string_view b);
 /// Called with a sentence before each long step.
 using Progress = std::function<void(const std::string&)>;
 
+/// A store and the trees that it gives, which keep it alive as far as they need it, are used by one
+/// thread at a time. Several stores, in threads or processes, may share a repository.
 class Store {
  public:
   /// `repository` is made when it is not there; `packages` is the folder of FindPackages.

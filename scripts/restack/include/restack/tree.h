@@ -21,7 +21,8 @@ struct TreeFile {
                             ///< text the target)
 };
 
-/// Paths are relative, with "/" between folders. Reading does not change a tree.
+/// Paths are relative, with "/" between folders. Reading does not change what a tree says, but a
+/// tree may keep what it has read: one thread at a time uses it. What Read returns is a value.
 class Tree {
  public:
   virtual ~Tree() = default;
@@ -65,14 +66,13 @@ class MemoryTree : public Tree {
 };
 
 /// A folder, read when asked. `.git`, `.pc` and quilt's other state is not part of it. Error: it is
-/// no folder.
+/// not a folder.
 Result<std::shared_ptr<Tree>> OpenDirectory(const std::string& folder);
 
 /// A tarball of any compression that libarchive knows, read whole into memory at once, with its one
-/// top folder stripped. `keep` chooses the files whose bytes are kept (all without it). Error: it
-/// cannot be read.
+/// top folder stripped when all of it lies in one. Error: it cannot be read, or a name leads out.
 Result<std::shared_ptr<MemoryTree>> ReadTarball(const std::string& file);
-/// Each file of a tarball in turn; a false from `visit` ends it.
+/// Each file of a tarball in turn, hard links last; a false from `visit` ends it with an error.
 using TarVisitor = bool (*)(void* context, std::string path, unsigned mode, std::string bytes);
 Result<void> VisitTarball(const std::string& file, void* context, TarVisitor visit);
 

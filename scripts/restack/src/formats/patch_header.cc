@@ -46,7 +46,8 @@ std::optional<long> ReadDate(std::string_view text) {
     long a = 0, b = 0, c = 0;
     auto number = [&](std::string_view& rest, long& value) {
       auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value);
-      if (error != std::errc() || !Digit(rest.front())) return false;
+      constexpr long kMost = 99999999;  // no part of a date is larger
+      if (error != std::errc() || !Digit(rest.front()) || value > kMost) return false;
       rest.remove_prefix(static_cast<size_t>(end - rest.data()));
       return true;
     };
@@ -96,7 +97,7 @@ std::optional<long> ReadDate(std::string_view text) {
     else if (day < 0)
       day = value;
   }
-  if (year < 0 || month < 1 || month > 12 || day < 1) return std::nullopt;
+  if (year < 0 || year > 9999 || month < 1 || month > 12 || day < 1 || day > 31) return std::nullopt;
   return Days(year, month, day) * 86400 + seconds - zone;
 }
 
