@@ -181,6 +181,24 @@ class RingAddresses : public testing::Test {
     }
     EXPECT_EQ(after.size(), 1 + rings.size());
   }
+  /// Memory is plugged, and the back-end refuses the new table: no ring's address may follow.
+  void ExpectNoAddressesAfterARefusedTable() {
+    recorder_->SetFate([](const VhostUserMessage& m) {
+      return m.request == Request::kSetMemTable ? VhostUserFate::kRefuse : VhostUserFate::kServe;
+    });
+    const size_t before = recorder_->Messages().size();
+    PlugDimm("dimm0");
+    const Messages after = recorder_->MessagesAfter(before);
+    EXPECT_EQ(Count(after, Request::kSetVringAddr), 0U) << ToString(after);
+    ExpectAlive();
+  }
+  /// Then more is plugged, and the back-end takes the table: the addresses of `rings` follow.
+  void ExpectAddressesAfterTheNextTable(const std::vector<uint32_t>& rings) {
+    recorder_->SetFate(nullptr);
+    const size_t refused = recorder_->Messages().size();
+    PlugDimm("dimm1");
+    ExpectRefresh(refused, 4, rings);
+  }
 
   TempDir dir_{"rings"};
   std::optional<VhostUserRecorder> recorder_;

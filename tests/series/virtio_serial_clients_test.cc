@@ -11,11 +11,7 @@ TEST_F(VirtioSerialStoppedVm, AClientThatConnectsWhenTheTargetRunsGetsTheRestOfA
   BeginMessage();
   Migrate();
   Load();
-  target_.qmp().Execute("cont");
-  TurnMainLoop(target_);
-  const UniqueFd client = target_.Connect();
-  ExpectTheRest(client);
-  ExpectThePortWorks(client);
+  ExpectALateClientGetsTheRest();
 }
 
 TEST_F(VirtioSerialStoppedVm, AClientThatLeavesWhileTheQueuesAreLoadedTakesNothingWithIt) {
@@ -30,11 +26,7 @@ TEST_F(VirtioSerialStoppedVm, AClientThatLeavesWhileTheQueuesAreLoadedTakesNothi
   TurnMainLoop(target_);
   stream.Finish(tail_);
   MoveToTarget();
-  target_.qmp().Execute("cont");
-  TurnMainLoop(target_);
-  const UniqueFd client = target_.Connect();
-  ExpectTheRest(client);
-  ExpectThePortWorks(client);
+  ExpectALateClientGetsTheRest();
 }
 
 TEST_F(VirtioSerialStoppedVm, AClientThatLeavesTheLoadedTargetEndsTheMessageAsInAnyPausedVm) {
@@ -95,11 +87,7 @@ TEST_F(CommandLinePort, OutlivesAClientThatLeavesBeforeTheTargetRuns) {
   Load();
   early.Reset();
   TurnMainLoop(target_);
-  target_.qmp().Execute("cont");
-  TurnMainLoop(target_);
-  const UniqueFd client = target_.Connect();
-  ExpectTheRest(client);
-  ExpectThePortWorks(client);
+  ExpectALateClientGetsTheRest();
 }
 
 TEST_F(CommandLinePort, NoticesAClientThatLeftAPausedVm) {

@@ -268,6 +268,14 @@ class VirtioSerialStoppedVm : public testing::Test {
     EXPECT_EQ(ReadUntilQuiet(client.get(), kTimeout, later.size()), later);
     EXPECT_NO_THROW(out_->Wait(Deadline(kTimeout)));
   }
+  /// The loaded target runs before a client connects, which then gets what the source had begun.
+  void ExpectALateClientGetsTheRest() {
+    target_.qmp().Execute("cont");
+    TurnMainLoop(target_);
+    const UniqueFd client = target_.Connect();
+    ExpectTheRest(client);
+    ExpectThePortWorks(client);
+  }
 
   Machine source_, target_;
   std::optional<VirtioPciDevice> device_;

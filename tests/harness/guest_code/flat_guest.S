@@ -2,7 +2,6 @@
 /* The start code of FlatGuest (flat_guest.h), whose addresses these are. */
 #include "harness/guest_code/guest_code.inc"
 
-#define FIRMWARE 0xf0000
 #define COPY_FROM 0xf1000
 #define BEGIN 0x100000
 #define DWORDS 0x3800
@@ -21,23 +20,7 @@
 
 /* Runs at F000:0000, on the first CPU from reset, on the second from its start-up IPI. */
 begin flat_start
-    .code16
-    cli
-    in al, 0x92
-    or al, 2                            /* A20 on */
-    out 0x92, al
-    data32 lgdt cs:[flat_gdtr - guest_flat_start]
-    data32 lidt cs:[flat_idtr - guest_flat_start]
-    mov eax, cr0
-    or al, 1                            /* protected mode */
-    mov cr0, eax
-    .byte 0x66, 0xea                    /* jmp 08:flat_protected */
-    .long FIRMWARE + flat_protected - guest_flat_start
-    .word 0x08
-flat_protected:
-    .code32
-    mov ax, 0x10
-    mov ds, eax
+    enter_protected_mode flat_start, lidt=1
     mov es, eax
     mov ss, eax
     mov al, 0xff                        /* mask the PICs */
@@ -80,14 +63,8 @@ flat_stop:
     cli
     hlt
     jmp flat_stop
-flat_gdt:
-    .quad 0
-    .quad 0x00cf9b000000ffff            /* 08: flat code */
-    .quad 0x00cf93000000ffff            /* 10: flat data */
-flat_gdtr:
-    .word 0x17
-    .long FIRMWARE + flat_gdt - guest_flat_start
-flat_idtr:
+    descriptors flat_start
+flat_start_idtr:
     .word 0x7ff
     .long IDT
 end flat_start
