@@ -103,6 +103,16 @@ private_apt() {
 $(why)"
 }
 
+# read_offered NAME: sets $offered to the versions of a source package that the archive has, the oldest first, and
+# $newest to the newest of them that base.toml accepts. After private_apt.
+read_offered() {
+  local version accept
+  accept=$(base_value accept)
+  mapfile -t offered < <(apt-cache "${apt_options[@]}" showsrc "$1" | sed -n 's/^Version: //p' | sort -Vu)
+  newest=
+  for version in "${offered[@]}"; do [[ $version != "$accept"* ]] || newest=$version; done
+}
+
 # download_source NAME VERSION FOLDER: the files of a source package, into a new FOLDER; $said when it fails. After
 # private_apt.
 download_source() {
