@@ -119,7 +119,8 @@ void Complete(const CLI::App& app, const std::string& machine, Options* options)
   if (!options->build.empty()) {
     if (app.count("--qemu") == 0) pod.qemu = options->build / "kata/qemu-system-x86_64";
     pod.guest = options->build / "guest";
-    pod.virtiofsd = options->build / "tools/tools/virtiofsd/virtiofsd";
+    if (app.count("--virtiofsd") == 0)
+      pod.virtiofsd = options->build / "tools/tools/virtiofsd/virtiofsd";
   }
   if (pod.guest.empty()) throw std::invalid_argument("--guest is missing");
 }

@@ -19,10 +19,11 @@ RunResult Podrun(const std::vector<std::string>& args) {
   return Run(argv, Milliseconds(200000));
 }
 
-/// On $QEMU, with the guest in $GUEST, which is build/guest: the daemon is found beside it.
+/// On $QEMU and $VIRTIOFSD, with the guest in $GUEST, which is build/guest.
 RunResult RunPod(const std::vector<std::string>& args) {
-  std::vector<std::string> all{"--build", fs::path(EnvOr("GUEST", "")).parent_path(), "--qemu",
-                               EnvOr("QEMU", "")};
+  std::vector<std::string> all{"--build",     fs::path(EnvOr("GUEST", "")).parent_path(),
+                               "--qemu",      EnvOr("QEMU", ""),
+                               "--virtiofsd", EnvOr("VIRTIOFSD", "")};
   all.insert(all.end(), args.begin(), args.end());
   return Podrun(all);
 }
