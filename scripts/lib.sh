@@ -45,9 +45,10 @@ first_errors() {
   printf '%s\n' "$errors" >&2
 }
 
-# lend_firmware BUILD: run from its build folder, QEMU looks for firmware below qemu-bundle only: shows it the machine's.
+# lend_firmware ROOT: a QEMU that is not installed looks for firmware below a folder of its own only (ROOT/usr; in a build,
+# ROOT is qemu-bundle): shows it the machine's.
 lend_firmware() {
-  local bundle=$1/qemu-bundle file
+  local bundle=$1 file
   [ ! -e "$bundle/usr/share/seabios" ] && [ -d "$bundle" ] || return 0
   mkdir -p "$bundle/usr/share/qemu" "$bundle/usr/lib/ipxe"
   for file in /usr/share/qemu/*; do

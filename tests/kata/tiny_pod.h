@@ -45,6 +45,8 @@ class TinyPod {
   /// `text` with its placeholders filled in: @dir@, @vmlinux@, @bzimage@, @initrd@, @image@,
   /// @bios@, @flash@. Throws std::logic_error for another.
   std::string Fill(std::string text) const;
+  /// What Start adds to: the binary, and what its process gets.
+  QemuOptions& options() { return options_; }
   /// Starts it in the network namespace of the tap; placeholders in `command` are filled in.
   Qemu& Start(const CommandLine& command, bool unprivileged = false);
   Qemu& qemu() { return *qemu_; }

@@ -53,7 +53,7 @@ TEST_P(EachVerb, AWrongOptionIsNamedAndEndsWithTwo) {
 
 INSTANTIATE_TEST_SUITE_P(All, EachVerb,
                          testing::Values("run", "check", "prove", "mutate", "lab", "deb",
-                                         "next-base", "restack/restack"),
+                                         "bench", "next-base", "restack/restack"),
                          [](const auto& info) {
                            std::string name = fs::path(info.param).filename();
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -52,6 +52,8 @@ std::vector<Mapping> ReadMappings(pid_t pid) {
     words >> kib;
     if (first == "KernelPageSize:") mapping.page_size = kib * 1024;
     if (first == "Rss:") mapping.resident = kib * 1024;
+    if (first == "Pss:") mapping.pss = kib * 1024;
+    if (first == "Private_Dirty:") mapping.private_dirty = kib * 1024;
     if (first == "Locked:") mapping.locked = kib * 1024;
     if (first == "Shared_Hugetlb:" || first == "Private_Hugetlb:") mapping.hugetlb += kib * 1024;
   }

@@ -18,6 +18,8 @@ struct Mapping {
   uint64_t offset = 0;
   std::string name;  ///< path, "[heap]", or empty
   uint64_t resident = 0;
+  uint64_t pss = 0;             ///< resident pages, each divided by those that map it
+  uint64_t private_dirty = 0;   ///< written, and in no other process
   uint64_t locked = 0;          ///< this process's share of locked resident pages
   uint64_t page_size = 0;       ///< of the pages that back it
   uint64_t hugetlb = 0;         ///< resident huge pages, which `resident` does not count
