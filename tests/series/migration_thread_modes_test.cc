@@ -2,6 +2,11 @@
 // migration-thread-placement.patch in the other modes of migration, and for the threads that a
 // placed thread starts for others.
 
+#include <fcntl.h>
+
+#include <cstring>
+#include <filesystem>
+
 #include "migration_threads.h"
 
 namespace stx {
@@ -159,7 +164,11 @@ TEST_F(MigrationThreadModes, TheMigrationThreadIsPlacedWithPostCopyPreempt) {
   Begin();
   qmp().Execute("migrate-start-postcopy");
   WaitStatus(qmp(), "postcopy-active");
-  ExpectPlaced({"live_migration"}, LastCpu(), 10);
+  std::vector<std::string> senders{"live_migration"};
+  // Since 8.0 the thread of the return path sends what the target asks for.
+  for (const ThreadInfo& thread : Threads(source_->process().pid()))
+    if (thread.name == "mig/src/return") senders.push_back(another_sender_ = thread.name);
+  ExpectPlaced(senders, LastCpu(), 10);
   Set({{"max-postcopy-bandwidth", 0}});
   EXPECT_EQ(WaitMigrationEnd(qmp())["status"], "completed");
 }
@@ -177,6 +186,73 @@ TEST_F(MigrationThreadModes, AContextInUseMayBeDeleted) {
   };
   for (Deadline deadline(kTimeout); context();)
     ASSERT_FALSE(deadline.Passed()) << "the context outlives the migration";
+}
+
+/// A cpuset of the first CPU only, while it exists. At most one at a time.
+class FirstCpuOnly {
+ public:
+  FirstCpuOnly() {
+    const std::filesystem::path v1 = "/sys/fs/cgroup/cpuset", v2 = "/sys/fs/cgroup";
+    const bool old = std::filesystem::exists(v1 / "cpuset.cpus");
+    folder_ = (old ? v1 : v2) / ("stx-" + std::to_string(getpid()));
+    std::error_code error;
+    if (!std::filesystem::create_directory(folder_, error)) return;
+    members_ = (folder_ / (old ? "tasks" : "cgroup.procs")).string();
+    usable_ = Write(folder_ / "cpuset.cpus", "0") && Write(folder_ / "cpuset.mems", "0");
+  }
+  FirstCpuOnly(const FirstCpuOnly&) = delete;
+  FirstCpuOnly& operator=(const FirstCpuOnly&) = delete;
+  ~FirstCpuOnly() {
+    if (members_.empty()) return;
+    // Its members need a moment to be gone.
+    for (Deadline deadline(kTimeout); rmdir(folder_.c_str()) != 0 && !deadline.Passed();)
+      std::this_thread::sleep_for(Milliseconds(5));
+    members_.clear();
+  }
+
+  bool usable() const { return usable_; }
+
+  /// Runs in the child.
+  static bool Join() { return Write(members_, "0"); }
+
+ private:
+  static bool Write(const std::filesystem::path& file, const char* text) {
+    const int fd = open(file.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    const bool done = write(fd, text, strlen(text)) > 0;
+    close(fd);
+    return done;
+  }
+
+  std::filesystem::path folder_;
+  bool usable_ = false;
+  static std::string members_;
+};
+
+std::string FirstCpuOnly::members_;
+
+TEST_F(MigrationThreadModes, CpusOutsideOfTheCpusetAreLeftOutAsLongAsOneIsLeft) {
+  const FirstCpuOnly cpuset;
+  if (!cpuset.usable()) GTEST_SKIP() << "this host lets the test make no cpuset";
+  Start({}, FirstCpuOnly::Join);
+  EXPECT_EQ(own_cpus_, "0");
+  Set({{"thread-cpus", "0-" + LastCpu()}, {"thread-priority", 10}});
+  Begin(2);
+  ExpectPlaced({"live_migration", "multifdsend_0", "multifdsend_1"}, "0", 10);
+  ExpectNoRefusal(Complete());
+  source_.reset();
+}
+
+TEST_F(MigrationThreadModes, ACpusetWithoutAnyOfTheCpusIsReportedAndTheMigrationGoesOn) {
+  const FirstCpuOnly cpuset;
+  if (!cpuset.usable()) GTEST_SKIP() << "this host lets the test make no cpuset";
+  Start({}, FirstCpuOnly::Join);
+  Set({{"thread-cpus", LastCpu()}});
+  Begin(2);
+  ExpectPlaced({"live_migration", "multifdsend_0", "multifdsend_1"}, "0", 0);
+  const std::string error = Complete().value("thread-placement-error", "");
+  EXPECT_NE(error.find("Invalid argument"), std::string::npos) << error;
+  source_.reset();
 }
 
 TEST_F(MigrationThreadModes, ARefusalIsForgottenWhenTheNextMigrationBeginsEvenIfItCannotConnect) {

@@ -112,14 +112,14 @@ class MigrationThreadPlacement : public testing::Test {
     for (Deadline deadline(Milliseconds(2000)); !deadline.Passed();) {
       size_t ready = 0;
       for (const ThreadInfo& thread : Threads(source_->process().pid()))
-        ready += IsSender(thread.name) && thread.cpus == cpus && thread.priority == priority;
+        ready += Sends(thread.name) && thread.cpus == cpus && thread.priority == priority;
       if (ready == senders.size()) break;
       std::this_thread::sleep_for(Milliseconds(5));
     }
     for (int look = 0; look < 20; ++look) {
       std::vector<std::string> seen;
       for (const ThreadInfo& thread : Threads(source_->process().pid())) {
-        const bool sender = IsSender(thread.name);
+        const bool sender = Sends(thread.name);
         if (sender) seen.push_back(OldName(thread.name));
         EXPECT_EQ(thread.cpus, sender ? cpus : own_cpus_) << thread.name;
         EXPECT_EQ(thread.policy, sender && priority ? SCHED_FIFO : SCHED_OTHER) << thread.name;
@@ -149,8 +149,13 @@ class MigrationThreadPlacement : public testing::Test {
 
   Qmp& qmp() { return source_->qmp(); }
 
+  bool Sends(const std::string& thread) const {
+    return IsSender(thread) || thread == another_sender_;
+  }
+
   DirtyingGuest guest_{17 * kMiB};
   TempDir dir_{"placement"};
+  std::string another_sender_;  ///< beside those of IsSender()
   std::unique_ptr<Qemu> source_, target_;
   std::string own_cpus_;
 };
