@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bench/life.h"
 
-#include <poll.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 
-#include "harness/host/memory_map.h"
-#include "kata/tiny_pod.h"
+#include "bench/monitor.h"
 
 namespace stx {
 namespace {
@@ -36,39 +34,6 @@ double CpuMs(const rusage& usage) {
   return ms(usage.ru_utime) + ms(usage.ru_stime);
 }
 
-/// QMP without a JSON parser between the socket and the clock.
-class Monitor {
- public:
-  Monitor(const fs::path& socket, const Deadline& deadline)
-      : deadline_(deadline), fd_(ConnectUnix(socket, deadline)) {}
-  /// Returns when a line with `part` has come.
-  void WaitFor(const std::string& part) {
-    for (;;) {
-      const size_t end = buffer_.find('\n');
-      if (end == std::string::npos) {
-        char chunk[8192];
-        ssize_t n = 0;
-        if (!stx::WaitFor(fd_.get(), POLLIN, deadline_) ||
-            (n = read(fd_.get(), chunk, sizeof(chunk))) <= 0)
-          throw std::runtime_error("no " + part + " from QMP");
-        buffer_.append(chunk, static_cast<size_t>(n));
-        continue;
-      }
-      const std::string line = buffer_.substr(0, end);
-      buffer_.erase(0, end + 1);
-      if (line.find(part) != std::string::npos) return;
-    }
-  }
-  void Send(const std::string& command) {
-    WriteAll(fd_.get(), "{\"execute\": \"" + command + "\"}\n");
-  }
-
- private:
-  const Deadline& deadline_;
-  UniqueFd fd_;
-  std::string buffer_;
-};
-
 CommandLine MakeLine(const TinyPod& pod, const fs::path& guest) {
   CommandLine command = pod.Command();
   command.Replace("-kernel", "-kernel " + (guest / "vmlinuz").string());
@@ -92,20 +57,36 @@ QemuOptions MakeOptions(const Binary& binary, const std::vector<std::string>& un
   return options;
 }
 
+std::unique_ptr<TinyPod> MakePod(const QemuOptions& options) {
+  auto pod = std::make_unique<TinyPod>();
+  if (!pod->missing().empty()) throw std::runtime_error("no pod: " + pod->missing());
+  pod->options().binary = options.binary;
+  pod->options().first_args = options.first_args;
+  pod->options().spawn.environment = options.spawn.environment;
+  return pod;
+}
+
 }  // namespace
 
+PausedPod::PausedPod(const Binary& binary, const fs::path& guest)
+    : pod_(MakePod(MakeOptions(binary, {}))), command_(MakeLine(*pod_, guest)) {}
+
+void PausedPod::Start() {
+  static std::mutex one_at_a_time;  // TinyPod's
+  {
+    std::lock_guard lock(one_at_a_time);
+    pod_->Start(command_);
+  }
+  pod_->qmp();
+}
+
 Lives::Life Lives::Run(const Binary& binary, Line line, const std::vector<std::string>& under) {
-  const Deadline deadline(kLife);
   const QemuOptions made = MakeOptions(binary, under);
   std::unique_ptr<TinyPod> pod;
   std::unique_ptr<Qemu> own;
   CommandLine command;
   if (line == Line::kPod) {
-    pod = std::make_unique<TinyPod>();
-    if (!pod->missing().empty()) throw std::runtime_error("no pod: " + pod->missing());
-    pod->options().binary = made.binary;
-    pod->options().first_args = made.first_args;
-    pod->options().spawn.environment = made.spawn.environment;
+    pod = MakePod(made);
     command = MakeLine(*pod, guest_);
   }
   const rusage before = ChildrenUsage();
@@ -132,17 +113,12 @@ Lives::Life Lives::Run(const Binary& binary, Line line, const std::vector<std::s
   try {
     if (qemu) {
       process = &qemu->process();
-      monitor.emplace(qemu->qmp_socket(), deadline);
-      monitor->WaitFor("\"QMP\"");
+      monitor.emplace(qemu->qmp_socket(), kLife);
+      monitor->WaitFor("{\"QMP\"");
       life.greeting_ms = Since(start);
-      monitor->Send("qmp_capabilities");
-      monitor->WaitFor("\"return\"");
+      monitor->Ask("qmp_capabilities");
       life.reply_ms = Since(start);
-      for (const Mapping& mapping : ReadMappings(process->pid())) {
-        if (mapping.name.starts_with("/dev/shm/") || mapping.name == guest_ / "root.img") continue;
-        life.pss += static_cast<double>(mapping.pss);
-        life.private_dirty += static_cast<double>(mapping.private_dirty);
-      }
+      life.footprint = ReadFootprint(process->pid());
       monitor->Send("quit");
     }
     const std::optional<ExitStatus> status = process->Wait(kLife);

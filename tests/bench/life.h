@@ -5,10 +5,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "bench/callgrind.h"
+#include "bench/footprint.h"
+#include "kata/tiny_pod.h"
 
 namespace stx {
 
@@ -26,17 +29,32 @@ enum class Line {
   kVersion,  ///< --version: starts nothing
 };
 
+/// A pod that runs no guest code. It may be started by another thread than the one that has made
+/// it, and then ends with that thread.
+class PausedPod {
+ public:
+  /// `guest` is build/guest, an absolute path: vmlinuz, root.img. Starts nothing.
+  PausedPod(const Binary& binary, const std::filesystem::path& guest);
+  /// Returns when QEMU has answered the first request.
+  void Start();
+  pid_t pid() { return pod_->qemu().process().pid(); }
+
+ private:
+  std::unique_ptr<TinyPod> pod_;
+  CommandLine command_;
+};
+
 /// Starts QEMUs; for pods it keeps a tap and vhost-user back-ends that answer.
 class Lives {
  public:
-  /// `guest` is build/guest, an absolute path: vmlinuz, root.img.
+  /// `guest` as for PausedPod.
   explicit Lives(std::filesystem::path guest) : guest_(std::move(guest)) {}
 
   struct Life {
     double greeting_ms = 0, reply_ms = 0, end_ms = 0;  ///< from fork; of kVersion the end alone
     double cpu_ms = 0;                                 ///< user and system, of all threads
     double faults = 0;                                 ///< page faults without I/O
-    double pss = 0, private_dirty = 0;  ///< bytes at the first reply, without guest RAM and image
+    Footprint footprint;                               ///< at the first reply; not of kVersion
   };
   Life Live(const Binary& binary, Line line);
 

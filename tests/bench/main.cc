@@ -13,7 +13,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::vector<RowGroup> kGroups = {{"start", MeasureStart}};
+const std::vector<RowGroup> kGroups = {{"start", MeasureStart},
+                                       {"guest", MeasureGuest},
+                                       {"hotplug", MeasureHotplug},
+                                       {"pods", MeasurePods},
+                                       {"libvirt", MeasureLibvirt}};
 
 /// NAME=PATH.
 Binary ParseBinary(const std::string& text) {

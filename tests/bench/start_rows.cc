@@ -55,8 +55,8 @@ void MeasureStart(const Plan& plan, Results* results) {
       }
       add("whole life", "ms", binary, life.end_ms);
       if (line != Line::kVersion) {
-        add("PSS", "MiB", binary, life.pss / kMiB);
-        add("private dirty", "MiB", binary, life.private_dirty / kMiB);
+        add("PSS", "MiB", binary, life.footprint.pss / kMiB);
+        add("private dirty", "MiB", binary, life.footprint.private_dirty / kMiB);
       }
       add("page faults", "", binary, life.faults);
     });

@@ -49,7 +49,10 @@ std::string CutDomain(const std::string& address) {
 }  // namespace
 
 Pod::Pod(const PodSettings& settings, const PodTemplateForm& form)
-    : settings_(settings), form_(form), accel_(DetectAccel()) {
+    : settings_(settings),
+      form_(form),
+      accel_(settings.count_instructions ? Accel{false, "instructions are counted"}
+                                         : DetectAccel()) {
   values_.id = MakeRandomHex();
   values_.dir = dir_.path();
   values_.kernel = settings.guest / (settings.vmlinux ? "vmlinux" : "vmlinuz");
@@ -61,11 +64,14 @@ Pod::Pod(const PodSettings& settings, const PodTemplateForm& form)
   values_.max_vcpus = settings.max_vcpus;
   values_.kernel_params = settings.append;
   // Not Kata's: what Linux needs to know under TCG.
-  if (!accel_.kvm) values_.kernel_params += " " + TcgClockParameter();
+  if (!accel_.kvm)
+    values_.kernel_params +=
+        " " + (settings.count_instructions ? "tsc_early_khz=1000000" : TcgClockParameter());
   if (settings.hugepages) RequireHugePages();
 
   QemuOptions options;
   options.binary = settings.qemu;
+  options.spawn.environment = settings.environment;
   if (form.form == PodForm::kSandbox) StartVirtiofsd();
   const CommandEdit vsock = PrepareVsock(&options);
   if (form.form == PodForm::kSandbox)
@@ -91,6 +97,7 @@ CommandLine Pod::MakeCommand(const CommandEdit& vsock) const {
   if (!settings_.console_log.empty()) LogConsole(settings_.console_log)(command);
   if (settings_.hugepages) UseHugepages(command);
   if (settings_.sandbox) UseSandbox(command);
+  if (settings_.count_instructions) command.Add("-icount shift=0,sleep=off");
   const fs::path initrd = settings_.guest / "initrd";
   if (form_.form == PodForm::kSandbox) {
     AddInitrd(initrd)(command);

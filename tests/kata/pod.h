@@ -37,10 +37,14 @@ struct PodSettings {
   bool network = true;            ///< a tap in a network namespace of its own
   int mtu = 1500;                 ///< of the tap; the guest is not told (Kata's agent sets it)
   std::filesystem::path vhost_user_nic;  ///< a second NIC: the socket of its back-end
-  std::filesystem::path console_log;     ///< where the guest's console goes as well
+  /// Not Kata's: under TCG, with -icount. A nanosecond of the guest's clocks is an instruction, or
+  /// idle time, which is skipped; its time stamp counter counts these nanoseconds.
+  bool count_instructions = false;
+  std::filesystem::path console_log;  ///< where the guest's console goes as well
   std::filesystem::path qemu;
-  std::filesystem::path guest;      ///< build/guest: vmlinuz, vmlinux, initrd, root.img
-  std::filesystem::path virtiofsd;  ///< the C daemon of the 7.2 tree
+  std::vector<std::string> environment;  ///< of QEMU: NAME=value
+  std::filesystem::path guest;           ///< build/guest: vmlinuz, vmlinux, initrd, root.img
+  std::filesystem::path virtiofsd;       ///< the C daemon of the 7.2 tree
 };
 
 /// A sandbox has a root image and virtio-fs; VM templates (contract 1.2) have an initrd, and

@@ -93,7 +93,8 @@ void BootReport::Note(const std::string& message) {
 }
 
 void BootReport::Mark(const std::string& name) {
-  times.push_back(name + " " + std::to_string(UptimeMs()));
+  times.push_back(name + " " + std::to_string(UptimeMs()) + " " +
+                  std::to_string(__builtin_ia32_rdtsc()));
 }
 
 void MountKernelFilesystems() {

@@ -11,7 +11,8 @@ namespace stx::guestd {
 struct BootReport {
   /// What did not go as asked but did not stop the boot: messages.
   std::vector<std::string> notes;
-  /// "NAME MILLISECONDS" since the kernel's start: init, modules, root, ready.
+  /// "NAME MILLISECONDS TICKS", since the kernel's start and of the time stamp counter: init,
+  /// modules, root, ready.
   std::vector<std::string> times;
 
   static BootReport FromEnvironment();

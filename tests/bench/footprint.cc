@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bench/footprint.h"
+
+#include <time.h>
+
+#include <cerrno>
+#include <set>
+#include <string>
+
+#include "base/os.h"
+#include "harness/host/memory_map.h"
+
+namespace stx {
+
+Footprint ReadFootprint(pid_t pid) {
+  Footprint footprint;
+  std::set<std::string> libraries;
+  for (const Mapping& mapping : ReadMappings(pid)) {
+    if (mapping.name.ends_with("/root.img")) continue;
+    if (mapping.name.starts_with("/dev/shm/")) {
+      footprint.guest_ram += static_cast<double>(mapping.pss);
+      continue;
+    }
+    if (mapping.is_code() && mapping.name.find(".so") != std::string::npos)
+      libraries.insert(mapping.name);
+    footprint.pss += static_cast<double>(mapping.pss);
+    footprint.private_dirty += static_cast<double>(mapping.private_dirty);
+  }
+  footprint.libraries = libraries.size();
+  return footprint;
+}
+
+double ReadCpuMs(pid_t pid) {
+  clockid_t clock{};
+  timespec time{};
+  errno = clock_getcpuclockid(pid, &clock);
+  if (errno || clock_gettime(clock, &time) < 0) ThrowErrno("the CPU clock of a process");
+  return 1e3 * static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e6;
+}
+
+}  // namespace stx
