@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // virtio-blk-scsi-request.patch (CVE-2026-48914): which memory a request of type 2 may change.
+// bounce-buffer-zero.patch (CVE-2024-8612): what a request that fails leaves in a buffer that is
+// not in RAM.
 
 #include "harness/qemu/machine_test.h"
 #include "harness/virtio/virtio_pci.h"
@@ -85,6 +87,50 @@ TEST_F(BlkLegacy, AHeaderThatDoesNotFitIsAnErrorAndOneThatDoesIsWritten) {
   EXPECT_EQ(Request(device, queue, header, kScsiHeader), kUnsupported);
   EXPECT_EQ(qtest().ReadL(header), 255u);
   EXPECT_EQ(qtest().MemRead(header + kScsiHeader, 48), Untouched(48));
+}
+
+class BounceBuffer : public MachineTest {};
+
+TEST_F(BounceBuffer, OfAReadThatFailsHasNoBytesOfTheHost) {
+  WriteFile(dir / "disk", std::string(1 << 20, 'd'));
+  // The C library fills what it hands out.
+  environment = {"MALLOC_PERTURB_=90"};
+  // 64 vectors: an MSI-X table of 1 KiB, registers that keep what is written.
+  StartMachine({"-drive", "if=none,id=d,format=raw,file=" + (dir / "disk").string(), "-device",
+                "virtio-blk-pci,drive=d,addr=5", "-device", "virtio-serial-pci,vectors=64,addr=6"});
+  VirtioPciDevice device(*bus, bus->At(5));
+  device.Negotiate(0);
+  Virtqueue queue = device.SetUpQueue(0, *heap);
+  device.SetDriverOk();
+  const uint64_t table = bus->Enable(bus->At(6))[1];
+  ASSERT_NE(table, 0u);
+  const uint64_t header = heap->Allocate(16), status = heap->Allocate(1);
+  const auto request = [&](uint32_t type, uint64_t sector) {
+    qtest().WriteL(header, type);
+    qtest().WriteL(header + 4, 0);
+    qtest().WriteQ(header + 8, sector);
+    qtest().WriteB(status, 0xff);
+    queue.Add({{header, 16, false}, {table, 512, type == 0}, {status, 1, true}});
+    device.Notify(0);
+    queue.Wait(Deadline(kWait));
+    return qtest().ReadB(status);
+  };
+  const auto fill = [&](uint32_t value) {
+    for (uint64_t i = 0; i < 512; i += 4) qtest().WriteL(table + i, value);
+  };
+  const auto words = [&](uint32_t value) {
+    int count = 0;
+    for (uint64_t i = 0; i < 512; i += 4) count += qtest().ReadL(table + i) == value;
+    return count;
+  };
+  // The read of a sector that there is not is told to have written its whole buffer.
+  fill(1);
+  ASSERT_EQ(words(1), 128);
+  ASSERT_EQ(request(0, uint64_t{1} << 40), kIoError);
+  EXPECT_EQ(words(0), 128) << std::hex << qtest().ReadL(table + 128);
+  // The read of one that there is fills it.
+  ASSERT_EQ(request(0, 8), 0);
+  EXPECT_EQ(words(0x64646464), 128);
 }
 
 }  // namespace

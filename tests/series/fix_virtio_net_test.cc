@@ -318,5 +318,59 @@ TEST_F(QueueReset, OfATransmitQueueThatTheNetworkDoesNotEmpty) {
   }
 }
 
+/// A transmit queue whose used ring begins at the device's status register: its flags, 0 when the
+/// device wants to be notified again, would be written there, which resets the device.
+class OwnRegisters : public NetTest {
+ protected:
+  static constexpr uint64_t kStatusRegister = 20;  // of struct virtio_pci_common_cfg
+
+  void PlaceThere() {
+    device->PlaceQueue(kTransmit, {transmit->size(), transmit->descriptors(), transmit->available(),
+                                   device->common() + kStatusRegister});
+  }
+};
+
+TEST_F(OwnRegisters, AreNotWrittenByABottomHalf) {
+  StartNet("hubport,id=n,hubid=0", "", 0);
+  if (HasFailure()) return;
+  PlaceThere();
+  device->SetDriverOk();
+  const uint8_t before = device->Status();
+  const uint64_t frame = heap->Allocate(kHeader + 60);
+  transmit->Add({{frame, kHeader + 60, false}});
+  device->Notify(kTransmit);
+  // What the main loop has to do is done before the second answer.
+  for (int i = 0; i < 20; ++i) ExpectAlive();
+  EXPECT_EQ(device->Status(), before);
+}
+
+TEST_F(OwnRegisters, AreNotWrittenWhenTheWireTakesAFrameLate) {
+  UniqueFd listener = ListenUnix(dir / "wire");
+  StartNet("stream,id=n,server=off,addr.type=unix,addr.path=" + (dir / "wire").string(), "", 0);
+  if (HasFailure()) return;
+  UniqueFd wire = Accept(listener.get(), Deadline(kWait));
+  qmp().WaitEvent("NETDEV_STREAM_CONNECTED", kWait);
+  device->SetDriverOk();
+  constexpr uint32_t kSize = 32 << 10;
+  const uint64_t frame = heap->Allocate(kHeader + kSize);
+  const uint16_t count = transmit->size();
+  for (uint16_t i = 0; i < count; ++i) transmit->Add({{frame, kHeader + kSize, false}});
+  device->Notify(kTransmit);
+  ExpectAlive();
+  uint16_t sent = 0;
+  while (transmit->Take()) ++sent;
+  ASSERT_LT(sent, count - 2) << "the wire takes everything";
+  PlaceThere();
+  const uint8_t before = device->Status();
+  std::string read(1 << 20, '\0');
+  for (int i = 0; i < 50; ++i) {
+    ExpectAlive();
+    while (WaitFor(wire.get(), POLLIN, Deadline(Milliseconds(10))))
+      ASSERT_GT(recv(wire.get(), read.data(), read.size(), 0), 0);
+  }
+  EXPECT_EQ(device->Status(), before);
+  EXPECT_FALSE(transmit->Take()) << "the ring is still where it was";
+}
+
 }  // namespace
 }  // namespace stx

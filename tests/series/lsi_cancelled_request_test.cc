@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// lsi-cancelled-request.patch: messages that end a request of the LSI 53C895A twice. The driver is
-// this test, by SCRIPTS (LSI53C895A technical manual, chapter 5).
+// The LSI 53C895A. The driver is this test, by SCRIPTS (LSI53C895A technical manual, chapter 5).
+//   LsiCancelledRequest  lsi-cancelled-request.patch: messages that end a request twice
+//   LsiUnplug            lsi-unplug-in-scripts.patch: SCRIPTS that eject the adapter
 
 #include <gtest/gtest.h>
 
@@ -120,6 +121,50 @@ INSTANTIATE_TEST_SUITE_P(By, LsiCancelledRequest,
                                return "AbortTag";
                            }
                          });
+
+class LsiUnplug : public MachineTest {
+ protected:
+  /// DMODE: memory moves write to I/O ports.
+  static constexpr uint32_t kDmode = 0x38, kDestinationIsIo = 0x10;
+  static constexpr uint32_t kJump = 0x80080000, kMemoryMove = 0xc0000004;
+  /// Of i440FX's ACPI (docs/specs/acpi_pci_hotplug.rst of the base).
+  static constexpr uint32_t kEject = 0xae08;
+};
+
+TEST_F(LsiUnplug, IsSurvivedByTheScriptsThatEjectTheirAdapter) {
+  if (!HasDeviceType("lsi53c895a")) GTEST_SKIP() << "$QEMU has no lsi53c895a";
+  // The C library fills what it takes back.
+  environment = {"MALLOC_PERTURB_=90"};
+  StartMachine({"-device", "lsi53c895a,id=lsi,addr=5"}, "pc");
+  const PciDevice adapter = bus->At(5);
+  const uint64_t registers = bus->Enable(adapter)[1];
+  const uint64_t slots = heap->Allocate(4), script = heap->Allocate(32);
+  qtest().WriteL(slots, 1 << 5);
+  qtest().WriteB(registers + kDmode, kDestinationIsIo);
+  const auto put = [&](uint64_t at, const std::vector<uint32_t>& words) {
+    qtest().MemWrite(at, words.data(), words.size() * 4);
+  };
+  // An endless loop, in which the adapter pauses now and then, until it is told to go on with the
+  // ejection of its own slot, and with the loop again.
+  put(script, {kJump, static_cast<uint32_t>(script)});
+  put(script + 8,
+      {kMemoryMove, static_cast<uint32_t>(slots), kEject, kJump, static_cast<uint32_t>(script)});
+  qtest().WriteL(registers + kDsp, static_cast<uint32_t>(script));
+  // In a pause, with its registers out of reach: nothing but its slot keeps it.
+  adapter.WriteW(pci::kCommand, pci::kCommandMaster);
+  ASSERT_TRUE(adapter.Present());
+  qmp().Execute("device_del", {{"id", "lsi"}});
+  put(script, {kJump, static_cast<uint32_t>(script) + 8});
+  for (const Deadline deadline(kTimeout); adapter.Present();) {
+    ASSERT_FALSE(deadline.Passed()) << "the adapter is not ejected";
+    if (HasQtestAccelerator(QemuBinary())) qtest().ClockStep(1'000'000);
+  }
+  qmp().WaitEvent("DEVICE_DELETED", kTimeout);
+  for (int i = 0; i < 10; ++i) {
+    if (HasQtestAccelerator(QemuBinary())) qtest().ClockStep(1'000'000'000);
+    ExpectAlive();
+  }
+}
 
 }  // namespace
 }  // namespace stx

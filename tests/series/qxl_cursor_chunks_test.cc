@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// qxl-cursor-chunks.patch: a cursor whose data is said to be longer than what there is of it. The
-// driver is this test (spice/qxl_dev.h).
+// QXL. The driver is this test (spice/qxl_dev.h).
+//   QxlCursorChunks  qxl-cursor-chunks.patch: a cursor whose data is said to be longer than what
+//                    there is of it
+//   QxlUnplug        qxl-unplug.patch: what a secondary device leaves behind
 
 #include <gtest/gtest.h>
 #include <spice/qxl_dev.h>
@@ -8,6 +10,7 @@
 #include <cstddef>
 #include <thread>
 
+#include "harness/host/threads.h"
 #include "harness/qemu/device_types.h"
 #include "harness/qemu/machine_test.h"
 
@@ -100,6 +103,40 @@ TEST_F(QxlCursorChunks, OfTheMemorysLastBytesAreNotReadBehindIt) {
   Define(kCursor, SPICE_CURSOR_TYPE_MONO, 32, 256, 256);
   ExpectAlive();
   EXPECT_NE(qemu->process().Stderr().find("bad monochrome cursor 512x512"), std::string::npos);
+}
+
+/// A second screen, plugged into a machine with the first.
+class QxlUnplug : public MachineTest {
+ protected:
+  size_t Workers() {
+    size_t count = 0;
+    for (const ThreadInfo& thread : Threads(qemu->process().pid()))
+      count += thread.name == "SPICE Worker";
+    return count;
+  }
+};
+
+TEST_F(QxlUnplug, OfASecondaryDeviceEndsItsThreadAndFreesItsConsole) {
+  if (!HasDeviceType("qxl-vga")) GTEST_SKIP() << "$QEMU has no qxl-vga";
+  StartMachine({"-spice", "unix=on,disable-ticketing=on,addr=" + (dir / "spice").string(),
+                "-device", "qxl-vga,addr=5"},
+               "pc");
+  const size_t before = Workers();
+  ASSERT_EQ(before, 1u);
+  for (int round = 0; round < 3; ++round) {
+    SCOPED_TRACE(round);
+    qmp().Execute("device_add", {{"driver", "qxl"}, {"id", "second"}, {"addr", "6"}});
+    ASSERT_EQ(Workers(), before + 1);
+    bus->Enable(bus->At(6));
+    qmp().Execute("device_del", {{"id", "second"}});
+    // i440FX ejects at a reset what is to be ejected.
+    qmp().Execute("system_reset");
+    qmp().WaitEvent("DEVICE_DELETED", kTimeout);
+    EXPECT_EQ(Workers(), before);
+    qmp().Execute("stop");
+    qmp().Execute("cont");
+    ExpectAlive();
+  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // USB controllers and redirection.
 //   Xhci       xhci-interrupters.patch
 //   Ohci       ohci-isochronous-async.patch
+//   OhciList   ohci-empty-packets.patch
 //   Redirected usb-redir-dropped-packets.patch
 
 #include <gtest/gtest.h>
@@ -84,9 +85,12 @@ class Ohci : public MachineTest {
   static constexpr uint32_t kOut = 1, kIn = 2;
 
   void Start() {
-    StartMachine({"-device", "pci-ohci,id=o,addr=5", "-blockdev",
-                  "null-co,node-name=d,size=1048576,read-zeroes=on,latency-ns=1500000000",
-                  "-device", "usb-storage,drive=d,bus=o.0"});
+    StartWith({"-blockdev", "null-co,node-name=d,size=1048576,read-zeroes=on,latency-ns=1500000000",
+               "-device", "usb-storage,drive=d,bus=o.0"});
+  }
+  void StartWith(std::vector<std::string> args) {
+    args.insert(args.begin(), {"-device", "pci-ohci,id=o,addr=5"});
+    StartMachine(args);
     registers = bus->Enable(bus->At(5))[0];
     area = heap->Allocate(256, 256);
     descriptor = heap->Allocate(16, 32);
@@ -170,12 +174,48 @@ TEST_F(Ohci, ATransferThatCannotEndInItsFrameIsForgotten) {
   ExpectAlive();
 }
 
+/// The same controller, and a serial adapter that takes whatever is sent to its endpoint 2.
+class OhciList : public Ohci {
+ protected:
+  static constexpr uint32_t kInterruptStatus = 0x0c, kUnrecoverable = 1 << 4;
+
+  void SetUp() override {
+    if (!HasDeviceType("pci-ohci")) GTEST_SKIP() << "$QEMU has no pci-ohci";
+    if (!HasDeviceType("usb-serial")) GTEST_SKIP() << "$QEMU has no usb-serial";
+    StartWith({"-chardev", "null,id=c", "-device", "usb-serial,chardev=c,bus=o.0"});
+  }
+  /// A general transfer descriptor (OpenHCI 1.0a, section 4.3.1) of `bytes` bytes of `data`.
+  void WriteTransfer(uint64_t at, uint64_t next, uint32_t bytes) {
+    qtest().WriteL(at, 0xfu << 28 | 7 << 21 | kOut << 19);
+    qtest().WriteL(at + 4, bytes ? static_cast<uint32_t>(data) : 0);
+    qtest().WriteL(at + 8, static_cast<uint32_t>(next));
+    qtest().WriteL(at + 12, bytes ? static_cast<uint32_t>(data) + bytes - 1 : 0);
+  }
+  /// Has the endpoint with that largest packet make the transfers from `first` up to `tail`.
+  void Serve(uint64_t first, uint64_t tail, uint32_t packet) {
+    qtest().WriteL(descriptor + 4, static_cast<uint32_t>(tail));
+    qtest().WriteL(descriptor + 12, 0);
+    qtest().WriteL(descriptor + 8, static_cast<uint32_t>(first));
+    qtest().WriteL(descriptor, packet << 16 | kOut << 11 | 2 << 7);
+  }
+};
+
+TEST_F(OhciList, WithPacketsOfNoBytesIsAnError) {
+  WriteTransfer(transfer, transfer + 32, 8);
+  Serve(transfer, 0, 0);
+  for (const Deadline deadline(kTimeout);
+       !(qtest().ReadL(registers + kInterruptStatus) & kUnrecoverable); Tick())
+    ASSERT_FALSE(deadline.Passed()) << "the controller says nothing";
+  ExpectAlive();
+}
+
 /// The end of usb-redir that has a device (usbredir's protocol 0.7): a serial adapter for which
 /// QEMU buffers what it receives. The guest drives it by a UHCI, as device 0.
 class Redirected : public MachineTest {
  protected:
   static constexpr uint32_t kHello = 0, kConnect = 1, kInterfaces = 4, kEndpoints = 5,
-                            kStartReceiving = 25, kBufferedBulk = 104;
+                            kStartReceiving = 25, kStopReceiving = 26, kBulk = 101,
+                            kBufferedBulk = 104;
   static constexpr size_t kPacket = 64;
   static constexpr uint8_t kBulkIn = 0x81;
 
@@ -200,17 +240,21 @@ class Redirected : public MachineTest {
     interfaces.resize(4 + 4 * 32);
     interfaces[4 + 32] = '\xff';  // class
     Send(kInterfaces, interfaces);
-    std::string endpoints(32, '\xff');  // none
-    endpoints[0] = endpoints[16] = 0;   // control
-    endpoints[17] = 2;                  // bulk, 0x81
-    endpoints.resize(3 * 32);
-    for (int i = 0; i < 32; ++i) Append(endpoints, kPacket, 2);
-    Send(kEndpoints, endpoints);
+    SendEndpoints(kPacket);
     std::string connect("\1\0\0\0", 4);  // full speed
     Append(connect, 0x08e6, 2);
     Append(connect, 0x5501, 2);
     Send(kConnect, connect);
     EnablePort();
+  }
+  /// A control endpoint and a bulk endpoint whose packets are so large.
+  void SendEndpoints(size_t packet) {
+    std::string endpoints(32, '\xff');  // none
+    endpoints[0] = endpoints[16] = 0;   // control
+    endpoints[17] = 2;                  // bulk, 0x81
+    endpoints.resize(3 * 32);
+    for (int i = 0; i < 32; ++i) Append(endpoints, packet, 2);
+    Send(kEndpoints, endpoints);
   }
   static void Append(std::string& bytes, uint64_t value, size_t width) {
     for (size_t i = 0; i < width; ++i) bytes += static_cast<char>(value >> 8 * i);
@@ -230,11 +274,11 @@ class Redirected : public MachineTest {
     body += '\0';
     Send(kBufferedBulk, body, data);
   }
-  /// Waits until QEMU asks for the endpoint's data.
-  void WaitForRequest() {
+  /// Waits until QEMU asks for the endpoint's data, by a message of this type.
+  void WaitForRequest(uint32_t type = kStartReceiving) {
     std::string got;
     std::string wanted;
-    Append(wanted, kStartReceiving, 4);
+    Append(wanted, type, 4);
     for (const Deadline deadline(kTimeout); got.find(wanted) == std::string::npos; Tick()) {
       if (deadline.Passed()) throw std::runtime_error("nobody asks for data");
       char bytes[4096];
@@ -308,6 +352,20 @@ TEST_F(Redirected, APacketWhoseLastChunkIsDroppedGivesTheOthers) {
     if (i) BeginRead();
     ASSERT_EQ(EndRead(), data.substr(i * kPacket, kPacket)) << i;
   }
+  ExpectAlive();
+}
+
+TEST_F(Redirected, AnEndpointWhosePacketsBecomeEmptyIsReadDirectly) {
+  BeginRead();
+  WaitForRequest();
+  ASSERT_TRUE(Active());
+  SendEndpoints(0);
+  WaitForRequest(kStopReceiving);
+  // What waited for buffered data has failed; the next transfer is asked for by itself.
+  for (const Deadline deadline(kTimeout); Active(); Tick())
+    ASSERT_FALSE(deadline.Passed()) << "the transfer does not end";
+  BeginRead();
+  WaitForRequest(kBulk);
   ExpectAlive();
 }
 

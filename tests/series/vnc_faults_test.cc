@@ -2,6 +2,7 @@
 // What a VNC client may say (RFC 6143, and the extended clipboard of the community's rfbproto).
 //   PixelFormat   vnc-pixel-format.patch
 //   Clipboard     vnc-clipboard-size.patch
+//   Lossy         vnc-lossy-edges.patch
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -52,6 +53,16 @@ class VncClient {
       got += static_cast<size_t>(n);
     }
     return bytes;
+  }
+  /// All that comes until nothing does for `quiet`; waits for its first byte for `first`.
+  std::string Drain(Milliseconds quiet, Milliseconds first = kTimeout) {
+    std::string all, bytes(1 << 16, '\0');
+    while (WaitFor(fd_.get(), POLLIN, Deadline(all.empty() ? first : quiet))) {
+      const ssize_t n = read(fd_.get(), bytes.data(), bytes.size());
+      if (n <= 0) throw std::runtime_error("QEMU hung up");
+      all.append(bytes, 0, static_cast<size_t>(n));
+    }
+    return all;
   }
   /// True when QEMU closes the connection; drops what comes before.
   bool IsClosed() {
@@ -230,6 +241,92 @@ TEST_F(Clipboard, TextIsNoLongerThanWhatCame) {
   }
   ExpectAlive();
 }
+
+struct Display {
+  const char* name;
+  uint32_t width, height;
+};
+void PrintTo(const Display& display, std::ostream* out) { *out << display.name; }
+
+/// A display as wide or as high as VNC has any, and a client that takes JPEG.
+class Lossy : public VncFaults, public testing::WithParamInterface<Display> {
+ protected:
+  static constexpr uint32_t kSquare = 64;
+
+  void SetUp() override {
+    if (!HasDeviceType("VGA")) GTEST_SKIP() << "$QEMU has no VGA";
+    StartMachine({"-device", "VGA,addr=5", "-vnc", "unix:" + Socket().string() + ",lossy=on"});
+    frame = bus->Enable(bus->At(5))[0];
+    // The attribute controller shows what there is.
+    qtest().InB(0x3da);
+    qtest().OutB(0x3c0, 0x20);
+    // Bochs' display interface: no mode; columns, rows, bits; a mode with a linear frame buffer.
+    for (const auto& [index, value] : std::vector<std::pair<uint16_t, uint32_t>>{
+             {4, 0}, {1, width}, {2, height}, {3, 32}, {4, 0x41}}) {
+      qtest().OutW(0x1ce, index);
+      qtest().OutW(0x1cf, static_cast<uint16_t>(value));
+    }
+  }
+  /// Noise in the last square.
+  void Change() {
+    std::vector<uint32_t> row(kSquare);
+    for (uint32_t y = height - kSquare; y < height; ++y) {
+      for (uint32_t& pixel : row) pixel = random = random * 1664525 + 1013904223;
+      qtest().MemWrite(frame + 4 * (uint64_t{y} * width + width - kSquare), row.data(),
+                       4 * kSquare);
+    }
+  }
+  std::string Request(bool incremental) const {
+    std::string bytes("\3");
+    bytes += static_cast<char>(incremental);
+    for (uint32_t value : {0u, 0u, width, height}) Big(bytes, value, 2);
+    return bytes;
+  }
+  /// Changes the last square until it is sent again without another change.
+  void WaitForRefresh(VncClient& client) {
+    client.Send(SetEncodings({7 /* Tight */, 0xffffffe0 /* the least quality */}) + Request(false));
+    client.Drain(Milliseconds(500));
+    // As often as it takes a busy machine to change the square eight times in a second.
+    const Deadline deadline(Milliseconds(60000));
+    for (bool again = false; !again;) {
+      ASSERT_FALSE(deadline.Passed()) << "nothing is sent again";
+      for (int i = 0; i < 25; ++i) {
+        Change();
+        client.Send(Request(true));
+        client.Drain(Milliseconds(10));
+      }
+      client.Send(Request(true));
+      client.Drain(Milliseconds(300), Milliseconds(300));
+      // Two seconds after the last change.
+      const std::string update = client.Drain(Milliseconds(300), Milliseconds(4000));
+      again = update.size() > 16 && Number(update, 4, 2) == width - kSquare &&
+              Number(update, 6, 2) == height - kSquare;
+    }
+  }
+
+  const uint32_t width = GetParam().width, height = GetParam().height;
+  uint64_t frame = 0;
+  uint32_t random = 1;
+};
+
+TEST_P(Lossy, AtTheEdgeIsSentAgainWithoutLoss) {
+  // The first client makes QEMU look at the mode.
+  for (const Deadline deadline(kTimeout); VncClient(Socket()).width != width;)
+    ASSERT_FALSE(deadline.Passed()) << "the display has another size";
+  {
+    VncClient client(Socket());
+    ASSERT_EQ(client.height, height);
+    WaitForRefresh(client);
+  }
+  // What belongs to a client is freed when it goes.
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(VncClient(Socket()).width, width);
+  ExpectAlive();
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, Lossy,
+                         testing::Values(Display{"TheLastRow", 64, 2048},
+                                         Display{"TheLastColumn", 2560, 64}),
+                         [](const auto& display) { return std::string(display.param.name); });
 
 }  // namespace
 }  // namespace stx

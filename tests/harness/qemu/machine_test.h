@@ -38,6 +38,7 @@ class MachineTest : public testing::Test {
     QemuOptions options;
     options.qtest = true;
     for (int fd : inherited) options.Inherit(fd);
+    options.spawn.environment = environment;
     // The file has no name that could stay behind.
     const std::string path =
         "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(file.get());
@@ -69,8 +70,9 @@ class MachineTest : public testing::Test {
   }
 
   TempDir dir{"device"};
-  std::vector<int> inherited;  ///< by the next machine, as 4, 5, ...
-  std::span<uint8_t> ram;  ///< guest RAM from address 0 on
+  std::vector<int> inherited;            ///< by the next machine, as 4, 5, ...
+  std::vector<std::string> environment;  ///< more of it for the next machine, NAME=value
+  std::span<uint8_t> ram;                ///< guest RAM from address 0 on
   std::optional<Qemu> qemu;
   std::optional<PciBus> bus;
   std::optional<GuestHeap> heap;
