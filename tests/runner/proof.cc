@@ -38,7 +38,7 @@ std::string TestClaim::Filter() const {
 
 std::vector<PatchClaims> ReadClaims(const std::filesystem::path& patches) {
   const auto series = restack::ReadSeries(patches.string());
-  if (!series) throw BadInput(series.error().sentence);
+  if (!series) throw BadInput(series.error().message);
   std::vector<PatchClaims> claims;
   for (const restack::Patch& patch : series->patches) {
     PatchClaims one{patch.name, {}};

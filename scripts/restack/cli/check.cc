@@ -41,7 +41,7 @@ void AddCheck(CLI::App& app, Context& context, int& exit) {
     if (context.json) {
       json list = json::array();
       for (const Finding& finding : findings)
-        list.push_back({{"patch", finding.patch}, {"finding", finding.sentence}});
+        list.push_back({{"patch", finding.patch}, {"finding", finding.message}});
       std::printf(
           "%s\n",
           Dump(json{{"base", (*base)->Name()},
@@ -52,7 +52,7 @@ void AddCheck(CLI::App& app, Context& context, int& exit) {
     }
     for (const Finding& finding : findings)
       std::printf("%s%s%s: %s\n", context.series.c_str(), finding.patch.empty() ? "" : "/",
-                  finding.patch.c_str(), finding.sentence.c_str());
+                  finding.patch.c_str(), finding.message.c_str());
     std::printf("%zu patches on %s: %zu findings\n", series->patches.size(),
                 (*base)->Name().c_str(), findings.size());
   });

@@ -14,10 +14,10 @@ namespace restack::cli {
 
 namespace fs = std::filesystem;
 
-void Say(const std::string& sentence) { std::fprintf(stderr, "restack: %s\n", sentence.c_str()); }
+void Say(const std::string& message) { std::fprintf(stderr, "restack: %s\n", message.c_str()); }
 
 int Fail(const Error& error) {
-  Say(error.sentence);
+  Say(error.message);
   return kBadInput;
 }
 
@@ -45,6 +45,17 @@ Context Context::Apart() const {
   Context apart = *this;
   apart.store_.reset();
   return apart;
+}
+
+Result<void> Context::Warm(std::vector<std::string> bases) {
+  std::error_code error;
+  std::erase_if(bases, [&](const std::string& base) {
+    return StartsWith(base, "git:") || base.find('=') == std::string::npos ||
+           fs::exists(base, error);
+  });
+  if (bases.size() < 2) return {};
+  Result<std::shared_ptr<Store>> opened = store();
+  return opened ? (*opened)->ReadAll(bases) : Result<void>(opened.error());
 }
 
 Result<std::shared_ptr<Tree>> Context::OpenBase(const std::string& base) {
@@ -94,6 +105,7 @@ Result<RebaseInput> Context::Input(const Series& of, const std::string& onto,
                                    const std::string& from) {
   RebaseInput input;
   input.series = &of;
+  input.progress = progress();
   Result<std::shared_ptr<Tree>> target = OpenBase(onto);
   if (!target) return target.error();
   input.target = *target;
@@ -101,6 +113,13 @@ Result<RebaseInput> Context::Input(const Series& of, const std::string& onto,
     Result<std::shared_ptr<Tree>> base = OpenBase(from);
     if (!base) return base.error();
     input.bases.push_back(*base);
+    // Debian's own series was made for the package without it.
+    bool package = from.find('=') != std::string::npos && from.find('/') == std::string::npos &&
+                   from.find('@') == std::string::npos;
+    if (package) {
+      base = OpenBase(from + "/orig");
+      if (base) input.bases.push_back(*base);
+    }
   }
   if (from.empty() || from.find('=') != std::string::npos) {
     Result<std::shared_ptr<Store>> opened = store();
@@ -121,6 +140,10 @@ Result<RebaseInput> Context::Input(const Series& of, const std::string& onto,
           input.bases.push_back(*tree);
         break;
       }
+      std::vector<std::string> all;
+      for (const SourcePackage& candidate : known->packages())
+        if (candidate.name == package) all.push_back(package + "=" + candidate.version);
+      (void)known->ReadAll(all);  // what cannot be read is said below
       for (const SourcePackage& candidate : known->packages()) {
         if (candidate.name != package) continue;
         for (const char* part : {"", "/orig"}) {
@@ -131,7 +154,7 @@ Result<RebaseInput> Context::Input(const Series& of, const std::string& onto,
           if (tree)
             input.bases.push_back(*tree);
           else
-            Say("left out: " + tree.error().sentence);
+            Say("left out: " + tree.error().message);
         }
       }
     }

@@ -32,6 +32,8 @@ struct Context {
   Result<std::shared_ptr<Store>> store();
   /// NAME=VERSION of a package, a folder, a tarball, or git:REPOSITORY:REVISION.
   Result<std::shared_ptr<Tree>> OpenBase(const std::string& base);
+  /// Reads the packages among those bases that are not kept yet, several at a time.
+  Result<void> Warm(std::vector<std::string> bases);
   /// The series of a folder, or Debian's own of a package ("debian:NAME=VERSION").
   Result<Series> OpenSeries(const std::string& series);
   /// A package's version with its epoch, as its .dsc says ("1:10.0.13+ds-0+deb13u1"); empty for
@@ -49,8 +51,8 @@ struct Context {
 };
 
 /// A line on standard error, for what takes over a second; on a terminal it replaces the last one.
-void Say(const std::string& sentence);
-/// The error's sentence; returns kBadInput.
+void Say(const std::string& message);
+/// The error's message; returns kBadInput.
 int Fail(const Error& error);
 /// Indented; bytes that are not UTF-8 as U+FFFD.
 std::string Dump(const nlohmann::json& value);

@@ -18,15 +18,38 @@ using nlohmann::json;
 
 namespace {
 
-Result<std::vector<SeriesVerdict>> RunMatrix(Context& context, const Series& series,
-                                             const std::string& from,
-                                             const std::vector<std::string>& bases) {
+/// The series, when all that it is moved to has been read, too.
+Result<Series> OpenWarm(Context& context, const std::string& from, std::vector<std::string> bases) {
+  if (!from.empty()) bases.push_back(from);
+  if (StartsWith(context.series, "debian:")) bases.push_back(context.series.substr(7));
+  if (Result<void> done = context.Warm(std::move(bases)); !done) return done.error();
+  return context.OpenSeries(context.series);
+}
+
+/// A series on several bases.
+struct Verdicts {
+  Series series;
+  std::vector<SeriesVerdict> verdicts;
+
+  bool Open() const {
+    return std::any_of(verdicts.begin(), verdicts.end(),
+                       [](const SeriesVerdict& verdict) { return verdict.Open(); });
+  }
+};
+
+Result<Verdicts> RunMatrix(Context& context, const std::string& from,
+                           const std::vector<std::string>& bases) {
+  Verdicts result;
+  Result<Series> series = OpenWarm(context, from, bases);
+  if (!series) return series.error();
+  result.series = std::move(*series);
   std::vector<RebaseInput> inputs;
   for (const std::string& base : bases) {
     // A store of its own for each: their trees are read at the same time. A package that is not
     // kept yet is read here.
-    Result<RebaseInput> input = context.Apart().Input(series, base, from);
+    Result<RebaseInput> input = context.Apart().Input(result.series, base, from);
     if (!input) return input.error();
+    if (bases.size() > 1) input->progress = {};  // they run at the same time
     inputs.push_back(std::move(*input));
   }
   std::vector<std::optional<Result<RebaseOutcome>>> outcomes(bases.size());
@@ -43,12 +66,11 @@ Result<std::vector<SeriesVerdict>> RunMatrix(Context& context, const Series& ser
     while (threads.size() + 1 < at_once) threads.emplace_back(work);
     work();
   }
-  std::vector<SeriesVerdict> verdicts;
   for (auto& outcome : outcomes) {
     if (!*outcome) return outcome->error();
-    verdicts.push_back(std::move((*outcome)->verdict));
+    result.verdicts.push_back(std::move((*outcome)->verdict));
   }
-  return verdicts;
+  return result;
 }
 
 }  // namespace
@@ -63,27 +85,22 @@ void AddMatrix(CLI::App& app, Context& context, int& exit) {
   command->add_option("onto", options->onto)->required();
   command->add_option("--from", options->from);
   command->callback([=, &context, &exit] {
-    Result<Series> series = context.OpenSeries(context.series);
-    if (!series) {
-      exit = Fail(series.error());
+    Result<Verdicts> run = RunMatrix(context, options->from, options->onto);
+    if (!run) {
+      exit = Fail(run.error());
       return;
     }
-    Result<std::vector<SeriesVerdict>> verdicts =
-        RunMatrix(context, *series, options->from, options->onto);
-    if (!verdicts) {
-      exit = Fail(verdicts.error());
-      return;
-    }
-    for (const SeriesVerdict& verdict : *verdicts)
-      if (verdict.Open()) exit = kNeedsPerson;
+    const std::vector<SeriesVerdict>* verdicts = &run->verdicts;
+    if (run->Open()) exit = kNeedsPerson;
     if (context.json) {
       json list = json::array();
-      for (const SeriesVerdict& verdict : *verdicts) list.push_back(json::parse(JsonReport(verdict)));
+      for (const SeriesVerdict& verdict : *verdicts)
+        list.push_back(json::parse(JsonReport(verdict)));
       std::printf("%s\n", Dump(list).c_str());
       return;
     }
     size_t width = 5;
-    for (const Patch& patch : series->patches) width = std::max(width, patch.name.size());
+    for (const Patch& patch : run->series.patches) width = std::max(width, patch.name.size());
     std::printf("%-*s", static_cast<int>(width), "");
     for (const std::string& base : options->onto) std::printf("  %16.16s", base.c_str());
     std::printf("\n");
@@ -106,7 +123,7 @@ void AddMatrix(CLI::App& app, Context& context, int& exit) {
       }
       std::printf("\n");
     };
-    for (const Patch& patch : series->patches)
+    for (const Patch& patch : run->series.patches)
       row(patch.name, [&](const PatchVerdict& verdict) { return verdict.name == patch.name; });
     row("all", [](const PatchVerdict&) { return true; });
     std::printf("hunks landed, +N upstream, !N for a person\n");
@@ -124,19 +141,13 @@ void AddReport(CLI::App& app, Context& context, int& exit) {
   command->add_option("--from", options->from);
   command->add_option("--html", options->html);
   command->callback([=, &context, &exit] {
-    Result<Series> series = context.OpenSeries(context.series);
-    if (!series) {
-      exit = Fail(series.error());
+    Result<Verdicts> run = RunMatrix(context, options->from, options->onto);
+    if (!run) {
+      exit = Fail(run.error());
       return;
     }
-    Result<std::vector<SeriesVerdict>> verdicts =
-        RunMatrix(context, *series, options->from, options->onto);
-    if (!verdicts) {
-      exit = Fail(verdicts.error());
-      return;
-    }
-    for (const SeriesVerdict& verdict : *verdicts)
-      if (verdict.Open()) exit = kNeedsPerson;
+    const std::vector<SeriesVerdict>* verdicts = &run->verdicts;
+    if (run->Open()) exit = kNeedsPerson;
     if (!options->html.empty()) {
       if (Result<void> done = WriteFile(options->html, HtmlReport(*verdicts)); !done)
         exit = Fail(done.error());

@@ -27,6 +27,9 @@ using nlohmann::json;
 /// is open. `begin`: the session begins with it, once the series has been read and landed.
 int RunAll(Context& context, Session& session, const Plan& plan, bool begin, bool take_work,
            const std::string& open, bool all) {
+  std::vector<std::string> bases = {plan.onto, plan.from};
+  if (StartsWith(plan.series, "debian:")) bases.push_back(plan.series.substr(7));
+  if (Result<void> done = context.Warm(std::move(bases)); !done) return Fail(done.error());
   Result<Series> series = context.OpenSeries(plan.series);
   if (!series) return Fail(series.error());
   Result<RebaseInput> input = context.Input(*series, plan.onto, plan.from);
@@ -115,8 +118,16 @@ void AddRebase(CLI::App& app, Context& context, int& exit) {
   });
 }
 
-/// The session under way, or the sentence why there is none.
-Result<std::unique_ptr<Session>> UnderWay(const std::string& output) {
+namespace {
+
+/// A session that waits, and what it was begun with.
+struct UnderWay {
+  std::unique_ptr<Session> session;
+  Plan plan;
+};
+
+/// Error: no session is under way.
+Result<UnderWay> OpenUnderWay(const std::string& output) {
   std::error_code error, none_there;
   Error none{"no rebase is under way (" + output + ".restack is not there)"};
   fs::path real = fs::canonical(output, none_there);
@@ -124,9 +135,14 @@ Result<std::unique_ptr<Session>> UnderWay(const std::string& output) {
   if (!real.has_filename()) real = real.parent_path();
   if (!fs::exists(real.string() + ".restack", error)) return none;
   Result<std::unique_ptr<Session>> session = Session::Open(output);
-  if (session && !(*session)->Exists()) return none;
-  return session;
+  if (!session) return session.error();
+  if (!(*session)->Exists()) return none;
+  Result<Plan> plan = (*session)->ReadPlan();
+  if (!plan) return plan.error();
+  return UnderWay{std::move(*session), std::move(*plan)};
 }
+
+}  // namespace
 
 void AddContinue(CLI::App& app, Context& context, int& exit) {
   auto options = std::make_shared<Options>();
@@ -135,18 +151,17 @@ void AddContinue(CLI::App& app, Context& context, int& exit) {
   command->add_option("--open", options->open);
   command->add_flag("--all", options->all);
   command->callback([=, &context, &exit] {
-    Result<std::unique_ptr<Session>> opened = UnderWay(Output(context, options->output));
-    Result<Plan> plan = opened ? (*opened)->ReadPlan() : opened.error();
-    if (!plan) {
-      exit = Fail(plan.error());
+    Result<UnderWay> under_way = OpenUnderWay(Output(context, options->output));
+    if (!under_way) {
+      exit = Fail(under_way.error());
       return;
     }
-    Session& session = **opened;
+    Session& session = *under_way->session;
     if (session.Finished()) {
       exit = Fail(Error{"the rebase has ended; only `restack undo` is left"});
       return;
     }
-    exit = RunAll(context, session, *plan, false, true, options->open, options->all);
+    exit = RunAll(context, session, under_way->plan, false, true, options->open, options->all);
   });
 }
 
@@ -155,13 +170,12 @@ void AddUndo(CLI::App& app, Context& context, int& exit) {
   CLI::App* command = app.add_subcommand("undo");
   command->add_option("--output", options->output);
   command->callback([=, &context, &exit] {
-    Result<std::unique_ptr<Session>> opened = UnderWay(Output(context, options->output));
-    Result<Plan> plan = opened ? (*opened)->ReadPlan() : opened.error();
-    if (!plan) {
-      exit = Fail(plan.error());
+    Result<UnderWay> under_way = OpenUnderWay(Output(context, options->output));
+    if (!under_way) {
+      exit = Fail(under_way.error());
       return;
     }
-    Session& session = **opened;
+    Session& session = *under_way->session;
     Result<std::string> done = session.Undo();
     if (!done) {
       exit = Fail(done.error());
@@ -171,7 +185,7 @@ void AddUndo(CLI::App& app, Context& context, int& exit) {
       std::printf("%s\n", Dump(json{{"undone", *done}}).c_str());
     else
       std::printf("%s\n", done->c_str());
-    if (session.Exists()) exit = RunAll(context, session, *plan, false, false, "", false);
+    if (session.Exists()) exit = RunAll(context, session, under_way->plan, false, false, "", false);
   });
 }
 
@@ -180,13 +194,12 @@ void AddStatus(CLI::App& app, Context& context, int& exit) {
   CLI::App* command = app.add_subcommand("status");
   command->add_option("--output", options->output);
   command->callback([=, &context, &exit] {
-    Result<std::unique_ptr<Session>> opened = UnderWay(Output(context, options->output));
-    Result<Plan> plan = opened ? (*opened)->ReadPlan() : opened.error();
-    if (!plan) {
-      exit = Fail(plan.error());
+    Result<UnderWay> under_way = OpenUnderWay(Output(context, options->output));
+    if (!under_way) {
+      exit = Fail(under_way.error());
       return;
     }
-    Session& session = **opened;
+    Session& session = *under_way->session;
     Result<std::string> bytes = ReadFile(session.folder() + "/verdict.json");
     nlohmann::json verdict =
         bytes ? nlohmann::json::parse(*bytes, nullptr, false) : nlohmann::json();

@@ -9,7 +9,7 @@
 
 int main(int argc, char** argv) {
   auto fail = [](const restack::Error& error) {
-    std::fprintf(stderr, "landed: %s\n", error.sentence.c_str());
+    std::fprintf(stderr, "landed: %s\n", error.message.c_str());
     return 2;
   };
   if (argc != 4) return fail({"usage: landed SERIES BASE TARGET"});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The patch parser: any bytes are refused with a sentence or print as they were.
+// The patch parser: any bytes are refused with a message or print as they were.
 #include <algorithm>
 
 #include "fuzz.h"
@@ -33,7 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string_view bytes = fuzz::Bytes(data, size);
   Result<Patch> patch = ParsePatch(bytes, "fuzz.patch");
   if (!patch) {
-    Must(patch.error().sentence.starts_with("fuzz.patch:"), "an error names the file and line");
+    Must(patch.error().message.starts_with("fuzz.patch:"), "an error names the file and line");
     return 0;
   }
   Must(Print(*patch) == bytes, "printing gives the same bytes");

@@ -65,7 +65,7 @@ RebaseOutcome Run(const Case& it, const std::string& target_text) {
   input.target = target;
   input.bases = {base};
   Result<RebaseOutcome> outcome = Rebase(input);
-  if (!outcome) std::fprintf(stderr, "%s\n", outcome.error().sentence.c_str());
+  if (!outcome) std::fprintf(stderr, "%s\n", outcome.error().message.c_str());
   Must(static_cast<bool>(outcome), "a run ends with a verdict");
   Must(outcome->verdict.Hunks() == file.hunks.size(), "each hunk has a verdict");
   for (const HunkVerdict& hunk : outcome->verdict.patches[0].hunks)

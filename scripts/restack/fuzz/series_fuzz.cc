@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The series parser: any bytes are refused with a sentence or print as they were.
+// The series parser: any bytes are refused with a message or print as they were.
 #include "fuzz.h"
 #include "restack/series.h"
 
@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string_view bytes = fuzz::Bytes(data, size);
   Result<SeriesFile> series = ParseSeries(bytes, "series");
   if (!series) {
-    Must(series.error().sentence.starts_with("series:"), "an error names the file and line");
+    Must(series.error().message.starts_with("series:"), "an error names the file and line");
     return 0;
   }
   Must(Print(*series) == bytes, "printing gives the same bytes");

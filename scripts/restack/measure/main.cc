@@ -50,7 +50,9 @@ Result<std::map<size_t, std::string>> Compile(const Options& options, const Tool
                  : facts[i].share == Share::kAll  ? Grade::kUpstream
                                                   : Grade::kMerged;
     hunk.line = 1;
-    for (const std::string& line : facts[i].added) hunk.before += "+" + line + "\n";
+    std::string before;
+    for (const std::string& line : facts[i].added) before += "+" + line + "\n";
+    hunk.before = std::move(before);
     at.push_back({facts[i].patch, patches[facts[i].patch].hunks.size()});
     patches[facts[i].patch].hunks.push_back(hunk);
   }

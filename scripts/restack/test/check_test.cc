@@ -68,7 +68,7 @@ TEST(Check, FindsWhatIsMissing) {
       "-1,4 +1,4 @@\n a\n b\n-q\n+C\n d\n");
   std::vector<std::string> found;
   for (const Finding& finding : Lint(series, base, {"Description", "Origin"}, "/nowhere"))
-    found.push_back(finding.sentence);
+    found.push_back(finding.message);
   ASSERT_EQ(found.size(), 4u);
   EXPECT_EQ(found[0], "x: hunk 1 (line 1) is not there");
   EXPECT_EQ(found[1], "its head has no Origin: field");
@@ -93,7 +93,7 @@ TEST(Check, WantsTheFieldsInOneOrder) {
   EXPECT_TRUE(findings("Description: d\n more\nBug: b\nOrigin: o\n").empty());
   const auto found = findings("Origin: o\nDescription: d\n");
   ASSERT_EQ(found.size(), 1u);
-  EXPECT_EQ(found[0].sentence, "the fields of its head are not in the order Description, Origin");
+  EXPECT_EQ(found[0].message, "the fields of its head are not in the order Description, Origin");
 }
 
 TEST(Check, TestedByMayNameCasesOfAFile) {
@@ -104,7 +104,7 @@ TEST(Check, TestedByMayNameCasesOfAFile) {
   const auto found = Lint(Read(head + "--- a/x\n+++ b/x\n@@ -1,4 +1,4 @@\n a\n b\n-c\n+C\n d\n"),
                           base, {"Description"}, stx::EnvOr("REPOSITORY", "."));
   ASSERT_EQ(found.size(), 1u);
-  EXPECT_EQ(found[0].sentence, "Tested-By names no_test.cc:D.*, which is not there");
+  EXPECT_EQ(found[0].message, "Tested-By names no_test.cc:D.*, which is not there");
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* kWords[] = {"base",    "target", "other",  "blob",    "patch", "series",
                                   "maps",    "map",    "result", "text",    "note",  "resolution",
-                                  "compile", "error",  "fields", "verdict", "needs"};
+                                  "compile", "generator", "error",  "fields", "verdict", "needs"};
 
 }  // namespace
 

@@ -16,6 +16,8 @@
 //   resolution NAME   a person's remembered edit to what is landed of a patch, as a patch
 //   compile           files that the target's build compiles, one per line: the landed ones are
 //                     really checked
+//   generator FROM TO a shell script that makes a header of the build from a file of the tree, as
+//                     the QAPI generator does: its argument is the file, and it prints the header
 //   verdict           one line per hunk: PATCH FILE NUMBER: GRADE[, CHECK] [PATH:LINE] "words"
 //                     "of the reason"
 //   note              words that a note of some patch has
@@ -56,7 +58,7 @@ struct Case {
   const Section* One(const std::string& word) const;
 };
 
-/// Error: a section whose word is unknown, or no sentence above the first.
+/// Error: a section whose word is unknown, or no message above the first.
 Result<Case> ReadCase(const std::string& bytes, const std::string& name);
 
 /// The file that a base, target or result section holds.

@@ -83,7 +83,7 @@ Result<Series> SeriesOf(const Case& it) {
   if (!series) return series.error();
   EXPECT_EQ(Print(series->file), list);
   for (size_t i = 0; i < series->patches.size(); ++i)
-    EXPECT_EQ(Print(series->patches[i]), series->originals[i]) << "parse and print: the same bytes";
+    EXPECT_EQ(Print(series->patches[i]), series->originals[i].view()) << "parse and print: the same bytes";
   return series;
 }
 
@@ -100,9 +100,15 @@ Result<void> Compile(const Case& it, const Tree& target, RebaseOutcome& outcome)
     commands.push_back({{"directory", build.build},
                         {"file", file},
                         {"command", "cc -Wall -Werror -I" + build.tree + " -I" + build.tree +
-                                        "/include -o out.o -c " + file}});
+                                        "/include -I. -o out.o -c " + file}});
   }
   std::string rule = "rule CUSTOM_COMMAND\n  command = true\nbuild build.ninja: phony\n";
+  if (const Section* generator = it.One("generator")) {
+    if (auto done = WriteFile(build.build + "/generate", generator->text); !done) return done;
+    rule = "rule CUSTOM_COMMAND\n  command = sh generate $in >$out\nbuild build.ninja: phony\nbuild " +
+           generator->arguments.at(1) + ": CUSTOM_COMMAND " + build.tree + "/" +
+           generator->arguments.at(0) + "\n";
+  }
   if (auto done = WriteFile(build.build + "/build.ninja", rule); !done) return done;
   if (auto done = WriteFile(build.build + "/compile_commands.json", commands.dump()); !done)
     return done;
@@ -133,7 +139,7 @@ void JudgeVerdict(const Case& it, const SeriesVerdict& verdict) {
   for (std::string_view line : SplitLines(section->text)) {
     if (IsBlank(line)) continue;
     Result<Expected> expected = ReadExpected(std::string(Trim(line)));
-    ASSERT_TRUE(expected) << expected.error().sentence;
+    ASSERT_TRUE(expected) << expected.error().message;
     ASSERT_LT(at, hunks.size()) << "no verdict is left for: " << line;
     SCOPED_TRACE(hunks[at].first + " " + hunks[at].second->file + " #" +
                  std::to_string(hunks[at].second->number) + ": " + hunks[at].second->reason +
@@ -189,7 +195,7 @@ void JudgeNeeds(const Case& it, const Series& series) {
   const Section* section = it.One("needs");
   if (!section) return;
   Result<std::vector<Dependency>> found = Dependencies(series, TreeOf(it, "base"));
-  ASSERT_TRUE(found) << found.error().sentence;
+  ASSERT_TRUE(found) << found.error().message;
   std::string said;
   for (const Dependency& dependency : *found) {
     said += series.patches[dependency.patch].name + " needs " +
@@ -218,7 +224,7 @@ void JudgeResults(const Case& it, const RebaseOutcome& outcome) {
     auto at = std::find_if(outcome.verdict.patches.begin(), outcome.verdict.patches.end(),
                            [&](const PatchVerdict& patch) { return patch.name == name; });
     ASSERT_NE(at, outcome.verdict.patches.end()) << name;
-    EXPECT_EQ(at->unchanged, section->Has("same")) << at->text;
+    EXPECT_EQ(at->unchanged, section->Has("same")) << at->text.view();
     if (!section->Has("same")) {
       EXPECT_EQ(at->text, section->text);
     }
@@ -229,19 +235,19 @@ class Golden : public testing::TestWithParam<std::string> {};
 
 TEST_P(Golden, IsAsItSays) {
   Result<std::string> bytes = ReadFile(std::string(RESTACK_CASES) + "/" + GetParam() + ".txt");
-  ASSERT_TRUE(bytes) << bytes.error().sentence;
+  ASSERT_TRUE(bytes) << bytes.error().message;
   Result<Case> read = ReadCase(*bytes, GetParam());
-  ASSERT_TRUE(read) << read.error().sentence;
+  ASSERT_TRUE(read) << read.error().message;
   const Case& it = *read;
   SCOPED_TRACE(it.shows);
 
   Result<Series> series = SeriesOf(it);
   const Section* error = it.One("error");
   if (error && !series) {
-    EXPECT_EQ(series.error().sentence + "\n", error->text);
+    EXPECT_EQ(series.error().message + "\n", error->text);
     return;
   }
-  ASSERT_TRUE(series) << series.error().sentence;
+  ASSERT_TRUE(series) << series.error().message;
   JudgeFields(it);
   JudgeNeeds(it, *series);
 
@@ -257,24 +263,24 @@ TEST_P(Golden, IsAsItSays) {
   };
   if (const Section* maps = it.One("maps")) {
     Result<Maps> given = ParseMaps(maps->text, "maps");
-    ASSERT_TRUE(given) << given.error().sentence;
+    ASSERT_TRUE(given) << given.error().message;
     input.maps = *given;
   }
   for (const Section* section : it.All("resolution")) {
     Result<Patch> edit = ParsePatch(section->text, section->arguments.at(0));
-    ASSERT_TRUE(edit) << edit.error().sentence;
+    ASSERT_TRUE(edit) << edit.error().message;
     input.resolutions[section->arguments.at(0)] = *edit;
   }
   Result<RebaseOutcome> outcome = Rebase(input);
   if (error) {
     ASSERT_FALSE(outcome) << "it is to be refused";
-    EXPECT_EQ(outcome.error().sentence + "\n", error->text);
+    EXPECT_EQ(outcome.error().message + "\n", error->text);
     return;
   }
-  ASSERT_TRUE(outcome) << outcome.error().sentence;
+  ASSERT_TRUE(outcome) << outcome.error().message;
   if (it.One("compile")) {
     Result<void> checked = Compile(it, *input.target, *outcome);
-    ASSERT_TRUE(checked) << checked.error().sentence;
+    ASSERT_TRUE(checked) << checked.error().message;
   }
   JudgeVerdict(it, outcome->verdict);
   JudgeMap(it, outcome->verdict);

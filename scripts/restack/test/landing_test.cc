@@ -38,7 +38,7 @@ HunkVerdict Land(const std::string& patch, const std::string& target, std::strin
   input.bases = {OneFile("f.c", kBase)};
   input.target = OneFile(path, target);
   Result<RebaseOutcome> outcome = Rebase(input);
-  EXPECT_TRUE(outcome) << outcome.error().sentence;
+  EXPECT_TRUE(outcome) << outcome.error().message;
   *after = (*outcome->landed->Read(path))->text.bytes();
   return outcome->verdict.patches[0].hunks[0];
 }
@@ -90,7 +90,7 @@ TEST(Landing, UntouchedPatchKeepsItsBytes) {
   Result<RebaseOutcome> outcome = Rebase(input);
   ASSERT_TRUE(outcome);
   EXPECT_TRUE(outcome->verdict.patches[0].unchanged);
-  EXPECT_EQ(outcome->verdict.patches[0].text, bytes);
+  EXPECT_EQ(outcome->verdict.patches[0].text.view(), bytes);
 }
 
 TEST(Graph, OptionWithoutItsImplementation) {

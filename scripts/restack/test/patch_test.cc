@@ -19,7 +19,7 @@ namespace {
 
 void ExpectRoundTrip(const std::string& bytes, size_t files, size_t hunks) {
   Result<Patch> patch = ParsePatch(bytes, "test.patch");
-  ASSERT_TRUE(patch) << patch.error().sentence;
+  ASSERT_TRUE(patch) << patch.error().message;
   EXPECT_EQ(Print(*patch), bytes);
   size_t count = 0;
   for (const FileChange& file : patch->files) count += file.hunks.size();
@@ -71,14 +71,14 @@ TEST(Patch, EveryPatchOfDebiansPackagesComesBack) {
            std::string(std::getenv("REPOSITORY")) + "/cache/packages", error)) {
     if (entry.path().string().find(".debian.tar.") == std::string::npos) continue;
     Result<std::shared_ptr<MemoryTree>> tree = ReadTarball(entry.path());
-    ASSERT_TRUE(tree) << tree.error().sentence;
+    ASSERT_TRUE(tree) << tree.error().message;
     ++packages;
     for (const auto& [path, file] : (*tree)->changes()) {
       std::string name(BaseName(path));
       if (!StartsWith(path, "patches/") || name.find("series") != std::string::npos || !file)
         continue;
       Result<Patch> patch = ReadPatch(file->text.bytes(), path);
-      ASSERT_TRUE(patch) << entry.path() << ": " << patch.error().sentence;
+      ASSERT_TRUE(patch) << entry.path() << ": " << patch.error().message;
       EXPECT_TRUE(Print(*patch) == file->text.bytes()) << entry.path() << ": " << path;
       ++patches;
     }
@@ -160,12 +160,12 @@ TEST(Patch, AppliesAsGnuPatchDoes) {
   for (const Dialect& it : dialects) {
     SCOPED_TRACE(it.shows);
     Result<Patch> patch = ParsePatch(it.patch, "t");
-    ASSERT_TRUE(patch) << patch.error().sentence;
+    ASSERT_TRUE(patch) << patch.error().message;
     EXPECT_EQ(Print(*patch), it.patch);
     MemoryTree tree;
     if (!it.before.empty()) tree.Write(it.file, {Text(it.before), 0100644});
     Result<void> done = ApplyPatch(*patch, it.strip, tree);
-    ASSERT_TRUE(done) << done.error().sentence;
+    ASSERT_TRUE(done) << done.error().message;
     Result<std::optional<TreeFile>> file = tree.Read(it.file);
     ASSERT_EQ((*file).has_value(), it.after.has_value());
     if (it.after) {
@@ -195,7 +195,7 @@ TEST(Patch, RefusesWhatGnuPatchRefuses) {
   for (const auto& [shows, bytes] : patches) {
     SCOPED_TRACE(shows);
     Result<Patch> patch = ParsePatch(bytes, "t");
-    ASSERT_TRUE(patch) << patch.error().sentence;
+    ASSERT_TRUE(patch) << patch.error().message;
     EXPECT_EQ(Print(*patch), bytes);
     MemoryTree tree;
     tree.Write("f", {Text(kTen), 0100644});
@@ -208,10 +208,10 @@ TEST(Packed, AnUnchangedTextIsPackedAlike) {
   for (const char* name : {"a.gz", "a.bz2", "a.xz", "a.lzma", "a.lz", "a.patch"}) {
     SCOPED_TRACE(name);
     Result<std::string> packed = Pack(name, kTen), again = Pack(name, kTen);
-    ASSERT_TRUE(packed) << packed.error().sentence;
+    ASSERT_TRUE(packed) << packed.error().message;
     EXPECT_EQ(*packed, *again);
     Result<std::string> text = Unpack(name, *packed);
-    ASSERT_TRUE(text) << text.error().sentence;
+    ASSERT_TRUE(text) << text.error().message;
     EXPECT_EQ(*text, kTen);
   }
   EXPECT_FALSE(Unpack("a.gz", "no gzip"));
@@ -220,10 +220,10 @@ TEST(Packed, AnUnchangedTextIsPackedAlike) {
 TEST(Patch, SaysWhichLineIsWrong) {
   Result<Patch> patch = ParsePatch("--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n-b\n", "cut.patch");
   ASSERT_FALSE(patch);
-  EXPECT_EQ(patch.error().sentence, "cut.patch:3: the file ends within this hunk");
+  EXPECT_EQ(patch.error().message, "cut.patch:3: the file ends within this hunk");
   patch = ParsePatch("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\nb\n", "odd.patch");
   ASSERT_FALSE(patch);
-  EXPECT_NE(patch.error().sentence.find("odd.patch:5:"), std::string::npos);
+  EXPECT_NE(patch.error().message.find("odd.patch:5:"), std::string::npos);
 }
 
 TEST(Patch, ReversedUndoes) {
@@ -240,7 +240,7 @@ TEST(Patch, ReversedUndoes) {
 TEST(Series, KeepsOptionsAndComments) {
   std::string bytes = "# top\n\na#1.patch -p0\nb.patch -p 2 -R # why\n  c.patch";
   Result<SeriesFile> series = ParseSeries(bytes, "series");
-  ASSERT_TRUE(series) << series.error().sentence;
+  ASSERT_TRUE(series) << series.error().message;
   EXPECT_EQ(Print(*series), bytes);
   ASSERT_EQ(series->entries.size(), 5u);
   EXPECT_EQ(series->entries[2].patch, "a#1.patch");

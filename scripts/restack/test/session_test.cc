@@ -294,7 +294,7 @@ TEST_F(SessionTest, PackedPatchesStayPacked) {
   Put("patches/series", "a.patch.gz\nb.patch\n");
   ASSERT_EQ(Run(Rebase()), 0) << said_;
   Result<std::string> text = Unpack("a.patch.gz", Get("patches/a.patch.gz"));
-  ASSERT_TRUE(text) << text.error().sentence;
+  ASSERT_TRUE(text) << text.error().message;
   EXPECT_NE(text->find("+    eins();"), std::string::npos);
 }
 

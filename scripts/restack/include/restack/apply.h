@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Applying a patch as GNU patch 2.7 does with fuzz 0, which is what quilt and dpkg-source use:
-/// every context line must be there; only line numbers may be off.
+/// Applies a patch as GNU patch 2.7 does with fuzz 0, which is what quilt and dpkg-source use: every
+/// context line must be present; only line numbers may differ.
 #pragma once
 
 #include <functional>
@@ -23,37 +23,38 @@ struct Target {
   std::string reason;
 };
 
-/// Which of its names a change means: of those that the tree has, the shortest; when it has none
-/// and the change makes a file, the one that needs the fewest new folders. Error: the name leads
-/// out of the tree ("..", an absolute name, a symbolic link).
+/// Decides which of its names a change means: the shortest of those that exist in the tree or, if
+/// none exists and the change creates a file, the one that needs the fewest new folders. Error: the
+/// name leads out of the tree ("..", an absolute name, a symbolic link).
 Result<Target> FindTarget(const FileChange& file, int strip, const Tree& tree);
 
-/// A hunk's place in the text before: the first line (from 0) of its old side.
+/// For each hunk, the line (counted from 0) of the old text at which its old side begins.
 using Places = std::vector<size_t>;
 
-/// Where GNU patch puts each hunk with fuzz 0: the nearest place to where the numbers, corrected by
-/// the offset of the hunk before, point. Error: names the hunk (from 1) that has none.
+/// Finds where GNU patch puts each hunk with fuzz 0: as near as possible to its line number,
+/// corrected by the offset of the previous hunk. Error: names the hunk (counted from 1) that has no
+/// place.
 Result<Places> FindPlaces(const FileChange& file, const Text& before);
-/// The text after, given the places.
+/// The text that the change makes, given the places of its hunks.
 std::string ApplyAt(const FileChange& file, const Text& before, const Places& places);
 
-/// What a change makes of its target: no value when the file is gone. `before` is the tree that
-/// renames and copies read: git's changes of one patch do not see each other. Error: a sentence that
-/// names the patch, the file and the hunk.
+/// The result of a change; `after` has no value if the file is deleted.
 struct Effect {
   Target target;
   std::optional<TreeFile> before, after;
 };
+/// `before` is the tree that renames and copies read: the changes of one git patch do not see each
+/// other. Error: a message that names the patch, the file and the hunk.
 Result<Effect> EffectOf(const Patch& patch, const FileChange& file, int strip, const Tree& tree,
                       const Tree& before);
 
-/// Each file's change of a patch in order, onto `tree`; `each` hears what came of it, and a false
-/// from it ends the patch. Errors do not end it by themselves.
+/// Applies the changes of a patch in order to `tree`. `each` receives the result of each; if it
+/// returns false, the rest of the patch is left out. An error alone does not stop it.
 void ApplyEach(const Patch& patch, int strip, MemoryTree& tree,
                const std::function<bool(const FileChange&, const Result<Effect>&)>& each);
-/// The whole patch. Error: the first; the tree has the changes before it.
+/// Applies the whole patch. Error: the first one; the changes before it have been made.
 Result<void> ApplyPatch(const Patch& patch, int strip, MemoryTree& tree);
-/// The patch that undoes it.
+/// The patch that undoes this one.
 Patch Reversed(const Patch& patch);
 
 }  // namespace restack

@@ -16,15 +16,15 @@ struct Dep3Field {
 
 struct Dep3 {
   std::vector<Dep3Field> fields;
-  std::string text;  ///< what belongs to no field
-  /// The first of that name, in any case of letters (DEP-3), or null.
+  std::string text;  ///< the lines that belong to no field
+  /// The first field of that name, in upper or lower case (DEP-3), or null.
   const Dep3Field* Find(std::string_view name) const;
   /// First line of Description or Subject ("" without), without "[PATCH n/m]".
   std::string Summary() const;
 };
 
 Dep3 ParseDep3(std::string_view header);
-/// The header with that field's value replaced; unchanged when there is no such field.
+/// The header with the value of that field replaced; unchanged if there is no such field.
 std::string SetField(std::string_view header, std::string_view name, std::string_view value);
 
 }  // namespace restack

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Series and trees as they lie on a disk.
+/// Reads and writes series and files on disk.
 #pragma once
 
 #include <string>
@@ -10,16 +10,16 @@
 namespace restack {
 
 Result<std::string> ReadFile(const std::string& file);
-/// Written under another name and renamed: nobody ever sees a half.
+/// Writes the file under another name and renames it, so that no reader sees half of it.
 Result<void> WriteFile(const std::string& file, std::string_view bytes);
 
-/// FOLDER/PATH. Error: the path leads out of the folder, or through a symbolic link in it.
+/// Writes FOLDER/PATH. Error: the path leads out of the folder, or through a symbolic link in it.
 Result<void> WriteBelow(const std::string& folder, const std::string& path,
                         std::string_view bytes);
 
-/// A patch file, unpacked when its name says that it is packed.
-Result<Patch> ReadPatch(const std::string& bytes, const std::string& name);
-/// FOLDER/series and its patches. Error: names the file and line that cannot be read.
+/// Parses a patch file, decompressed if its name has the ending of a compressed file.
+Result<Patch> ReadPatch(const Bytes& bytes, const std::string& name);
+/// Reads FOLDER/series and its patches. Error: names the file and line that cannot be read.
 Result<Series> ReadSeries(const std::string& folder);
 /// The same from a tree ("series" at its top), such as debian/patches of a package.
 class Tree;

@@ -12,19 +12,19 @@
 
 namespace restack {
 
-/// Makes `branch` in the repository: one commit with `base`, then one for each patch. The bytes of
+/// Creates `branch` in the repository: one commit with `base`, then one for each patch. The bytes of
 /// each patch, and of the series file, are kept beside the commits as notes (refs/notes/restack).
-/// Error: the branch is there and is not of an earlier export, or a patch does not apply.
+/// Error: the branch exists and does not come from an earlier export, or a patch does not apply.
 Result<void> ExportToGit(const Series& series, const Tree& base, const std::string& repository,
                          const std::string& branch, const Progress& progress);
 
-/// The file of a series folder.
+/// A file of a series folder.
 struct SeriesFileBytes {
   std::string name, bytes;
 };
-/// The commits from the export's base to `branch` as `series` and its patches. A commit that is as
-/// it was exported gives the same bytes; one that was edited or added is written anew, its message
-/// as the head. Error: the branch does not begin with an exported base, or has merges.
+/// Turns the commits from the exported base to `branch` back into `series` and its patches. An
+/// unchanged commit gives the same bytes; one that was edited or added is written anew, with its
+/// message as the head. Error: the branch does not begin with an exported base, or has merges.
 Result<std::vector<SeriesFileBytes>> ImportFromGit(const std::string& repository,
                                                    const std::string& branch);
 

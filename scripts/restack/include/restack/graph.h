@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Which patch of a series needs which other one.
+/// Dependencies between the patches of a series.
 #pragma once
 
 #include <string>
@@ -11,14 +11,14 @@ namespace restack {
 
 struct Dependency {
   size_t patch, needs;  ///< positions in the series; `needs` comes first
-  bool textual;  ///< its hunks change or stand on lines that the other one added; otherwise by
-                 ///< symbol only
+  bool textual;  ///< its hunks change lines that the other patch added, or use them as context;
+                 ///< otherwise it only uses a symbol of the other patch
   std::vector<std::string> evidence;  ///< a file for textual ones, symbols otherwise
 };
 
-/// Textual ones by applying the series to `base`; by symbol: a function, macro, member, option or
-/// QAPI name that one patch introduces and another one uses. Names match with "-" and "_" alike, so
-/// that an option and its implementation meet.
+/// Textual dependencies are found by applying the series to `base`. A dependency by symbol is a
+/// function, macro, member, option or QAPI name that one patch introduces and another one uses; "-"
+/// and "_" count as equal in names, so that an option matches its implementation.
 Result<std::vector<Dependency>> Dependencies(const Series& series,
                                              std::shared_ptr<const Tree> base);
 

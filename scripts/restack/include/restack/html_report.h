@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// The report as one page that needs nothing but itself.
+/// The report as a single HTML page without external resources.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace restack {
 
-/// HTML of a series on each of its targets: all of it at a glance, then every hunk with its grade
-/// and its evidence, and what it was beside what it became. No script, no outside resource (its
-/// Content-Security-Policy forbids them), light or dark as the reader's system. Bytes that are no
-/// UTF-8 are shown as U+FFFD.
+/// The page shows an overview of the series on each of its targets, then every hunk with its grade
+/// and evidence, and its old form beside the new one. It has no script and no external resource (its
+/// Content-Security-Policy forbids them), and follows the light or dark theme of the reader's
+/// system. Bytes that are not UTF-8 are shown as U+FFFD.
 std::string HtmlReport(const std::vector<SeriesVerdict>& verdicts);
 
 }  // namespace restack

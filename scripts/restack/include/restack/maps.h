@@ -13,8 +13,8 @@ namespace restack {
 /// [files] "old path" = "new path" ("" is nowhere); [functions] "old path:name" = "new path".
 /// Error: the file and line that cannot be read.
 Result<Maps> ParseMaps(std::string_view toml, const std::string& name);
-/// What restack found, with its evidence as comments. `given` are a person's entries, which come
-/// first and stay.
+/// Prints what restack found, with the evidence as comments. `given` holds the user's entries,
+/// which come first and are kept.
 std::string PrintMaps(const Maps& given, const SeriesVerdict& found);
 
 }  // namespace restack

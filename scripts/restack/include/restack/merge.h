@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Difference and three-way merge of texts: libgit2's, as values.
+/// The difference of two texts and the three-way merge, by libgit2.
 #pragma once
 
 #include <string>
@@ -15,10 +15,10 @@ struct Change {
   size_t a_begin, a_end, b_begin, b_end;
 };
 
-/// In order; what lies between is equal.
+/// The changes in order; the lines between them are equal.
 std::vector<Change> Diff(std::string_view a, std::string_view b);
 
-/// For each line of `a` the equal line of `b`, or npos: it was removed or changed.
+/// For each line of `a`, the matching line of `b`, or kNowhere if it was removed or changed.
 using LineMap = std::vector<size_t>;
 constexpr size_t kNowhere = static_cast<size_t>(-1);
 LineMap MapLines(std::string_view a, size_t a_lines, std::string_view b);
@@ -28,11 +28,11 @@ struct Merged {
   std::string text;  ///< with conflict markers where it is not clean
 };
 
-/// What `theirs` changed in `base`, on `ours`.
+/// Applies what `theirs` changed in `base` to `ours`.
 Merged Merge(std::string_view base, std::string_view ours, std::string_view theirs,
              const std::string& ours_name = "target", const std::string& theirs_name = "patch");
 
-/// How much of `a` is in `b`, 0 to 1, by significant lines in any order.
+/// The share (0 to 1) of the significant lines of `a` that `b` has, in any order.
 double Similarity(const Text& a, const Text& b);
 
 }  // namespace restack

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// The named parts of a source file: what an insertion belongs to, when its neighbour lines are
-/// gone.
+/// The named parts of a source file. They tell where an insertion belongs if the lines beside it
+/// are gone.
 #pragma once
 
 #include <string>
@@ -40,8 +40,8 @@ struct Scope {
   std::string Title() const;
 };
 
-/// By position; they do not overlap. The path's ending says which language it is; none for an
-/// unknown one.
+/// The scopes in the order of the file; they do not overlap. The language is taken from the path's
+/// ending; a file in an unknown language has no scopes.
 std::vector<Scope> Outline(const std::string& path, const Text& text);
 
 /// The scope whose [lead, end) holds the line, or null.
@@ -50,10 +50,10 @@ const Scope* ScopeAt(const std::vector<Scope>& scopes, size_t line);
 std::vector<const Scope*> FindScopes(const std::vector<Scope>& scopes, Scope::Kind kind,
                                      const std::string& name);
 
-/// The preprocessor's conditions that are open before the line, the outermost first; a header's
-/// guard is none.
+/// The preprocessor conditions that are open before the line, outermost first, without a header's
+/// include guard.
 std::vector<std::string> ConditionsAt(const Lines& lines, size_t line);
-/// The same for all lines: from each of these on, until the next one. By line.
+/// The same for all lines: each entry holds from its line up to the next entry.
 std::vector<std::pair<size_t, std::vector<std::string>>> ConditionChanges(const Lines& lines);
 
 /// The name that a line of a list stands for: the first quoted string, `@name:` of a QAPI comment,

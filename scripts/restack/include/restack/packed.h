@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Patches that a series keeps packed: quilt reads NAME.gz, .bz2, .xz, .lzma and .lz.
+/// Compressed patches: quilt reads NAME.gz, .bz2, .xz, .lzma and .lz.
 #pragma once
 
 #include <string>
@@ -9,9 +9,11 @@
 
 namespace restack {
 
-/// The bytes of a patch file without the packing that its name tells of.
+/// Whether the name has the ending of a compressed file.
+bool IsPacked(const std::string& name);
+/// Decompresses a patch file by the ending of its name.
 Result<std::string> Unpack(const std::string& name, std::string_view bytes);
-/// The other way. The same bytes give the same result at any time.
+/// Compresses it again. The result depends on the bytes only, not on the time.
 Result<std::string> Pack(const std::string& name, std::string bytes);
 
 }  // namespace restack

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// A patch file: what GNU patch 2.7 reads between text that says why. Printing what was parsed
-/// gives the same bytes; only what a caller changed is printed anew.
+/// A patch file as GNU patch 2.7 reads it: changes between text that describes them. Printing a
+/// parsed patch gives the same bytes; only what the caller changed is printed anew.
 #pragma once
 
 #include <array>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "restack/result.h"
+#include "restack/text.h"
 
 namespace restack {
 
@@ -26,7 +27,7 @@ struct Hunk {
   size_t old_start = 0, old_count = 0, new_start = 0, new_count = 0;
   std::string section;          ///< what follows the second @@, often the function's head
   std::vector<HunkLine> lines;  ///< of every format, in the order of a unified diff
-  std::string_view raw;         ///< all its bytes as they were read; empty: made by us
+  std::string_view raw;         ///< all its bytes as read; empty if the hunk was made by restack
 
   std::vector<std::string_view> Old() const;  ///< context and removed lines
   std::vector<std::string_view> New() const;  ///< context and added lines
@@ -34,6 +35,8 @@ struct Hunk {
   void Add(char kind, std::string text);
   /// Gives line `i` another text; the hunk is then printed anew.
   void SetText(size_t i, std::string text);
+  /// `raw` with its owner.
+  Bytes Raw() const { return {bytes_.empty() ? nullptr : bytes_.front(), raw}; }
   /// Keeps bytes that lines or `raw` look into.
   void Keep(std::shared_ptr<const std::string> bytes) { bytes_.push_back(std::move(bytes)); }
 
@@ -77,17 +80,18 @@ struct Patch {
   std::string name;    ///< file name, for messages
   std::string header;  ///< all before the first file: description, DEP-3 fields
   std::vector<FileChange> files;
-  std::string trailer;              ///< all after the last hunk
-  std::vector<std::string> ignored; /// what looks like a change and is none for GNU patch, a
-                                    /// sentence each
+  std::string trailer;               ///< all after the last hunk
+  std::vector<std::string> ignored;  ///< one message for each part that looks like a change but is
+                                     ///< not one for GNU patch
 };
 
 /// Reads unified, context and normal diffs with and without git's headers, as GNU patch 2.7 does:
 /// indented, with CRLF line ends, with comments and cut blank lines. Error: a hunk that is cut off,
 /// a header that cannot be read, an ed script; with the line.
-Result<Patch> ParsePatch(std::string_view bytes, std::string name);
+/// The patch shares the bytes.
+Result<Patch> ParsePatch(const Bytes& bytes, std::string name);
 std::string Print(const Patch& patch);
-std::string Print(const Hunk& hunk);
+Bytes Print(const Hunk& hunk);
 
 /// A header's name without `strip` leading folders; "" when it has too few, as GNU patch says.
 std::string StripName(const std::string& name, int strip);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Moving a series from the tree that it was made for to another one.
+/// Moves a series from the tree that it was made for to another one.
 #pragma once
 
 #include <functional>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "restack/progress.h"
 #include "restack/result.h"
 #include "restack/series.h"
 #include "restack/tree.h"
@@ -16,15 +17,15 @@
 
 namespace restack {
 
-/// What a person knows better: where files and functions went. `from` is a path of the base.
+/// Where files and functions went, as given by the user. `from` is a path of the base.
 struct Maps {
   std::vector<FileMapping> files;
   std::vector<FunctionMapping> functions;
 };
 
 
-/// A person's edit to what restack landed of a patch, as a patch on top of it; by the patch's name.
-/// It may also change the head.
+/// The user's edits to what restack landed, by the name of the patch: each is a patch on top of it,
+/// which may also change the head.
 using Resolutions = std::map<std::string, Patch>;
 
 /// What is pointed to lives at least as long as the run and is not changed by it. Runs with inputs
@@ -39,11 +40,12 @@ struct RebaseInput {
   std::function<std::optional<Text>(const std::string& id)> blob;
   Maps maps;
   Resolutions resolutions;
+  Progress progress;       ///< may be empty
   std::string applies_to;  ///< new value of the DEP-3 field Applies-To in patches that change;
                            ///< empty: left alone
 };
 
-/// What one patch does with the target, file by file; no value: the file is not there.
+/// What one patch does to the target, file by file. No value means that the file does not exist.
 struct PatchFiles {
   std::map<std::string, std::optional<TreeFile>> before;     ///< of those that it touches
   std::map<std::string, std::optional<TreeFile>> automatic;  ///< landed by restack
@@ -62,12 +64,12 @@ struct RebaseOutcome {
   std::shared_ptr<MemoryTree> landed;  ///< the target with all that is landed
 };
 
-/// All of the series in one run: a hunk that conflicts is left out, and what follows is still
-/// tried.
+/// Moves the whole series in one run. A hunk that conflicts is left out, and the run goes on with
+/// the next one.
 Result<RebaseOutcome> Rebase(const RebaseInput& input);
 
-/// The base among `bases` to which most hunks of the series apply with fuzz 0; its index, and how
-/// many of how many.
+/// Finds the base to which most hunks of the series apply with fuzz 0: its index in `bases`, how
+/// many hunks apply, and how many there are.
 struct BaseChoice {
   size_t index = 0, hunks = 0, of = 0;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Errors are values: nothing of librestack throws across its border, but for what the C++ library
-/// throws when memory is out.
+/// Errors are values: librestack throws nothing to its caller, except what the C++ library throws
+/// when memory runs out.
 #pragma once
 
 #include <optional>
@@ -9,9 +9,9 @@
 
 namespace restack {
 
-/// One sentence for the user that names the file, line or patch concerned.
+/// A message for the user that names the file, line or patch concerned.
 struct Error {
-  std::string sentence;
+  std::string message;
 };
 
 /// A T, or the Error that is the reason why there is none.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Does what was landed mean something in the target? The target's own configured build says:
-/// meson, the QAPI and trace generators, and the compiler's syntax check of every touched file with
-/// its own flags.
+/// Checks with the target's own configured build that the landed hunks are valid there: meson, the
+/// QAPI and trace generators, and the compiler's syntax check of every touched file with its own
+/// flags.
 #pragma once
 
 #include <string>
@@ -18,7 +18,7 @@ struct BuildTree {
   std::string path;  ///< PATH for ninja and the compiler; empty: the caller's
 };
 
-/// Sets `check` and `check_says` of every landed hunk. Error: the build folder is none, or ninja
+/// Sets `check` and `check_says` of every landed hunk. Error: the build folder is not configured, or ninja
 /// cannot be run.
 Result<void> CheckLanded(const BuildTree& build, const Tree& target, RebaseOutcome& outcome,
                          const Progress& progress);

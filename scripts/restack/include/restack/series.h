@@ -8,6 +8,7 @@
 
 #include "restack/patch.h"
 #include "restack/result.h"
+#include "restack/text.h"
 
 namespace restack {
 
@@ -33,7 +34,7 @@ struct Series {
   std::vector<Patch> patches;          ///< those of `file`'s entries that name one, in order
   std::vector<int> strip;              ///< of each patch
   std::vector<bool> reverse;           ///< of each patch
-  std::vector<std::string> originals;  ///< bytes of each patch's file, packed when it is
+  std::vector<Bytes> originals;        ///< of each patch's file, packed when it is
 };
 
 }  // namespace restack

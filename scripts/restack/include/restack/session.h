@@ -28,13 +28,13 @@
 
 namespace restack {
 
-/// What was asked: names as the command line has them, which the library only keeps.
+/// What the user asked for: names as on the command line, which the library only keeps.
 struct Plan {
   std::string series;  ///< folder of the series, or another name of it
   std::string onto, from, output, build;
 };
 
-/// A person's work that is used again.
+/// The user's work that is used again.
 struct Remembered {
   Maps maps;
   Resolutions resolutions;
@@ -70,9 +70,9 @@ class Session {
   Result<void> TakeWork(const RebaseOutcome& outcome);
   /// The result takes OUTPUT's place.
   Result<void> Finish();
-  /// One step back: the last resolution, or the whole rebase. Returns what it did as a sentence.
+  /// One step back: the last resolution, or the whole rebase. Returns a message that says what was done.
   Result<std::string> Undo();
-  /// Takes away a session that could not be written.
+  /// Removes a session that could not be written.
   void Abandon();
 
   const std::string& folder() const { return folder_; }

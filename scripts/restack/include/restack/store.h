@@ -4,12 +4,12 @@
 /// comes back.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "restack/progress.h"
 #include "restack/result.h"
 #include "restack/tree.h"
 
@@ -35,9 +35,6 @@ std::vector<SourcePackage> FindPackages(const std::string& folder);
 /// Debian's order of version numbers (deb-version(7)): negative, 0, positive.
 int CompareVersions(std::string_view a, std::string_view b);
 
-/// Called with a sentence before each long step.
-using Progress = std::function<void(const std::string&)>;
-
 /// A store and the trees that it gives, which keep it alive as far as they need it, are used by one
 /// thread at a time. Several stores, in threads or processes, may share a repository.
 class Store {
@@ -48,6 +45,9 @@ class Store {
   ~Store();
 
   const std::vector<SourcePackage>& packages() const;
+  /// Reads those packages of the bases, as Find names them, that are not in the repository yet, as
+  /// many at a time as there are processors. Find then finds them.
+  Result<void> ReadAll(const std::vector<std::string>& bases);
   /// "NAME=VERSION" is the newest package of that name whose version begins so ("qemu=10.0");
   /// "/orig" behind it is the tarball without Debian's patches, "@PATCH" the tree after that patch
   /// of Debian's own series. Reads the package into the repository if it is not there yet. Error:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,24 +32,51 @@ std::string Squeeze(std::string_view line);
 std::string_view BaseName(std::string_view path);
 std::string_view DirName(std::string_view path);
 
+/// Immutable bytes, or a part of them, with a shared owner; cheap to copy.
+class Bytes {
+ public:
+  Bytes() = default;
+  Bytes(std::string bytes)  // NOLINT: converts
+      : owner_(std::make_shared<const std::string>(std::move(bytes))), view_(*owner_) {}
+  Bytes(std::string_view bytes) : Bytes(std::string(bytes)) {}  // NOLINT: converts
+  Bytes(const char* bytes) : Bytes(std::string(bytes)) {}       // NOLINT: converts
+  /// `part` lies in what `owner` points to.
+  Bytes(std::shared_ptr<const std::string> owner, std::string_view part)
+      : owner_(std::move(owner)), view_(part) {}
+
+  operator std::string_view() const { return view_; }  // NOLINT: converts
+  std::string_view view() const { return view_; }
+  bool empty() const { return view_.empty(); }
+  size_t size() const { return view_.size(); }
+  const std::shared_ptr<const std::string>& owner() const { return owner_; }
+  friend bool operator==(const Bytes& a, const Bytes& b) { return a.view_ == b.view_; }
+
+ private:
+  std::shared_ptr<const std::string> owner_;
+  std::string_view view_;
+};
+
 /// Immutable content with its lines; cheap to copy.
 class Text {
  public:
   Text() : Text(std::string()) {}
   explicit Text(std::string bytes);
   const std::string& bytes() const { return shared_->bytes; }
-  const Lines& lines() const { return shared_->lines; }
-  size_t size() const { return shared_->lines.size(); }
-  std::string_view operator[](size_t line) const { return shared_->lines[line]; }
+  /// Split when first asked for, by whichever thread does.
+  const Lines& lines() const;
+  size_t size() const { return lines().size(); }
+  bool empty() const { return shared_->bytes.empty(); }
+  std::string_view operator[](size_t line) const { return lines()[line]; }
   /// The bytes with an owner of their own, for views that outlive the text.
   std::shared_ptr<const std::string> share() const { return {shared_, &shared_->bytes}; }
 
  private:
   struct Shared {
     std::string bytes;
+    std::once_flag split;
     Lines lines;
   };
-  std::shared_ptr<const Shared> shared_;
+  std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace restack

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// A source tree as a value: what restack reads, wherever it lies.
+/// A source tree, wherever it is stored.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -73,8 +74,10 @@ Result<std::shared_ptr<Tree>> OpenDirectory(const std::string& folder);
 /// top folder stripped when all of it lies in one. Error: it cannot be read, or a name leads out.
 Result<std::shared_ptr<MemoryTree>> ReadTarball(const std::string& file);
 /// Each file of a tarball in turn, hard links last; a false from `visit` ends it with an error.
+/// `progress`, which may be empty, hears how much of the tarball has been read, from 0 to 1.
 using TarVisitor = bool (*)(void* context, std::string path, unsigned mode, std::string bytes);
-Result<void> VisitTarball(const std::string& file, void* context, TarVisitor visit);
+Result<void> VisitTarball(const std::string& file, void* context, TarVisitor visit,
+                          const std::function<void(double)>& progress = {});
 
 /// git's name of a blob: 40 hexadecimal digits.
 std::string BlobId(std::string_view bytes);

@@ -33,11 +33,11 @@ struct HunkVerdict {
   size_t line = 0;     ///< from 1, in the target after the patch; 0: not landed
   Grade grade = Grade::kConflict;
   std::string scope;   ///< "hmp_foo()", or empty
-  std::string reason;  ///< the evidence, or why a person is needed: a sentence
+  std::string reason;  ///< a message: the evidence, or why a person is needed
   Check check = Check::kUnchecked;
-  std::string check_says;  ///< the compiler's or generator's sentence, or why it was not checked
-  std::string before;      ///< the hunk as it was, for showing
-  std::string after;       ///< what it became, when that is different
+  std::string check_says;  ///< the message of the compiler or generator, or why it was not checked
+  Bytes before;            ///< the hunk as it was, for showing
+  Bytes after;             ///< what it became, when that is different
 
   /// Names the hunk by its content, so that an edit answers this one and no other: "FILE #N ID".
   std::string Key() const;
@@ -53,7 +53,7 @@ struct PatchVerdict {
   bool resolved = false;   ///< a person's edit is part of it
   bool unchanged = false;  ///< its bytes are as they were
   bool dropped = false;    ///< nothing of it is left for the target
-  std::string text;        ///< the patch for the target, as the bytes of its file; see `dropped`
+  Bytes text;              ///< the patch for the target, as the bytes of its file; see `dropped`
 
   size_t Count(Grade grade) const;
   bool Open() const;

@@ -16,14 +16,14 @@ std::vector<Finding> Lint(const Series& series, const Tree& base,
   if (series.patches.empty()) findings.push_back({"", "the series has no patch"});
   for (size_t i = 0; i < series.patches.size(); ++i) {
     const Patch& original = series.patches[i];
-    auto say = [&](const std::string& sentence) { findings.push_back({original.name, sentence}); };
+    auto say = [&](const std::string& message) { findings.push_back({original.name, message}); };
     Patch patch = series.reverse[i] ? Reversed(original) : original;
     if (patch.files.empty()) say("it changes no file");
     for (const std::string& ignored : patch.ignored) say(ignored);
     ApplyEach(patch, series.strip[i], tree, [&](const FileChange&, const Result<Effect>& effect) {
       if (effect) return true;
-      std::string sentence = effect.error().sentence, own = patch.name + ": ";
-      say(StartsWith(sentence, own) ? sentence.substr(own.size()) : sentence);
+      std::string message = effect.error().message, own = patch.name + ": ";
+      say(StartsWith(message, own) ? message.substr(own.size()) : message);
       return true;
     });
     Dep3 head = ParseDep3(original.header);

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "compile_commands.h"
+#include "complaint.h"
 #include "process.h"
 #include "read_lines.h"
 #include "restack/folder.h"
@@ -18,12 +19,6 @@ namespace restack {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Complaint {
-  std::string file;  ///< in the tree; empty: not known
-  size_t line = 0;
-  std::string sentence;
-};
 
 class Checker {
  public:
@@ -61,32 +56,9 @@ class Checker {
     return StartsWith(text, tree_ + "/") ? text.substr(tree_.size() + 1) : "";
   }
 
-  /// "FILE:LINE[:COLUMN]: [ERROR:] sentence" lines.
   void Read(const std::string& output, const char* mark, std::vector<Complaint>& complaints) const {
-    for (std::string_view view : SplitLines(output)) {
-      std::string line(Trim(view));
-      size_t at = mark ? line.find(mark) : 0;
-      if (at == std::string::npos || StartsWith(line, "In file included from")) continue;
-      size_t colon = line.find(':');
-      if (colon == std::string::npos || colon + 1 >= line.size() ||
-          !std::isdigit(static_cast<unsigned char>(line[colon + 1])))
-        continue;
-      std::string file = line.substr(0, colon);
-      while (!file.empty() && file.rfind(' ') != std::string::npos)
-        file = file.substr(file.rfind(' ') + 1);
-      Complaint complaint{InTree(file), static_cast<size_t>(std::atol(line.c_str() + colon + 1)),
-                          line};
-      size_t sentence = line.find(mark ? mark : ": ", colon);
-      if (sentence != std::string::npos)
-        complaint.sentence = line.substr(sentence + (mark ? 0 : 2));
-      if (!complaint.file.empty()) complaints.push_back(std::move(complaint));
-    }
-  }
-
-  bool Touched(std::string_view name) const {
-    for (const auto& [path, file] : outcome_.landed->changes())
-      if (BaseName(path) == name) return true;
-    return false;
+    ReadComplaints(
+        output, mark, [&](const std::string& file) { return InTree(file); }, complaints);
   }
 
   void Reconfigure() {
@@ -107,16 +79,6 @@ class Checker {
   static bool ForMeson(std::string_view path) {
     std::string_view name = BaseName(path);
     return name == "meson.build" || name == "meson_options.txt" || name == "meson-buildoptions.sh";
-  }
-
-  static std::string LastLine(const std::string& output) {
-    std::string last;
-    for (std::string_view line : SplitLines(output))
-      if (line.find("rror") != std::string_view::npos)
-        return std::string(Trim(line));
-      else if (!IsBlank(line))
-        last = Trim(line);
-    return last;
   }
 
   void Generate() {
@@ -220,9 +182,9 @@ class Checker {
       for (Complaint& complaint : found[i]) {
         if (!reverted_.empty())  // it may need what is not generated
           unfit_[units[i]] = "what is made from " + *reverted_.begin() +
-                             ", which is broken, is not there: " + complaint.sentence;
-        else if (own.count(complaint.sentence))
-          unfit_[units[i]] = "the target's own file does not compile here: " + complaint.sentence;
+                             ", which is broken, is not there: " + complaint.message;
+        else if (own.count(complaint.message))
+          unfit_[units[i]] = "the target's own file does not compile here: " + complaint.message;
         else
           complaints_.push_back(std::move(complaint));
       }
@@ -266,7 +228,7 @@ class Checker {
     if (same || !WriteFile(tree_ + "/" + unit, (*file)->text.bytes())) return own;
     for (const Complaint& complaint : CompileOne(unit))
       if (complaint.file == unit || !outcome_.landed->changes().count(complaint.file))
-        own.insert(complaint.sentence);
+        own.insert(complaint.message);
     (void)WriteFile(tree_ + "/" + unit, *landed);
     return own;
   }
@@ -297,10 +259,10 @@ class Checker {
       line = Trim((*file)->text[complaint.line - 1]);
     std::string quoted;
     for (auto [open, close] : {std::pair("\xe2\x80\x98", "\xe2\x80\x99"), std::pair("'", "'")}) {
-      size_t begin = complaint.sentence.find(open);
+      size_t begin = complaint.message.find(open);
       if (begin == std::string::npos || !quoted.empty()) continue;
       begin += std::string(open).size();
-      quoted = complaint.sentence.substr(begin, complaint.sentence.find(close, begin) - begin);
+      quoted = complaint.message.substr(begin, complaint.message.find(close, begin) - begin);
       quoted = quoted.substr(0, quoted.find_first_of(" ;("));
     }
     std::vector<HunkVerdict*> best;
@@ -328,23 +290,23 @@ class Checker {
         if (points == most && points > 0 && (best.empty() || points > 2)) best.push_back(&hunk);
       }
     }
-    std::string sentence =
-        complaint.file + ":" + std::to_string(complaint.line) + ": " + complaint.sentence;
+    std::string message =
+        complaint.file + ":" + std::to_string(complaint.line) + ": " + complaint.message;
     // meson stops at its first error, which may be about this machine: then it is no hunk's.
     bool meson = BaseName(complaint.file) == "meson.build";
-    if (meson && most < 2) best.clear(), whole_ = "the build cannot be configured: " + sentence;
+    if (meson && most < 2) best.clear(), whole_ = "the build cannot be configured: " + message;
     // A complaint of this build that the target's own files do not have is never left without a
     // hunk.
     if (best.empty() && header && !meson) best.push_back(header);
     if (best.empty()) {
       if (!outcome_.verdict.patches.empty())
-        outcome_.verdict.patches.back().notes.push_back("of no hunk: " + sentence);
+        outcome_.verdict.patches.back().notes.push_back("of no hunk: " + message);
       return;
     }
     HunkVerdict* hunk = best.front();
     if (hunk->check == Check::kFailed || hunk->grade == Grade::kConflict) return;
     hunk->check = Check::kFailed;
-    hunk->check_says = sentence;
+    hunk->check_says = message;
   }
 
   void Verdicts() {

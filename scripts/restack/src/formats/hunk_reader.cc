@@ -161,6 +161,7 @@ bool HunkReader::Read(size_t at, std::vector<Hunk>& hunks) {
 bool HunkReader::Unified(Hunk& hunk) {
   if (!ReadHunkHeader(text_, hunk)) return Fail(head_, "this hunk header cannot be read");
   size_t old_left = hunk.old_count, new_left = hunk.new_count;
+  hunk.lines.reserve(std::min(std::max(old_left, new_left), whole_ - std::min(whole_, at_)));
   while (old_left > 0 || new_left > 0) {
     size_t line_at = at_;
     HunkLine line;

@@ -6,6 +6,8 @@
 
 #include <memory>
 
+#include "block.h"
+
 #include "restack/text.h"
 
 namespace restack {
@@ -30,33 +32,32 @@ Error Why(const std::string& name, archive* a) {
 /// A patch is text; more than this is a bomb.
 constexpr size_t kMost = size_t{1} << 30;
 
-}  // namespace
+using Reader = std::unique_ptr<archive, int (*)(archive*)>;
 
-Result<std::string> Unpack(const std::string& name, std::string_view bytes) {
-  int filter = FilterOf(name);
-  if (filter == 0) return std::string(bytes);
-  if (bytes.empty()) return std::string();
-  std::unique_ptr<archive, int (*)(archive*)> in(archive_read_new(), archive_read_free);
+/// The bytes that `in`, whose filters are set, makes of `bytes`.
+Result<std::string> ReadAll(const Reader& in, const std::string& name, std::string_view bytes,
+                            size_t expected, size_t most) {
   archive_read_support_format_raw(in.get());
-  archive_read_append_filter(in.get(), filter);
   archive_entry* entry = nullptr;
   if (archive_read_open_memory(in.get(), bytes.data(), bytes.size()) != ARCHIVE_OK ||
       archive_read_next_header(in.get(), &entry) != ARCHIVE_OK)
     return Why(name, in.get());
   std::string text;
+  text.reserve(expected);
   char buffer[65536];
   while (true) {
     la_ssize_t got = archive_read_data(in.get(), buffer, sizeof buffer);
     if (got < 0) return Why(name, in.get());
     if (got == 0) return text;
     text.append(buffer, static_cast<size_t>(got));
-    if (text.size() > kMost) return Error{name + ": unpacks to more than 1 GiB"};
+    if (text.size() > most)
+      return Error{name + ": unpacks to more than " + std::to_string(most >> 20) + " MiB"};
   }
 }
 
-Result<std::string> Pack(const std::string& name, std::string bytes) {
-  int filter = FilterOf(name);
-  if (filter == 0) return bytes;
+/// The bytes through a filter; `level` is its compression level, or null for the usual one.
+Result<std::string> WriteAll(int filter, const char* level, const std::string& name,
+                             std::string_view bytes) {
   std::string packed(bytes.size() + 65536, '\0');
   size_t used = 0;
   std::unique_ptr<archive, int (*)(archive*)> out(archive_write_new(), archive_write_free);
@@ -65,9 +66,10 @@ Result<std::string> Pack(const std::string& name, std::string bytes) {
   archive_entry_set_filetype(entry.get(), AE_IFREG);
   archive_entry_set_size(entry.get(), static_cast<la_int64_t>(bytes.size()));
   archive_write_set_bytes_in_last_block(out.get(), 1);
-  archive_write_add_filter(out.get(), filter);
+  if (archive_write_add_filter(out.get(), filter) != ARCHIVE_OK) return Why(name, out.get());
   archive_write_set_format_raw(out.get());
   archive_write_set_filter_option(out.get(), nullptr, "timestamp", nullptr);  // only gzip has one
+  if (level) archive_write_set_filter_option(out.get(), nullptr, "compression-level", level);
   if (archive_write_open_memory(out.get(), packed.data(), packed.size(), &used) != ARCHIVE_OK ||
       archive_write_header(out.get(), entry.get()) != ARCHIVE_OK ||
       archive_write_data(out.get(), bytes.data(), bytes.size()) !=
@@ -76,6 +78,41 @@ Result<std::string> Pack(const std::string& name, std::string bytes) {
     return Why(name, out.get());
   packed.resize(used);
   return packed;
+}
+
+constexpr const char* kBlockName = "a block of the cache";
+
+}  // namespace
+
+bool IsPacked(const std::string& name) { return FilterOf(name) != 0; }
+
+Result<std::string> Unpack(const std::string& name, std::string_view bytes) {
+  int filter = FilterOf(name);
+  if (filter == 0) return std::string(bytes);
+  if (bytes.empty()) return std::string();
+  Reader in(archive_read_new(), archive_read_free);
+  archive_read_append_filter(in.get(), filter);
+  return ReadAll(in, name, bytes, 0, kMost);
+}
+
+Result<std::string> Pack(const std::string& name, std::string bytes) {
+  int filter = FilterOf(name);
+  if (filter == 0) return bytes;
+  return WriteAll(filter, nullptr, name, bytes);
+}
+
+Result<std::string> PackBlock(std::string_view bytes) {
+  Result<std::string> packed = WriteAll(ARCHIVE_FILTER_ZSTD, "1", kBlockName, bytes);
+  return packed ? std::move(packed) : WriteAll(ARCHIVE_FILTER_GZIP, "1", kBlockName, bytes);
+}
+
+Result<std::string> UnpackBlock(std::string_view packed, size_t size) {
+  Reader in(archive_read_new(), archive_read_free);
+  archive_read_support_filter_zstd(in.get());
+  archive_read_support_filter_gzip(in.get());
+  Result<std::string> bytes = ReadAll(in, kBlockName, packed, size, size);
+  if (bytes && bytes->size() != size) return Error{std::string(kBlockName) + ": is cut off"};
+  return bytes;
 }
 
 }  // namespace restack

@@ -68,8 +68,8 @@ bool IsNormalCommand(std::string_view line) {
 
 class Parser {
  public:
-  Parser(std::shared_ptr<const std::string> bytes, std::string name)
-      : bytes_(std::move(bytes)), lines_(SplitLines(*bytes_)) {
+  Parser(const Bytes& bytes, std::string name)
+      : bytes_(bytes.owner()), lines_(SplitLines(bytes)) {
     patch_.name = std::move(name);
     // What is behind the last newline is no line for GNU patch.
     whole_ = lines_.size();
@@ -357,12 +357,12 @@ std::string FileChange::OldPath(int strip) const {
   return ForShow(old_path.empty() ? new_path : old_path, strip);
 }
 
-Result<Patch> ParsePatch(std::string_view bytes, std::string name) {
-  return Parser(std::make_shared<const std::string>(bytes), std::move(name)).Run();
+Result<Patch> ParsePatch(const Bytes& bytes, std::string name) {
+  return Parser(bytes, std::move(name)).Run();
 }
 
-std::string Print(const Hunk& hunk) {
-  if (!hunk.raw.empty()) return std::string(hunk.raw);
+Bytes Print(const Hunk& hunk) {
+  if (!hunk.raw.empty()) return hunk.Raw();
   std::string text = "@@ -" + PrintRange(hunk.old_start, hunk.old_count) + " +" +
                      PrintRange(hunk.new_start, hunk.new_count) + " @@" + hunk.section + "\n";
   for (const HunkLine& line : hunk.lines) {
@@ -377,7 +377,7 @@ std::string Print(const Patch& patch) {
   std::string text = patch.header;
   for (const FileChange& file : patch.files) {
     text += file.before + file.header + file.binary;
-    for (const Hunk& hunk : file.hunks) text += Print(hunk);
+    for (const Hunk& hunk : file.hunks) text += Print(hunk).view();
   }
   return text + patch.trailer;
 }

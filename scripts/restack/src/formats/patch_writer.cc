@@ -290,7 +290,7 @@ Result<PatchText> WritePatch(const PatchSource& source, const std::vector<Moved>
     if (!packed) return packed.error();
     return PatchText{std::move(*packed), false};
   }
-  return Error{"the patch written for the target is not right: " + right.error().sentence};
+  return Error{"the patch written for the target is not right: " + right.error().message};
 }
 
 }  // namespace restack

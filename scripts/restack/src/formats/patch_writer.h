@@ -31,12 +31,12 @@ void AddChange(const FileChange* like, const FileStates& states, std::vector<Fil
 struct PatchSource {
   const Patch& patch;           ///< as it was landed: reversed when the series says so
   const Patch& read;            ///< as its file has it
-  const std::string& original;  ///< the bytes of its file
+  const Bytes& original;        ///< the bytes of its file
   int strip;
 };
 
 struct PatchText {
-  std::string bytes;
+  Bytes bytes;
   bool dropped = false;  ///< the target needs nothing of it
 };
 

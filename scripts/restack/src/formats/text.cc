@@ -9,6 +9,7 @@ namespace restack {
 
 Lines SplitLines(std::string_view bytes) {
   Lines lines;
+  lines.reserve(static_cast<size_t>(std::count(bytes.begin(), bytes.end(), '\n')) + 1);
   while (!bytes.empty()) {
     size_t end = bytes.find('\n');
     size_t size = end == std::string_view::npos ? bytes.size() : end + 1;
@@ -70,10 +71,13 @@ std::string_view DirName(std::string_view path) {
 }
 
 Text::Text(std::string bytes) {
-  auto shared = std::make_shared<Shared>();
-  shared->bytes = std::move(bytes);
-  shared->lines = SplitLines(shared->bytes);
-  shared_ = std::move(shared);
+  shared_ = std::make_shared<Shared>();
+  shared_->bytes = std::move(bytes);
+}
+
+const Lines& Text::lines() const {
+  std::call_once(shared_->split, [&] { shared_->lines = SplitLines(shared_->bytes); });
+  return shared_->lines;
 }
 
 }  // namespace restack

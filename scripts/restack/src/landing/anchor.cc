@@ -84,11 +84,11 @@ bool InScope::Present(Landing& landing) const {
     }
     // What only removes is done when the lines around it meet in the target.
     size_t before = Above(edit_.begin), after = Below(edit_.end);
-    if (before == kNowhere || after == kNowhere || map_[before] == kNowhere ||
-        map_[after] == kNowhere)
+    if (before == kNowhere || after == kNowhere || Mapped(before) == kNowhere ||
+        Mapped(after) == kNowhere)
       return false;
     if (!IsSignificant(base_[before]) && !IsSignificant(base_[after])) return false;
-    for (size_t i = map_[before] + 1; i < map_[after]; ++i)
+    for (size_t i = Mapped(before) + 1; i < Mapped(after); ++i)
       if (!IsBlank(target_[i])) return false;
     landing = {Grade::kUpstream,
                {},
@@ -145,22 +145,19 @@ bool InScope::Present(Landing& landing) const {
 /// near each other, and none of those that the edit removes; kNowhere otherwise.
 size_t InScope::Apart(const Squeezed& here, const Squeezed& there, const Squeezed& removed) const {
   constexpr size_t kTelling = 45;
-  auto count = [](const Squeezed& in, const std::string& line) {
-    return std::count(in.text.begin(), in.text.end(), line);
-  };
   std::vector<std::string> lines;
   size_t size = 0;
   for (std::string_view line : edit_.added)
     if (IsSignificant(line)) lines.push_back(Squeeze(line)), size += lines.back().size();
   if (lines.size() < 2 || size < kTelling) return kNowhere;
   for (const std::string& line : lines)
-    if (count(there, line) <= count(here, line)) return kNowhere;
+    if (there.Count(line) <= here.Count(line)) return kNowhere;
   for (const std::string& line : removed.text)
     if (line.size() > 8 && std::find(lines.begin(), lines.end(), line) == lines.end() &&
-        count(there, line) >= count(here, line))
+        there.Count(line) >= here.Count(line))
       return kNowhere;
-  for (size_t first = 0; first < there.text.size(); ++first) {
-    if (there.text[first] != lines[0]) continue;
+  Squeezed beginning{{lines[0]}, {0}};
+  for (size_t first : FindRun(there, beginning)) {
     size_t at = first, found = 1, most = first + 2 * lines.size() + 4;
     while (found < lines.size() && ++at < std::min(most, there.text.size()))
       found += there.text[at] == lines[found];
@@ -178,8 +175,7 @@ bool InScope::Gone() const {
     if (!IsSignificant(base_[i])) continue;
     significant = true;
     std::string removed = Squeeze(base_[i]);
-    const std::vector<std::string>& all = target_side_.squeezed().text;
-    if (std::find(all.begin(), all.end(), removed) != all.end()) return false;
+    if (target_side_.squeezed().Count(removed) > 0) return false;
     if (!target_side_.MostLike(base_[i], to_.lead, to_.end).empty()) return false;
   }
   return significant;
@@ -223,16 +219,16 @@ size_t InScope::Below(size_t line) const {
 Landing InScope::Replace() const {
   bool run = true, significant = false;
   for (size_t i = edit_.begin; i < edit_.end; ++i) {
-    run = run && map_[i] != kNowhere && map_[i] == map_[edit_.begin] + (i - edit_.begin);
+    run = run && Mapped(i) != kNowhere && Mapped(i) == Mapped(edit_.begin) + (i - edit_.begin);
     significant = significant || IsSignificant(base_[i]);
   }
   size_t size = edit_.end - edit_.begin;
-  bool neighbour = (edit_.begin > from_.lead && map_[edit_.begin - 1] != kNowhere &&
-                    map_[edit_.begin - 1] + 1 == map_[edit_.begin]) ||
-                   (edit_.end < from_.end && map_[edit_.end] != kNowhere && run &&
-                    map_[edit_.end] == map_[edit_.begin] + size);
+  bool neighbour = (edit_.begin > from_.lead && Mapped(edit_.begin - 1) != kNowhere &&
+                    Mapped(edit_.begin - 1) + 1 == Mapped(edit_.begin)) ||
+                   (edit_.end < from_.end && Mapped(edit_.end) != kNowhere && run &&
+                    Mapped(edit_.end) == Mapped(edit_.begin) + size);
   if (run && (significant || neighbour))
-    return At(Grade::kMerged, map_[edit_.begin], map_[edit_.begin] + size, Text(),
+    return At(Grade::kMerged, Mapped(edit_.begin), Mapped(edit_.begin) + size, Text(),
               "the replaced lines are as they were; the target changed lines around them");
   Squeezed removed = SqueezeLines(base_, edit_.begin, edit_.end), part;
   const Squeezed& there = LinesOf(target_side_, to_, part);
@@ -260,7 +256,7 @@ Landing InScope::Replace() const {
   if (std::optional<Landing> appended = Append()) return *appended;
   if (std::optional<Landing> worded = Reworded()) return *worded;
   for (size_t i = edit_.begin; i < edit_.end; ++i) {
-    if (!IsSignificant(base_[i]) || map_[i] != kNowhere) continue;
+    if (!IsSignificant(base_[i]) || Mapped(i) != kNowhere) continue;
     std::string like = target_side_.MostLike(base_[i], to_.lead, to_.end);
     return Failed("in " + to_.Title() + " of " + path_ + " the line " + Quote(base_[i]) +
                   " that it replaces " +
@@ -274,8 +270,8 @@ Landing InScope::Insert() const {
   size_t above = Above(edit_.begin), below = Below(edit_.begin);
   size_t before = above == kNowhere    ? to_.lead - 1
                   : above < from_.body ? to_.body - 1
-                                       : map_[above];
-  size_t after = below == kNowhere ? to_.end : below >= from_.close ? to_.close : map_[below];
+                                       : Mapped(above);
+  size_t after = below == kNowhere ? to_.end : below >= from_.close ? to_.close : Mapped(below);
   if (above == kNowhere && to_.lead == 0) before = kNowhere;
   bool code = from_.kind == Kind::kFunction || from_.kind == Kind::kMacro;
   if (before != kNowhere && after != kNowhere && before < after) {
@@ -324,12 +320,12 @@ Landing InScope::Insert() const {
   if (IsList(from_.kind)) return InsertInList(above, below);
   // One neighbour left: enough when it stands directly beside and says something.
   if (above != kNowhere && above + 1 == edit_.begin && above >= from_.body &&
-      map_[above] != kNowhere && IsSignificant(base_[above]) && !(code && EndsFlow(base_[above])))
-    return At(Grade::kReanchored, map_[above] + 1, map_[above] + 1, Text(),
+      Mapped(above) != kNowhere && IsSignificant(base_[above]) && !(code && EndsFlow(base_[above])))
+    return At(Grade::kReanchored, Mapped(above) + 1, Mapped(above) + 1, Text(),
               "the line below it is gone; put after " + Quote(base_[above]));
-  if (below != kNowhere && below == edit_.begin && below < from_.close && map_[below] != kNowhere &&
+  if (below != kNowhere && below == edit_.begin && below < from_.close && Mapped(below) != kNowhere &&
       IsSignificant(base_[below]))
-    return At(Grade::kReanchored, map_[below], map_[below], Text(),
+    return At(Grade::kReanchored, Mapped(below), Mapped(below), Text(),
               "the line above it is gone; put before " + Quote(base_[below]));
   return Failed(NoNeighbour());
 }

@@ -33,7 +33,7 @@ struct AuditedFile {
 
 /// What a tree defines; for names that a hunk uses.
 struct Names {
-  std::function<bool(const std::string& function)> in_base, in_target;
+  std::function<bool(const std::string&function)> in_base, in_target;
   /// Files of the target that define it.
   std::function<std::vector<std::string>(const std::string& function)> files;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // An edit at file scope: whole declarations and definitions between the named scopes of a file.
 #include <algorithm>
+#include <unordered_map>
 
 #include "anchor.h"
 #include "definitions.h"
@@ -31,8 +32,8 @@ class Between {
     bool insertion = edit_.begin == edit_.end;
     if (whole.grade == Grade::kUpstream || !insertion) return Renamed(whole);
     for (const auto& [kind, name] : Defined(target_.path, edit_.added))
-      if (kind != Kind::kIncludes && !FindScopes(target_.scopes, kind, name).empty() &&
-          (whole.grade != Grade::kMerged || FindScopes(base_.scopes, kind, name).empty()))
+      if (kind != Kind::kIncludes && !target_.Find(kind, name).empty() &&
+          (whole.grade != Grade::kMerged || base_.Find(kind, name).empty()))
         return Failed(target_.path + " has a " +
                       (kind == Kind::kFunction ? "function " : "definition of ") + name +
                       " of its own, which is not the same");
@@ -76,11 +77,12 @@ class Between {
 
   Landing Include() const {
     const Lines& base = base_.text.lines();
+    std::unordered_map<std::string_view, size_t> includes;
+    for (size_t i = 0; i < lines_.size(); ++i)
+      if (StartsWith(Trim(lines_[i]), "#include")) includes.try_emplace(Trim(lines_[i]), i);
     auto found = [&](std::string_view line) -> size_t {
-      if (!StartsWith(line, "#include")) return kNowhere;
-      for (size_t i = 0; i < lines_.size(); ++i)
-        if (Trim(lines_[i]) == Trim(line)) return i;
-      return kNowhere;
+      auto at = StartsWith(line, "#include") ? includes.find(Trim(line)) : includes.end();
+      return at == includes.end() ? kNowhere : at->second;
     };
     const std::vector<std::string>& here = base_.Conditions(edit_.begin);
     auto conditional = [&](size_t at) { return target_.Conditions(at) != here; };
@@ -120,16 +122,21 @@ class Between {
 
   /// Beside the nearest scope, counted in lines of the base, that the target has, too.
   Landing BesideScope(const Landing& otherwise) const {
-    std::vector<const Scope*> scopes;
-    for (const Scope& scope : base_.scopes) scopes.push_back(&scope);
     auto above = [&](const Scope* scope) { return scope->end <= edit_.begin; };
     auto distance_of = [&](const Scope* scope) {
       return above(scope) ? edit_.begin - scope->end
                           : scope->lead - std::min(scope->lead, edit_.begin);
     };
-    std::stable_sort(scopes.begin(), scopes.end(), [&](const Scope* a, const Scope* b) {
-      return distance_of(a) < distance_of(b);
-    });
+    // Outwards from the edit, above before below.
+    auto split = std::partition_point(base_.scopes.begin(), base_.scopes.end(),
+                                      [&](const Scope& scope) { return above(&scope); });
+    auto up_next = split, down_next = split;
+    auto next = [&]() -> const Scope* {
+      bool up = up_next != base_.scopes.begin(), down = down_next != base_.scopes.end();
+      if (up && (!down || distance_of(&*std::prev(up_next)) <= distance_of(&*down_next)))
+        return &*--up_next;
+      return down ? &*down_next++ : nullptr;
+    };
     bool qapi = EndsWith(base_.path, ".json");
     // A neighbour line that is there is a nearer place than any scope: with new lines beside it,
     // nobody knows where among them.
@@ -143,20 +150,21 @@ class Between {
         if (!IsSignificant(base[line]) || map_[line] == kNowhere || ScopeAt(base_.scopes, line))
           continue;
         size_t scope_line = kNowhere;
-        for (const Scope* scope : scopes)
-          if (scope_line == kNowhere && (!scope->name.empty() || scope->kind == Kind::kIncludes))
+        for (const Scope* scope; scope_line == kNowhere && (scope = next());)
+          if (!scope->name.empty() || scope->kind == Kind::kIncludes)
             scope_line = distance_of(scope);
+        up_next = down_next = split;
         if (scope_line != kNowhere && scope_line <= kNear) continue;
         return Failed("the target has " + Quote(target_.text[map_[line]]) + " at line " +
                       std::to_string(map_[line] + 1) + ", with other lines beside it: where?");
       }
-    for (const Scope* scope : scopes) {
+    while (const Scope* scope = next()) {
       bool up = above(scope);
       if (scope->name.empty() && scope->kind != Kind::kIncludes) continue;
       // A QAPI comment and its expression stay together: only after an expression or before a
       // comment.
       if (qapi && (up ? scope->kind != Kind::kExpression : scope->kind != Kind::kDoc)) continue;
-      auto same = FindScopes(target_.scopes, scope->kind, scope->name);
+      auto same = target_.Find(scope->kind, scope->name);
       if (same.size() != 1 && !(scope->kind == Kind::kIncludes && same.size() > 1)) continue;
       if (scope->kind == Kind::kIncludes && !up) continue;
       size_t at = up ? same.front()->end : same.front()->lead;

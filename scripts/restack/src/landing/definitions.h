@@ -33,21 +33,14 @@ struct Definition {
   bool hidden = false;  ///< nothing outside the file sees it: `static`, a local
 };
 
-/// In order of lines. The path says which language it is; nothing for one that is not known.
-std::vector<Definition> Definitions(const std::string& path, const Lines& lines);
-
-/// Where a line of a C-like file begins: how many braces are open, and whether in a comment.
-struct LexPlace {
-  long depth = 0;
-  bool comment = false;
-};
-/// One more than there are lines. Of an #else, the depth is that of its #if.
-std::vector<LexPlace> LexPlaces(const Lines& lines);
-
 enum class Language { kNone, kC, kMake, kPython, kShell, kMeson, kKconfig, kIni, kJson };
 Language LanguageOf(std::string_view path);
 
-/// The words of a line outside of comments and strings: [A-Za-z_][A-Za-z0-9_]*.
-std::vector<std::string_view> CodeWords(std::string_view line);
+/// In order of lines. The path says which language it is; nothing for one that is not known.
+std::vector<Definition> Definitions(const std::string& path, const Lines& lines);
+
+// The two halves of Definitions().
+std::vector<Definition> DefinitionsOfC(const std::string& path, const Lines& lines);
+std::vector<Definition> DefinitionsByLine(Language language, const Lines& lines);
 
 }  // namespace restack

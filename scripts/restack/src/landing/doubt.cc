@@ -71,8 +71,8 @@ bool Lander::Gained(const std::vector<Edit>& edits) const {
     if (InAnotherFile(edit)) return true;
     for (const Scope& made : Outline(base_->path, Text(Join(edit.added))))
       if ((made.kind == Scope::Kind::kFunction || made.kind == Scope::Kind::kAggregate) &&
-          !made.name.empty() && FindScopes(base_->scopes, made.kind, made.name).empty() &&
-          !FindScopes(target_->scopes, made.kind, made.name).empty())
+          !made.name.empty() && base_->Find(made.kind, made.name).empty() &&
+          !target_->Find(made.kind, made.name).empty())
         return true;
     const Scope* from =
         edit.begin == edit.end && edit.begin > 0 ? ScopeAt(base_->scopes, edit.begin - 1) : nullptr;
@@ -152,7 +152,7 @@ Landing Lander::WithoutDoubles(Landing landing) const {
     if (!scope || (scope->kind != Scope::Kind::kAggregate && scope->kind != Scope::Kind::kCall))
       continue;
     const Scope* from = nullptr;
-    for (const Scope* same : FindScopes(base_->scopes, scope->kind, scope->name)) from = same;
+    for (const Scope* same : base_->Find(scope->kind, scope->name)) from = same;
     if (!from) continue;
     std::string kept;
     for (std::string_view line : SplitLines(part.text)) {

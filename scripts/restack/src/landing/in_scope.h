@@ -22,13 +22,13 @@ class InScope {
         from_(from),
         to_(to),
         path_(target.path),
-        map_(map ? *map : own_) {
+        map_(map ? *map : own_),
+        first_(map ? 0 : from.lead) {
     if (map) return;
-    std::string a = Join(base_, from.lead, from.end), b = Join(target_, to.lead, to.end);
-    LineMap local = MapLines(a, from.end - from.lead, b);
-    own_.assign(base_.size(), kNowhere);
-    for (size_t i = 0; i < local.size(); ++i)
-      if (local[i] != kNowhere) own_[from.lead + i] = local[i] + to.lead;
+    own_ = MapLines(Join(base_, from.lead, from.end), from.end - from.lead,
+                    Join(target_, to.lead, to.end));
+    for (size_t& line : own_)
+      if (line != kNowhere) line += to.lead;
   }
   InScope(const InScope&) = delete;
   InScope& operator=(const InScope&) = delete;
@@ -39,6 +39,10 @@ class InScope {
   Landing At(Grade grade, size_t begin, size_t end, std::string text, std::string reason) const {
     return {grade, {{path_, begin, end, std::move(text)}}, path_, to_.Title(), std::move(reason),
             {}};
+  }
+  /// The target's line that is a line of the base, or kNowhere.
+  size_t Mapped(size_t line) const {
+    return line < first_ || line - first_ >= map_.size() ? kNowhere : map_[line - first_];
   }
   bool Present(Landing& landing) const;
   bool Gone() const;
@@ -76,6 +80,7 @@ class InScope {
   const std::string& path_;
   LineMap own_;  ///< of this scope's lines only
   const LineMap& map_;
+  size_t first_;  ///< the line of the base that map_ begins with
 };
 
 }  // namespace restack

@@ -8,15 +8,6 @@
 namespace restack {
 namespace {
 
-std::vector<size_t> FindAll(const std::vector<std::string_view>& needle, const Lines& lines) {
-  std::vector<size_t> found;
-  if (needle.empty()) return found;
-  for (auto at = lines.begin();
-       (at = std::search(at, lines.end(), needle.begin(), needle.end())) != lines.end(); ++at)
-    found.push_back(static_cast<size_t>(at - lines.begin()));
-  return found;
-}
-
 /// The first line of the hunk that is changed, in old lines from its start.
 size_t FirstChanged(const Hunk& hunk) {
   size_t line = 0;
@@ -65,11 +56,11 @@ std::optional<Landing> Lander::Exact(const PlacedHunk& placed) const {
         std::equal(old.begin(), old.end(), lines.begin() + static_cast<long>(mapped))) {
       at = mapped;
     } else {
-      std::vector<size_t> found = FindAll(old, lines);
+      std::vector<size_t> found = target_->FindRun(old);
       if (found.empty()) return std::nullopt;
       // The difference of the files aligns it otherwise: as many such places as the base has, in
       // the same scope.
-      std::vector<size_t> here = FindAll(old, base_->text.lines());
+      std::vector<size_t> here = base_->FindRun(old);
       size_t changed = FirstChanged(hunk);
       std::erase_if(found, [&](size_t to) { return !ScopesAgree(place + changed, to + changed); });
       std::erase_if(here, [&](size_t from) {
@@ -90,8 +81,8 @@ std::optional<Landing> Lander::Exact(const PlacedHunk& placed) const {
     // What is one line of a declaration here may be a scope there; a function under another name is
     // said.
     if (from && to && from->kind == Scope::Kind::kFunction && to->kind == from->kind) {
-      if (FindScopes(target_->scopes, from->kind, from->name).size() == 1) return std::nullopt;
-      if (FindAll(old, target_->text.lines()).size() > 1) return std::nullopt;
+      if (target_->Find(from->kind, from->name).size() == 1) return std::nullopt;
+      if (target_->FindRun(old).size() > 1) return std::nullopt;
       landing.grade = Grade::kMoved;
       landing.reason = from->Title() + " is " + to->Title() + " there; " + reason;
     }
@@ -145,7 +136,7 @@ std::optional<Landing> Lander::ThreeWay(const PlacedHunk& placed) const {
   const Scope* from = ScopeAt(base_->scopes, edits.front().begin);
   const Scope* to = ScopeAt(target_->scopes, first);
   if (from && to && from->kind == Scope::Kind::kFunction && to->kind == from->kind &&
-      from->name != to->name && !FindScopes(target_->scopes, from->kind, from->name).empty())
+      from->name != to->name && !target_->Find(from->kind, from->name).empty())
     return std::nullopt;
   if (from && to && from->kind == Scope::Kind::kFunction && to->kind == from->kind &&
       from->name != to->name) {
@@ -196,7 +187,7 @@ Landing Lander::LandEdit(const Edit& given) const {
     for (const std::string& path : find_(scope->name, base_->path)) {
       std::shared_ptr<const Side> other = open_(path);
       if (!other) continue;
-      auto there = FindScopes(other->scopes, scope->kind, scope->name);
+      auto there = other->Find(scope->kind, scope->name);
       if (there.size() == 1)
         return LandInScope(edit, *base_, *scope, *other, *there[0],
                            scope->Title() + " is in " + path);

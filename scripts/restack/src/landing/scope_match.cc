@@ -4,6 +4,7 @@
 #include <set>
 
 #include "definitions.h"
+#include "lex.h"
 #include "lander.h"
 
 namespace restack {
@@ -33,8 +34,8 @@ const Scope* Lander::BaseScope(const Edit& edit) const {
 }
 
 const Scope* Lander::SameScope(const Scope& scope) const {
-  auto here = FindScopes(base_->scopes, scope.kind, scope.name),
-       there = FindScopes(target_->scopes, scope.kind, scope.name);
+  auto here = base_->Find(scope.kind, scope.name),
+       there = target_->Find(scope.kind, scope.name);
   if (scope.name.empty() && scope.kind != Scope::Kind::kIncludes) return nullptr;
   if (there.size() == 1 && here.size() == 1) return there[0];
   if (there.empty()) return nullptr;
@@ -71,7 +72,7 @@ const Scope* Lander::FindLikeScope(const Scope& scope) const {
   };
   for (const Scope& other : target_->scopes)
     if (&other != best && other.kind == scope.kind && like(other) >= like(*best) &&
-        FindScopes(base_->scopes, other.kind, other.name).empty())
+        base_->Find(other.kind, other.name).empty())
       return nullptr;
   return best;
 }
@@ -93,7 +94,7 @@ const Scope* Lander::Renamed(const Scope& scope) const {
   bool twice = false;
   for (const Scope& candidate : target_->scopes) {
     if (candidate.kind != scope.kind ||
-        !FindScopes(base_->scopes, candidate.kind, candidate.name).empty())
+        !base_->Find(candidate.kind, candidate.name).empty())
       continue;
     size_t common = 0;
     for (std::string_view word : words(*target_, candidate)) common += here.count(word);

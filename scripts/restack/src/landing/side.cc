@@ -6,6 +6,8 @@
 #include <map>
 #include <unordered_map>
 
+#include "scope_index.h"
+
 namespace restack {
 
 PlacedHunk::PlacedHunk(Hunk made, size_t at) : hunk(std::move(made)), place(at) {
@@ -53,6 +55,8 @@ std::vector<std::string_view> Words(std::string_view line) {
 
 struct Side::Facts {
   std::optional<Squeezed> squeezed;
+  std::optional<ScopeIndex> scopes;
+  std::unordered_map<std::string_view, std::vector<size_t>> lines;  ///< where each line stands
   std::optional<std::vector<std::pair<size_t, std::vector<std::string>>>> conditions;
   std::unordered_map<std::string_view, std::vector<size_t>> words;  ///< the lines of each
   std::vector<size_t> sizes;                                        ///< words of each line
@@ -60,8 +64,47 @@ struct Side::Facts {
 
 const Squeezed& Side::squeezed() const {
   if (!facts) facts = std::make_shared<Facts>();
-  if (!facts->squeezed) facts->squeezed = SqueezeLines(text.lines(), 0, text.size());
+  if (!facts->squeezed) {
+    Squeezed& made = facts->squeezed.emplace(SqueezeLines(text.lines(), 0, text.size()));
+    for (size_t i = 0; i < made.text.size(); ++i) made.places[made.text[i]].push_back(i);
+  }
   return *facts->squeezed;
+}
+
+namespace {
+
+/// The places of a run of lines in `hay`, found by the line of the run that is rarest there.
+template <class Hay, class Run, class Index>
+std::vector<size_t> FindByRarest(const Hay& hay, const Run& run, const Index& index) {
+  std::vector<size_t> found;
+  const std::vector<size_t>* rarest = nullptr;
+  size_t offset = 0;
+  for (size_t i = 0; i < run.size(); ++i) {
+    auto at = index.find(run[i]);
+    if (at == index.end()) return found;
+    if (!rarest || at->second.size() < rarest->size()) rarest = &at->second, offset = i;
+  }
+  if (!rarest) return found;
+  for (size_t at : *rarest)
+    if (at >= offset && at - offset + run.size() <= hay.size() &&
+        std::equal(run.begin(), run.end(), hay.begin() + static_cast<long>(at - offset)))
+      found.push_back(at - offset);
+  return found;
+}
+
+}  // namespace
+
+std::vector<size_t> Side::FindRun(const std::vector<std::string_view>& run) const {
+  if (!facts) facts = std::make_shared<Facts>();
+  if (facts->lines.empty())
+    for (size_t i = 0; i < text.size(); ++i) facts->lines[text[i]].push_back(i);
+  return FindByRarest(text.lines(), run, facts->lines);
+}
+
+std::vector<const Scope*> Side::Find(Scope::Kind kind, const std::string& name) const {
+  if (!facts) facts = std::make_shared<Facts>();
+  if (!facts->scopes) facts->scopes.emplace(scopes);
+  return facts->scopes->Find(kind, name);
 }
 
 const std::vector<std::string>& Side::Conditions(size_t line) const {
@@ -116,9 +159,16 @@ Squeezed SqueezeLines(const Lines& lines, size_t begin, size_t end) {
   return result;
 }
 
+size_t Squeezed::Count(const std::string& line) const {
+  if (places.empty()) return static_cast<size_t>(std::count(text.begin(), text.end(), line));
+  auto all = places.find(line);
+  return all == places.end() ? 0 : all->second.size();
+}
+
 std::vector<size_t> FindRun(const Squeezed& hay, const Squeezed& needle) {
   std::vector<size_t> found;
   if (needle.text.empty()) return found;
+  if (!hay.places.empty()) return FindByRarest(hay.text, needle.text, hay.places);
   for (auto at = hay.text.begin();; ++at) {
     at = std::search(at, hay.text.end(), needle.text.begin(), needle.text.end());
     if (at == hay.text.end()) return found;

@@ -5,6 +5,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "restack/merge.h"
@@ -19,6 +21,10 @@ namespace restack {
 struct Squeezed {
   std::vector<std::string> text;
   std::vector<size_t> at;
+  /// The positions in `text` of each line. Made for a whole file only, which is searched often.
+  std::unordered_map<std::string_view, std::vector<size_t>> places = {};
+
+  size_t Count(const std::string& line) const;
 };
 
 struct Side {
@@ -28,6 +34,10 @@ struct Side {
 
   /// All of it. Made once: it is asked for with each hunk, as all that follows.
   const Squeezed& squeezed() const;
+  /// Where the lines stand as a run: the first line of each place.
+  std::vector<size_t> FindRun(const std::vector<std::string_view>& run) const;
+  /// Its scopes of that kind and name, in order.
+  std::vector<const Scope*> Find(Scope::Kind kind, const std::string& name) const;
   /// The preprocessor's conditions before the line.
   const std::vector<std::string>& Conditions(size_t line) const;
   /// The line of [begin, end) that is most like `line`, or "": for saying what became of it.
@@ -76,7 +86,7 @@ inline Landing Failed(std::string reason) {
   return {Grade::kConflict, {}, {}, {}, std::move(reason), {}};
 }
 
-/// "`line`", cut to what fits a sentence.
+/// "`line`", shortened to fit into a message.
 std::string Quote(std::string_view line);
 Squeezed SqueezeLines(const Lines& lines, size_t begin, size_t end);
 /// Where `needle` is in `hay` as a run; positions in hay.text.

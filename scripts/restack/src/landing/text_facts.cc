@@ -44,6 +44,11 @@ const std::vector<Scope>& FileFacts::scopes() const {
   return *scopes_;
 }
 
+std::vector<const Scope*> FileFacts::FindScopes(Scope::Kind kind, const std::string& name) const {
+  if (!scope_index_) scope_index_.emplace(scopes());
+  return scope_index_->Find(kind, name);
+}
+
 const std::vector<Definition>& FileFacts::definitions() const {
   if (!definitions_) {
     definitions_ = Definitions(path_, text_.lines());

@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "definitions.h"
+#include "lex.h"
 #include "restack/merge.h"
 #include "restack/outline.h"
 #include "restack/text.h"
+#include "scope_index.h"
 
 namespace restack {
 
@@ -31,6 +33,8 @@ class FileFacts {
   size_t Nearest(const std::string& squeezed, size_t to) const;
   const std::vector<LexPlace>& places() const;
   const std::vector<Scope>& scopes() const;
+  /// The scopes of that kind and name, in order.
+  std::vector<const Scope*> FindScopes(Scope::Kind kind, const std::string& name) const;
   const std::vector<Definition>& definitions() const;
   /// How often a key is defined, and where first.
   size_t Defined(const std::string& key) const;
@@ -47,6 +51,7 @@ class FileFacts {
   mutable std::optional<std::unordered_map<std::string, std::vector<size_t>>> lines_;
   mutable std::optional<std::vector<LexPlace>> places_;
   mutable std::optional<std::vector<Scope>> scopes_;
+  mutable std::optional<ScopeIndex> scope_index_;
   mutable std::optional<std::vector<Definition>> definitions_;
   mutable std::unordered_map<std::string, std::vector<size_t>> keys_;
   mutable std::optional<std::unordered_map<std::string_view, size_t>> words_, list_;

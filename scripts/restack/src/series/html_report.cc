@@ -125,14 +125,14 @@ std::string Cell(const Lines& lines, size_t at, bool there) {
 }
 
 /// Without its @@ line, which differs always.
-std::string Body(const std::string& hunk) {
+std::string_view Body(std::string_view hunk) {
   size_t end = hunk.find('\n');
-  return StartsWith(hunk, "@@") && end != std::string::npos ? hunk.substr(end + 1) : hunk;
+  return StartsWith(hunk, "@@") && end != std::string_view::npos ? hunk.substr(end + 1) : hunk;
 }
 
 /// Two columns: equal lines stand on one row, rows where the sides differ are marked.
-std::string SideBySide(const std::string& before, const std::string& after) {
-  std::string a_bytes = Body(before), b_bytes = Body(after);
+std::string SideBySide(std::string_view before, std::string_view after) {
+  std::string_view a_bytes = Body(before), b_bytes = Body(after);
   Lines a = SplitLines(a_bytes), b = SplitLines(b_bytes);
   std::string html =
       "<table class=\"diff\"><thead><tr><th>as it was</th><th>as it is "
@@ -156,8 +156,9 @@ std::string SideBySide(const std::string& before, const std::string& after) {
   return html + "</tbody></table>\n";
 }
 
-std::string OneSide(const std::string& before) {
-  std::string bytes = Body(before), html = "<table class=\"diff\"><tbody>\n";
+std::string OneSide(std::string_view before) {
+  std::string_view bytes = Body(before);
+  std::string html = "<table class=\"diff\"><tbody>\n";
   Lines lines = SplitLines(bytes);
   for (size_t i = 0; i < lines.size(); ++i) html += "<tr>" + Cell(lines, i, true) + "</tr>\n";
   return html + "</tbody></table>\n";

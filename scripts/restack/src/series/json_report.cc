@@ -13,7 +13,7 @@ json ToJson(const HunkVerdict& hunk) {
   return {{"file", hunk.file},     {"number", hunk.number},     {"target", hunk.target},
           {"line", hunk.line},     {"grade", Name(hunk.grade)}, {"scope", hunk.scope},
           {"reason", hunk.reason}, {"check", Name(hunk.check)}, {"check-says", hunk.check_says},
-          {"before", hunk.before}, {"after", hunk.after}};
+          {"before", hunk.before.view()}, {"after", hunk.after.view()}};
 }
 
 }  // namespace

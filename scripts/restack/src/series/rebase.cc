@@ -12,8 +12,13 @@ namespace restack {
 
 Result<RebaseOutcome> SeriesRun::All() {
   const Series& series = *input_.series;
-  for (size_t i = 0; i < series.patches.size(); ++i)
+  Pace pace;
+  for (size_t i = 0; i < series.patches.size(); ++i) {
+    if (input_.progress && pace.Due())
+      input_.progress("patch " + std::to_string(i + 1) + " of " +
+                      std::to_string(series.patches.size()) + ": " + series.patches[i].name);
     if (Result<void> done = One(i); !done) return done.error();
+  }
   outcome_.verdict.files = renames_.files();
   outcome_.verdict.functions = renames_.functions();
   return std::move(outcome_);
@@ -87,7 +92,7 @@ void SeriesRun::Resolve(const Patch& patch, PatchFiles& files, PatchVerdict& ver
   MemoryTree edited(tree);
   if (Result<void> done = ApplyPatch(at->second, 1, edited); !done) {
     verdict.notes.push_back("the remembered resolution does not fit any more: " +
-                            done.error().sentence);
+                            done.error().message);
     return;
   }
   for (const auto& [path, file] : edited.changes()) {

@@ -204,24 +204,30 @@ std::string Renames::Gained(const std::string& function, const std::string& from
   return files.size() == 1 && base_->FilesDefining(function).empty() ? files[0] : "";
 }
 
-std::string Renames::FollowHeaders(const std::string& text) {
+std::optional<std::string> Renames::FollowHeaders(std::string_view text) {
   std::string result;
-  for (std::string_view line : SplitLines(text)) {
-    size_t begin = line.find("#include \""), end = line.rfind('"');
-    if (begin != 0 || end <= 10) {
-      result += line;
-      continue;
-    }
+  size_t done = 0;
+  for (size_t at = 0; at < text.size();) {
+    size_t next = std::min(text.find('\n', at), text.size() - 1) + 1, from = at;
+    std::string_view line = text.substr(at, next - at);
+    at = next;
+    if (!StartsWith(line, "#include \"")) continue;
+    size_t end = line.rfind('"');
+    if (end <= 10) continue;
     std::string name(line.substr(10, end - 10)), path = "include/" + name;
     if (!target_->Has(path) && !files_.count(path) && base_->Has(path))
       if (Result<std::optional<TreeFile>> file = base_->Read(path); file && *file)
         File(path, (*file)->text);
-    auto at = files_.find(path);
-    if (at != files_.end() && at->second.to != path && StartsWith(at->second.to, "include/"))
-      result += "#include \"" + at->second.to.substr(8) + std::string(line.substr(end));
-    else
-      result += line;
+    auto mapped = files_.find(path);
+    if (mapped == files_.end() || mapped->second.to == path ||
+        !StartsWith(mapped->second.to, "include/"))
+      continue;
+    result += text.substr(done, from - done);
+    result += "#include \"" + mapped->second.to.substr(8) + std::string(line.substr(end));
+    done = next;
   }
+  if (done == 0) return std::nullopt;
+  result += text.substr(done);
   return result;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <memory>
 #include <set>
 #include <string>
@@ -31,8 +32,9 @@ class Renames {
   std::vector<std::string> Function(const std::string& function, const std::string& from);
   /// The one file of the target that defines a function that the base has not; "" otherwise.
   std::string Gained(const std::string& function, const std::string& from) const;
-  /// `#include` lines with the names that headers have in the target.
-  std::string FollowHeaders(const std::string& text);
+  /// The text with the names that headers have in the target in its `#include` lines; no value when
+  /// none changes.
+  std::optional<std::string> FollowHeaders(std::string_view text);
   /// The header that an `#include` line of a file names, when the base has it and the target has
   /// none of that name; "" otherwise.
   std::string GoneHeader(std::string_view line, const std::string& file) const;

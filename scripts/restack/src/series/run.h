@@ -112,4 +112,13 @@ class SeriesRun {
   RebaseOutcome outcome_;
 };
 
+/// It reads one file and makes another.
+inline bool Moves(const FileChange& file) { return file.kind == FileChange::Kind::kRename || file.kind == FileChange::Kind::kCopy; }
+/// Whether two modes are of the same type of file; 0 is that of a regular file.
+inline bool SameType(unsigned a, unsigned b) {
+  return ((a & 0170000) == 0120000) == ((b & 0170000) == 0120000);
+}
+/// Whether the change applies to the text, and empties it when it deletes the file.
+bool Fits(const FileChange& file, const Text& text);
+
 }  // namespace restack

@@ -4,6 +4,7 @@
 
 #include "landing/audit.h"
 #include "landing/definitions.h"
+#include "landing/lex.h"
 #include "run.h"
 
 namespace restack {

@@ -43,8 +43,9 @@ const char* Name(Check check) {
 
 std::string HunkVerdict::Key() const {
   // Without the @@ line: numbers change when nothing else does.
-  size_t lines = before.find('\n');
-  std::string content = lines == std::string::npos ? before : before.substr(lines + 1);
+  std::string_view content = before;
+  if (size_t line = content.find('\n'); line != std::string_view::npos)
+    content.remove_prefix(line + 1);
   return file + " #" + std::to_string(number) + " " + BlobId(content).substr(0, 12);
 }
 

@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <iterator>
+#include <vector>
 
 #include "restack/packed.h"
 #include "restack/tree.h"
@@ -24,7 +24,14 @@ Result<std::string> ReadFile(const std::string& file) {
   if (fs::is_directory(file, error)) return Error{file + ": is a folder"};
   std::ifstream in(file, std::ios::binary);
   if (!in) return Error{file + ": cannot be read"};
-  return std::string((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  std::string bytes;
+  // What is no regular file says no size.
+  if (auto size = fs::file_size(file, error); !error) bytes.reserve(size);
+  std::vector<char> buffer(size_t{1} << 16);
+  while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || in.gcount() > 0)
+    bytes.append(buffer.data(), static_cast<size_t>(in.gcount()));
+  if (in.bad()) return Error{file + ": cannot be read"};
+  return bytes;
 }
 
 Result<void> WriteFile(const std::string& file, std::string_view bytes) {
@@ -99,28 +106,30 @@ Result<Series> ReadWith(const ReadOne& read_file, const std::string& where) {
   series.file = std::move(*file);
   for (const SeriesEntry& entry : series.file.entries) {
     if (entry.patch.empty()) continue;
-    Result<std::string> bytes = read(entry.patch);
-    if (!bytes) return bytes.error();
-    Result<Patch> patch = ReadPatch(*bytes, entry.patch);
-    if (!patch) return Error{where + "/" + patch.error().sentence};
-    if (patch->files.empty() && !bytes->empty())
+    Result<std::string> read_bytes = read(entry.patch);
+    if (!read_bytes) return read_bytes.error();
+    Bytes bytes(std::move(*read_bytes));
+    Result<Patch> patch = ReadPatch(bytes, entry.patch);
+    if (!patch) return Error{where + "/" + patch.error().message};
+    if (patch->files.empty() && !bytes.empty())
       return Error{where + "/" + entry.patch +
                    ": has no change that GNU patch reads, only text" +
                    (patch->ignored.empty() ? "" : "; " + patch->ignored.front())};
     series.patches.push_back(std::move(*patch));
     series.strip.push_back(entry.strip);
     series.reverse.push_back(entry.reverse);
-    series.originals.push_back(std::move(*bytes));
+    series.originals.push_back(std::move(bytes));
   }
   return series;
 }
 
 }  // namespace
 
-Result<Patch> ReadPatch(const std::string& bytes, const std::string& name) {
+Result<Patch> ReadPatch(const Bytes& bytes, const std::string& name) {
+  if (!IsPacked(name)) return ParsePatch(bytes, name);
   Result<std::string> text = Unpack(name, bytes);
   if (!text) return text.error();
-  return ParsePatch(*text, name);
+  return ParsePatch(std::move(*text), name);
 }
 
 Result<Series> ReadSeries(const Tree& tree) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// libgit2's objects with an owner, and its last error as a sentence.
+// libgit2's objects with an owner, and its last error as a message.
 #pragma once
 
 #include <git2.h>

@@ -2,96 +2,56 @@
 #include "restack/store.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cctype>
+#include <mutex>
+#include <thread>
 
-#include "landing/function_index.h"
+#include "blob_file.h"
 #include "git_tree.h"
-#include "restack/apply.h"
-#include "restack/folder.h"
-#include "tarball.h"
+#include "package_reader.h"
 
 namespace restack {
 namespace {
 
-/// What a package becomes: a tree object with the entries orig, patched (trees), functions (blob),
-/// debian (tree).
-struct Reading {
-  git_repository* repository;
-  bool skip_roms = false;
-  GitEntries entries;
-  std::vector<std::string> functions;
-  Result<void> status;
-};
-
-/// QEMU's roms/ is firmware from elsewhere, as many files as QEMU itself: its names are enough.
-constexpr std::string_view kRoms = "roms/";
-
-bool KeepFile(void* context, std::string path, unsigned mode, std::string bytes) {
-  auto& reading = *static_cast<Reading*>(context);
-  if (path.ends_with('/')) return true;
-  size_t slash = path.find('/');
-  bool keep = !reading.skip_roms || slash == std::string::npos ||
-              path.compare(slash + 1, kRoms.size(), kRoms) != 0;
-  GitEntry entry{{}, mode};
-  if (keep) {
-    Result<git_oid> id = WriteBlob(reading.repository, bytes);
-    if (!id) {
-      reading.status = id.error();
-      return false;
-    }
-    entry.id = *id;
-    if (mode != 0120000) IndexFunctions(path, bytes, reading.functions);
-  } else {
-    git_odb_hash(&entry.id, bytes.data(), bytes.size(), GIT_OBJECT_BLOB);
-  }
-  reading.entries[std::move(path)] = entry;
-  return true;
+Result<std::shared_ptr<git_repository>> OpenRepository(const std::string& path) {
+  git_repository* raw = nullptr;
+  if (git_repository_open_bare(&raw, path.c_str()) != 0 &&
+      git_repository_init(&raw, path.c_str(), 1) != 0)
+    return GitError(path);
+  std::shared_ptr<git_repository> repository(raw, git_repository_free);
+  if (Result<void> done = AddBlobFiles(raw); !done) return done.error();
+  return repository;
 }
 
-/// Everything one folder up, below `prefix`, when all of it lies in one.
-void Place(Reading& reading, const std::string& prefix) {
-  std::vector<std::string> paths;
-  for (const auto& [path, entry] : reading.entries) paths.push_back(path);
-  size_t top = TopFolder(paths).size();
-  GitEntries entries;
-  for (const auto& [path, entry] : reading.entries) entries[prefix + path.substr(top)] = entry;
-  reading.entries = std::move(entries);
-  for (std::string& line : reading.functions) {
-    size_t tab = line.find('\t') + 1;
-    line.replace(tab, top, prefix);
-  }
+/// The reference to the object of a package, or of its tree after the patch `until`. The number
+/// changes with what the object consists of.
+std::string ReferenceTo(const SourcePackage& package, const std::string& until) {
+  return "refs/packages-2/" + EncodedName(package.name) + "/" + EncodedName(package.version) +
+         (until.empty() ? "/all" : "/after/" + EncodedName(until));
 }
 
-/// As a part of a reference's name.
-std::string Encoded(const std::string& text) {
-  std::string name;
-  for (unsigned char c : text) {
-    char hex[4];
-    std::snprintf(hex, sizeof hex, "%%%02X", c);
-    name += std::isalnum(c) || c == '-' || c == '_' ? std::string(1, static_cast<char>(c)) : hex;
-  }
-  return name;
+Result<void> Refer(git_repository* repository, const std::string& name, const git_oid& id) {
+  git_reference* raw = nullptr;
+  if (git_reference_create(&raw, repository, name.c_str(), &id, 1, nullptr) != 0)
+    return GitError(name);
+  git_reference_free(raw);
+  return {};
 }
 
 }  // namespace
 
 struct Store::Impl {
   GitLibrary library;
+  std::string path;
   std::shared_ptr<git_repository> repository;
   std::vector<SourcePackage> packages;
   Progress progress;
 
-  Result<git_oid> ReadPackage(const SourcePackage& package, const std::string& until);
-  Result<void> Unpack(const SourcePackage& package, GitEntries& entries,
-                      std::vector<std::string>& functions);
-  Result<std::shared_ptr<MemoryTree>> DebianSeries(const SourcePackage& package,
-                                                   const git_oid& orig);
-  Result<void> Patch(const Tree& debian, const std::string& until, const git_oid& orig,
-                     GitEntries& entries);
   /// The object of a package (or of its tree after the patch `until`), made if it is not there.
   Result<git_oid> Object(const SourcePackage& package, const std::string& until);
   Result<const SourcePackage*> Choose(const std::string& base, std::string& part,
                                       std::string& until) const;
-  Result<std::optional<git_oid>> Entry(const git_oid& object, const char* name) const;
 };
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -102,11 +62,10 @@ Result<std::shared_ptr<Store>> Store::Open(const std::string& path, const std::s
                                            Progress progress) {
   auto impl = std::make_unique<Impl>();
   git_libgit2_opts(GIT_OPT_ENABLE_STRICT_OBJECT_CREATION, 0);
-  git_repository* raw = nullptr;
-  if (git_repository_open_bare(&raw, path.c_str()) != 0 &&
-      git_repository_init(&raw, path.c_str(), 1) != 0)
-    return GitError(path);
-  impl->repository.reset(raw, git_repository_free);
+  Result<std::shared_ptr<git_repository>> repository = OpenRepository(path);
+  if (!repository) return repository.error();
+  impl->path = path;
+  impl->repository = std::move(*repository);
   impl->packages = FindPackages(packages);
   impl->progress = std::move(progress);
   return std::shared_ptr<Store>(new Store(std::move(impl)));
@@ -137,208 +96,87 @@ Result<const SourcePackage*> Store::Impl::Choose(const std::string& base, std::s
   return chosen;
 }
 
-Result<void> Store::Impl::Patch(const Tree& debian, const std::string& until, const git_oid& orig,
-                                GitEntries& entries) {
-  Result<std::optional<TreeFile>> list = debian.Read("series");
-  if (!list) return list.error();
-  if (!*list) return {};
-  Result<SeriesFile> series = ParseSeries((*list)->text.bytes(), "debian/patches/series");
-  if (!series) return series.error();
-  MemoryTree tree(MakeGitTree(repository, orig, "orig"));
-  bool found = until.empty();
-  for (const SeriesEntry& entry : series->entries) {
-    if (entry.patch.empty()) continue;
-    Result<std::optional<TreeFile>> file = debian.Read(entry.patch);
-    if (!file || !*file) return Error{"debian/patches/" + entry.patch + ": is not there"};
-    Result<restack::Patch> patch = ReadPatch((*file)->text.bytes(), entry.patch);
-    if (!patch) return patch.error();
-    Result<void> done;
-    ApplyEach(entry.reverse ? Reversed(*patch) : *patch, entry.strip, tree,
-              [&](const FileChange& change, const Result<Effect>& effect) {
-                // Their content is not kept.
-                if (!effect && !StartsWith(change.Path(entry.strip), kRoms) &&
-                    change.binary.empty())
-                  done = effect.error();
-                return static_cast<bool>(done);
-              });
-    if (!done) return done;
-    if (entry.patch == until) {
-      found = true;
-      break;
-    }
-  }
-  if (!found) return Error{"Debian's series has no patch " + until};
-  for (const auto& [path, file] : tree.changes()) {
-    entries.erase(path);
-    if (!file) continue;
-    Result<git_oid> id = WriteBlob(repository.get(), file->text.bytes());
-    if (!id) return id.error();
-    entries[path] = {*id, file->mode};
-  }
-  return {};
-}
-
-/// The tarballs of upstream, as dpkg-source unpacks them.
-Result<void> Store::Impl::Unpack(const SourcePackage& package, GitEntries& entries,
-                                 std::vector<std::string>& functions) {
-  std::vector<std::pair<std::string, std::string>> tarballs = {{"", package.orig}};
-  tarballs.insert(tarballs.end(), package.components.begin(), package.components.end());
-  for (const auto& [folder, file] : tarballs) {
-    std::string prefix = folder.empty() ? "" : folder + "/";
-    Reading reading{repository.get(), package.name == "qemu", {}, {}, {}};
-    Result<void> done = VisitTarball(file, &reading, KeepFile);
-    if (!reading.status) return reading.status;
-    if (!done) return done;
-    Place(reading, prefix);
-    // A component takes the place of a folder of that name.
-    std::erase_if(entries, [&](const auto& entry) {
-      return !prefix.empty() && StartsWith(entry.first, prefix);
-    });
-    entries.insert(reading.entries.begin(), reading.entries.end());
-    functions.insert(functions.end(), reading.functions.begin(), reading.functions.end());
-  }
-  std::sort(functions.begin(), functions.end());
-  return {};
-}
-
-/// Debian's series as a folder: of debian.tar.*, or what diff.gz makes of debian/patches, with the
-/// rest of the diff as its first patch.
-Result<std::shared_ptr<MemoryTree>> Store::Impl::DebianSeries(const SourcePackage& package,
-                                                              const git_oid& orig) {
-  auto patches = std::make_shared<MemoryTree>(nullptr, "debian/patches");
-  std::string first;
-  auto keep = [&](const MemoryTree& tree, std::string_view folder) {
-    for (const auto& [path, file] : tree.changes())
-      if (file && StartsWith(path, folder)) patches->Write(path.substr(folder.size()), *file);
-  };
-  if (!package.debian.empty()) {
-    Result<std::shared_ptr<MemoryTree>> debian = ReadTarball(package.debian);
-    if (!debian) return debian.error();
-    keep(**debian, "patches/");
-  } else {
-    Result<std::string> bytes = ReadFile(package.diff);
-    Result<restack::Patch> diff =
-        bytes ? ReadPatch(*bytes, std::string(BaseName(package.diff))) : bytes.error();
-    if (!diff) return diff.error();
-    MemoryTree tree(MakeGitTree(repository, orig, "orig"));
-    if (Result<void> done = ApplyPatch(*diff, 1, tree); !done) return done.error();
-    keep(tree, "debian/patches/");
-    restack::Patch rest;
-    for (FileChange& file : diff->files)
-      if (!StartsWith(file.Path(1), "debian/")) rest.files.push_back(std::move(file));
-    if (!rest.files.empty()) {
-      first = package.name + "_" + package.version + ".diff";
-      patches->Write(first, {Text(Print(rest)), 0100644});
-    }
-  }
-  // dpkg-source prefers the series of the vendor.
-  std::string list;
-  for (const char* name : {"debian.series", "series"}) {
-    Result<std::optional<TreeFile>> file = patches->Read(name);
-    if (!file) return file.error();
-    if (!*file) continue;
-    list = (*file)->text.bytes();
-    break;
-  }
-  patches->Write("series", {Text((first.empty() ? "" : first + "\n") + list), 0100644});
-  return patches;
-}
-
-Result<git_oid> Store::Impl::ReadPackage(const SourcePackage& package, const std::string& until) {
-  GitEntries entries, parts;
-  auto keep = [&](const char* name, Result<git_oid> id, unsigned mode) -> Result<void> {
-    if (!id) return id.error();
-    parts[name] = {*id, mode};
-    return {};
-  };
+Result<git_oid> Store::Impl::Object(const SourcePackage& package, const std::string& until) {
+  std::string name = ReferenceTo(package, until);
+  git_oid id;
+  if (git_reference_name_to_id(&id, repository.get(), name.c_str()) == 0) return id;
+  PackageReader reader(repository, package, progress);
+  Result<git_oid> made = Error{};
   if (until.empty()) {
-    if (progress) progress("reading " + package.name + " " + package.version);
-    std::vector<std::string> lines;
-    if (Result<void> done = Unpack(package, entries, lines); !done) return done.error();
-    std::string functions;
-    for (const std::string& line : lines) functions += line;
-    if (auto done = keep("functions", WriteBlob(repository.get(), functions), GIT_FILEMODE_BLOB);
-        !done)
-      return done.error();
-    if (auto done = keep("orig", WriteTree(repository.get(), entries), GIT_FILEMODE_TREE); !done)
-      return done.error();
+    made = reader.Read();
   } else {  // another point of a series whose package is read already
     Result<git_oid> whole = Object(package, "");
     if (!whole) return whole;
-    for (const char* name : {"orig", "functions"}) {
-      Result<std::optional<git_oid>> id = Entry(*whole, name);
-      if (!id) return id.error();
-      parts[name] = {**id, name[0] == 'o' ? GIT_FILEMODE_TREE : GIT_FILEMODE_BLOB};
-    }
-    Result<GitEntries> listed = ListTree(repository.get(), parts["orig"].id);
-    if (!listed) return listed.error();
-    entries = std::move(*listed);
+    made = reader.ReadUntil(*whole, until);
   }
-  if (package.Patched()) {
-    std::string where = package.name + " " + package.version + ": ";
-    Result<std::shared_ptr<MemoryTree>> patches = DebianSeries(package, parts["orig"].id);
-    if (!patches) return Error{where + patches.error().sentence};
-    GitEntries files;
-    for (const auto& [path, file] : (*patches)->changes()) {
-      Result<git_oid> id = WriteBlob(repository.get(), file->text.bytes());
-      if (!id) return id.error();
-      files[path] = {*id, file->mode};
-    }
-    if (auto done = Patch(**patches, until, parts["orig"].id, entries); !done)
-      return Error{where + done.error().sentence};
-    if (auto done = keep("debian", WriteTree(repository.get(), files), GIT_FILEMODE_TREE); !done)
-      return done.error();
-  }
-  if (auto done = keep("patched", WriteTree(repository.get(), entries), GIT_FILEMODE_TREE); !done)
-    return done.error();
-  // One flat tree object of parts: WriteTree would make folders, and these are entries of both
-  // kinds.
-  git_treebuilder* raw = nullptr;
-  if (git_treebuilder_new(&raw, repository.get(), nullptr) != 0) return GitError(package.name);
-  GitOwner<git_treebuilder, git_treebuilder_free> builder(raw);
-  for (const auto& [name, entry] : parts)
-    if (git_treebuilder_insert(nullptr, raw, name.c_str(), &entry.id,
-                               static_cast<git_filemode_t>(entry.mode)) != 0)
-      return GitError(name);
-  git_oid id;
-  if (git_treebuilder_write(&id, raw) != 0) return GitError(package.name);
-  return id;
-}
-
-Result<git_oid> Store::Impl::Object(const SourcePackage& package, const std::string& until) {
-  std::string ref = "refs/packages/" + Encoded(package.name) + "/" + Encoded(package.version) +
-                    (until.empty() ? "/all" : "/after/" + Encoded(until));
-  git_oid id;
-  if (git_reference_name_to_id(&id, repository.get(), ref.c_str()) == 0) return id;
-  Result<git_oid> made = ReadPackage(package, until);
   if (!made) return made;
-  git_reference* raw = nullptr;
-  if (git_reference_create(&raw, repository.get(), ref.c_str(), &*made, 1, nullptr) != 0)
-    return GitError(ref);
-  git_reference_free(raw);
+  if (Result<void> done = Refer(repository.get(), name, *made); !done) return done.error();
   return made;
 }
 
-Result<std::optional<git_oid>> Store::Impl::Entry(const git_oid& object, const char* name) const {
-  git_tree* raw = nullptr;
-  if (git_tree_lookup(&raw, repository.get(), &object) != 0) return GitError(name);
-  GitTreeOwner tree(raw);
-  const git_tree_entry* entry = git_tree_entry_byname(raw, name);
-  return entry ? std::optional(*git_tree_entry_id(entry)) : std::nullopt;
+Result<void> Store::ReadAll(const std::vector<std::string>& bases) {
+  std::vector<const SourcePackage*> missing;
+  for (const std::string& base : bases) {
+    std::string part, until;
+    Result<const SourcePackage*> package = impl_->Choose(base, part, until);
+    if (!package) return package.error();
+    git_oid id;
+    if (git_reference_name_to_id(&id, impl_->repository.get(),
+                                 ReferenceTo(**package, "").c_str()) == 0)
+      continue;
+    if (std::find(missing.begin(), missing.end(), *package) == missing.end())
+      missing.push_back(*package);
+  }
+  if (missing.size() < 2) return {};  // Find reads it
+  std::mutex mutex;
+  Progress progress;
+  if (impl_->progress)
+    progress = [&](const std::string& message) {
+      std::lock_guard lock(mutex);
+      impl_->progress(message);
+    };
+  std::vector<Result<void>> results(missing.size());
+  std::atomic<size_t> next = 0;
+  auto work = [&] {
+    GitLibrary library;
+    for (size_t i; (i = next++) < missing.size();) {
+      Result<std::shared_ptr<git_repository>> repository = OpenRepository(impl_->path);
+      if (!repository) {
+        results[i] = repository.error();
+        continue;
+      }
+      Result<git_oid> made = PackageReader(*repository, *missing[i], progress).Read();
+      results[i] = made ? Refer(repository->get(), ReferenceTo(*missing[i], ""), *made)
+                        : Result<void>(made.error());
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    size_t at_once =
+        std::min<size_t>(missing.size(), std::max(1u, std::thread::hardware_concurrency()));
+    while (threads.size() + 1 < at_once) threads.emplace_back(work);
+    work();
+  }
+  for (const Result<void>& result : results)
+    if (!result) return result;
+  return {};
 }
 
 Result<std::shared_ptr<Tree>> Store::Find(const std::string& base) {
-  std::string part = "patched", until;
+  std::string part = package_part::kPatched, until;
   Result<const SourcePackage*> package = impl_->Choose(base, part, until);
   if (!package) return package.error();
   Result<git_oid> object = impl_->Object(**package, until);
   if (!object) return object.error();
-  Result<std::optional<git_oid>> tree = impl_->Entry(*object, part.c_str());
-  Result<std::optional<git_oid>> functions = impl_->Entry(*object, "functions");
+  git_repository* repository = impl_->repository.get();
+  bool orig = part == package_part::kOrig;
+  Result<std::optional<git_oid>> tree = PackagePart(repository, *object, part.c_str());
+  Result<std::optional<git_oid>> functions = PackagePart(
+      repository, *object, orig ? package_part::kOrigFunctions : package_part::kFunctions);
   if (!tree || !*tree || !functions || !*functions)
     return Error{base + ": what is kept of it cannot be read"};
   std::string name = (*package)->name + " " + (*package)->version;
-  if (part == "orig" || !(*package)->Patched()) name += " (pristine)";
+  if (orig || !(*package)->Patched()) name += " (pristine)";
   if (!until.empty()) name += " after " + until;
   return MakeGitTree(impl_->repository, **tree, name, &**functions);
 }
@@ -349,7 +187,8 @@ Result<std::shared_ptr<Tree>> Store::DebianPatches(const std::string& base) {
   if (!package) return package.error();
   Result<git_oid> object = impl_->Object(**package, "");
   if (!object) return object.error();
-  Result<std::optional<git_oid>> tree = impl_->Entry(*object, "debian");
+  Result<std::optional<git_oid>> tree =
+      PackagePart(impl_->repository.get(), *object, package_part::kDebian);
   if (!tree || !*tree) return Error{base + ": has no debian/patches"};
   return MakeGitTree(impl_->repository, **tree, base + ", debian/patches");
 }

@@ -2,6 +2,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -64,12 +65,17 @@ unsigned ModeOf(archive_entry* entry) {
 
 }  // namespace
 
-Result<void> VisitTarball(const std::string& file, void* context, TarVisitor visit) {
+Result<void> VisitTarball(const std::string& file, void* context, TarVisitor visit,
+                          const std::function<void(double)>& progress) {
+  std::error_code error;
+  double size = static_cast<double>(std::filesystem::file_size(file, error));
   // A hard link has the bytes of another entry: those are read again in a second pass.
   std::multimap<std::string, std::string> links;
   Result<void> stopped;
   auto each = [&](archive* tar, archive_entry* entry) {
     std::string path = NameOf(entry), bytes;
+    if (progress && !error && size > 0)
+      progress(static_cast<double>(archive_filter_bytes(tar, -1)) / size);
     if (path.empty()) return true;
     if (LeadsOut(path)) {
       stopped = Error{file + ": the name " + path + " in it leads out of its folder"};

@@ -1,116 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "restack/git_series.h"
-
 #include <algorithm>
-#include <ctime>
+#include <cctype>
 #include <map>
 #include <set>
 
 #include "formats/patch_writer.h"
+#include "git_notes.h"
 #include "restack/apply.h"
 #include "restack/dep3.h"
 #include "restack/folder.h"
+#include "restack/git_series.h"
 #include "restack/packed.h"
-#include "restack/rebase.h"
 #include "trees/git_tree.h"
 
 namespace restack {
 namespace {
-
-constexpr const char* kNotes = "refs/notes/restack";
-
-GitSignature Signature(const std::string& from, const std::string& date) {
-  std::string name = "restack", mail = "restack@localhost";
-  size_t open = from.find('<'), close = from.find('>');
-  if (open != std::string::npos && close != std::string::npos && open < close) {
-    std::string_view who = Trim(std::string_view(from).substr(0, open));
-    if (!who.empty()) name = who;
-    mail = from.substr(open + 1, close - open - 1);
-  }
-  std::tm day = {};
-  git_time_t time = 0;
-  if (strptime(date.c_str(), "%Y-%m-%d", &day))
-    time = timegm(&day);  // the same series gives the same commits
-  git_signature* raw = nullptr;
-  if (git_signature_new(&raw, name.c_str(), mail.c_str(), time, 0) != 0)
-    git_signature_new(&raw, "restack", "restack@localhost", time, 0);
-  return GitSignature(raw);
-}
-
-Result<git_oid> Commit(git_repository* repository, const git_oid& tree_id, const git_oid* parent,
-                       const std::string& message, const git_signature* who) {
-  git_tree* raw = nullptr;
-  if (git_tree_lookup(&raw, repository, &tree_id) != 0) return GitError("a tree");
-  GitTreeOwner tree(raw);
-  git_commit* parent_raw = nullptr;
-  if (parent && git_commit_lookup(&parent_raw, repository, parent) != 0)
-    return GitError("a commit");
-  GitCommit owner(parent_raw);
-  const git_commit* parents[] = {parent_raw};
-  git_oid id;
-  if (git_commit_create(&id, repository, nullptr, who, who, nullptr, message.c_str(), raw,
-                        parent ? 1 : 0, parents) != 0)
-    return GitError("a commit cannot be made");
-  return id;
-}
-
-std::string Note(git_repository* repository, const git_oid& id) {
-  git_note* raw = nullptr;
-  if (git_note_read(&raw, repository, kNotes, &id) != 0) return {};
-  GitOwner<git_note, git_note_free> note(raw);
-  return git_note_message(raw);
-}
-
-/// Notes end in a newline and lose bytes of other kinds: kept as hexadecimal digits after a mark.
-std::string PackNote(const std::string& kind, const std::string& name, std::string_view bytes) {
-  std::string text = kind + " " + name + "\n";
-  constexpr char kDigits[] = "0123456789abcdef";
-  for (unsigned char c : bytes) text += kDigits[c >> 4], text += kDigits[c & 15];
-  return text + "\n";
-}
-
-struct NoteRecord {
-  std::string kind, name, bytes;
-};
-
-std::vector<NoteRecord> UnpackNotes(const std::string& note) {
-  std::vector<NoteRecord> records;
-  Lines lines = SplitLines(note);
-  for (size_t i = 0; i + 1 < lines.size(); i += 2) {
-    std::string_view head = lines[i].substr(0, lines[i].size() - 1);
-    size_t space = head.find(' ');
-    if (space == std::string_view::npos) return records;
-    NoteRecord record{std::string(head.substr(0, space)), std::string(head.substr(space + 1)), {}};
-    auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-    std::string_view digits = lines[i + 1];
-    for (size_t at = 0; at + 1 < digits.size() && digits[at] != '\n'; at += 2)
-      record.bytes += static_cast<char>(digit(digits[at]) * 16 + digit(digits[at + 1]));
-    records.push_back(std::move(record));
-  }
-  return records;
-}
-
-/// A line of a commit's message that names its patch file: it stays when the commit is amended.
-constexpr std::string_view kNameLine = "Restack-Patch: ";
-
-std::string Message(const Patch& patch) {
-  std::string summary = ParseDep3(patch.header).Summary();
-  std::string message = (summary.empty() ? patch.name : summary) + "\n\n" + patch.header;
-  if (!EndsWith(message, "\n")) message += "\n";
-  return message + std::string(kNameLine) + patch.name + "\n";
-}
-
-/// The message without the line that names the patch, which goes to `name`.
-std::string WithoutName(const std::string& message, std::string& name) {
-  std::string rest;
-  for (std::string_view line : SplitLines(message)) {
-    if (StartsWith(line, kNameLine))
-      name = Trim(line.substr(kNameLine.size()));
-    else
-      rest += line;
-  }
-  return rest;
-}
 
 /// git takes comments and white space out of a message that it edits.
 bool SameWords(const std::string& a, const std::string& b) {
@@ -122,106 +26,6 @@ bool SameWords(const std::string& a, const std::string& b) {
   };
   return words(a) == words(b);
 }
-
-Result<void> WriteNote(git_repository* repository, const git_oid& id, const std::string& text) {
-  GitSignature who = Signature("", "");
-  git_oid note;
-  if (git_note_create(&note, repository, kNotes, who.get(), who.get(), &id, text.c_str(), 1) != 0)
-    return GitError("a note");
-  return {};
-}
-
-Result<GitRepository> OpenRepository(const std::string& path, bool make) {
-  git_repository* raw = nullptr;
-  if (git_repository_open(&raw, path.c_str()) == 0) return GitRepository(raw);
-  if (!make || git_repository_init(&raw, path.c_str(), 0) != 0) return GitError(path);
-  return GitRepository(raw);
-}
-
-}  // namespace
-
-Result<void> ExportToGit(const Series& series, const Tree& base, const std::string& path,
-                         const std::string& branch, const Progress& progress) {
-  GitLibrary library;
-  Result<GitRepository> opened = OpenRepository(path, true);
-  if (!opened) return opened.error();
-  git_repository* repository = opened->get();
-  std::string ref = "refs/heads/" + branch;
-  git_oid old;
-  if (git_reference_name_to_id(&old, repository, ref.c_str()) == 0 && Note(repository, old).empty())
-    return Error{path + ": has a branch " + branch + " that is not of an earlier export"};
-  git_reference* head_raw = nullptr;
-  if (git_repository_head(&head_raw, repository) == 0) {
-    GitReference head(head_raw);
-    if (ref == git_reference_name(head_raw) && !git_repository_is_bare(repository))
-      return Error{path + ": " + branch + " is checked out there"};
-  }
-  if (progress) progress("writing " + base.Name() + " into " + path);
-  GitEntries entries;
-  for (const std::string& file : base.Paths()) {
-    Result<std::optional<TreeFile>> content = base.Read(file);
-    if (!content || !*content) continue;  // not kept: firmware, binaries; no patch touches them
-    Result<git_oid> id = WriteBlob(repository, (*content)->text.bytes());
-    if (!id) return id.error();
-    entries[file] = {*id, (*content)->mode};
-  }
-  Result<git_oid> tree_id = WriteTree(repository, entries);
-  if (!tree_id) return tree_id.error();
-  GitSignature who = Signature("", "");
-  Result<git_oid> commit = Commit(repository, *tree_id, nullptr, base.Name() + "\n", who.get());
-  if (!commit) return commit.error();
-  // All of it at the base: a commit that is written anew loses its own note.
-  std::string all = PackNote("series", "series", Print(series.file));
-  for (size_t i = 0; i < series.patches.size(); ++i)
-    all += PackNote("patch", series.patches[i].name, series.originals[i]);
-  if (auto done = WriteNote(repository, *commit, all); !done) return done;
-  MemoryTree tree(std::shared_ptr<const Tree>(&base, [](const Tree*) {}));
-  for (size_t i = 0; i < series.patches.size(); ++i) {
-    const Patch& original = series.patches[i];
-    Patch patch = series.reverse[i] ? Reversed(original) : original;
-    std::set<std::string> paths;
-    Result<void> applied;
-    ApplyEach(patch, series.strip[i], tree, [&](const FileChange&, const Result<Effect>& effect) {
-      if (!effect) return applied = effect.error(), false;
-      paths.insert(effect->target.from);
-      paths.insert(effect->target.to);
-      return true;
-    });
-    if (!applied) return applied;
-    for (const std::string& name : paths) {
-      Result<std::optional<TreeFile>> content = tree.Read(name);
-      if (!content) return content.error();
-      entries.erase(name);
-      if (!*content) continue;
-      Result<git_oid> id = WriteBlob(repository, (*content)->text.bytes());
-      if (!id) return id.error();
-      entries[name] = {*id, (*content)->mode};
-    }
-    tree_id = WriteTree(repository, entries);
-    if (!tree_id) return tree_id.error();
-    Dep3 head = ParseDep3(original.header);
-    auto value = [&](const char* name) {
-      const Dep3Field* field = head.Find(name);
-      return field ? field->value : "";
-    };
-    std::string message = Message(original);
-    GitSignature author =
-        Signature(value("From").empty() ? value("Author") : value("From"), value("Last-Update"));
-    commit = Commit(repository, *tree_id, &*commit, message, author.get());
-    if (!commit) return commit.error();
-    if (auto done =
-            WriteNote(repository, *commit, PackNote("patch", original.name, series.originals[i]));
-        !done)
-      return done;
-  }
-  git_reference* raw = nullptr;
-  if (git_reference_create(&raw, repository, ref.c_str(), &*commit, 1, "restack export") != 0)
-    return GitError(ref);
-  git_reference_free(raw);
-  return {};
-}
-
-namespace {
 
 /// Commits as patches, on top of an exported base.
 class Importer {
@@ -428,8 +232,7 @@ class Importer {
   std::string Line(const Made& made) const {
     const SeriesEntry* entry = Entry(made.name);
     if (!entry || (made.anew && (entry->strip != 1 || entry->reverse))) return made.name + "\n";
-    return EndsWith(entry->raw, "\n") || &made == &patches_.back() ? entry->raw
-                                                                    : entry->raw + "\n";
+    return EndsWith(entry->raw, "\n") || &made == &patches_.back() ? entry->raw : entry->raw + "\n";
   }
 
   std::shared_ptr<git_repository> repository_;
@@ -444,7 +247,7 @@ class Importer {
 Result<std::vector<SeriesFileBytes>> ImportFromGit(const std::string& path,
                                                    const std::string& branch) {
   static GitLibrary library;
-  Result<GitRepository> opened = OpenRepository(path, false);
+  Result<GitRepository> opened = OpenGitRepository(path, false);
   if (!opened) return opened.error();
   std::shared_ptr<git_repository> repository(opened->release(), git_repository_free);
   std::string where = path + ": " + branch;

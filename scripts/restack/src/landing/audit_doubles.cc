@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Questions about what the target has already.
+#include "auditor.h"
+
+#include <algorithm>
+
+namespace restack {
+
+using Kind = Definition::Kind;
+
+/// The target has all lines that the hunk adds, as often as the patch leaves them in its file, in
+/// their order and near each other, and none of those that it removes.
+bool Auditor::Whole() const {
+  constexpr size_t kTelling = 30;
+  size_t size = 0;
+  for (const Edit& edit : hunk_->hunk->edits) {
+    std::vector<std::string> lines;
+    for (std::string_view line : edit.added)
+      if (IsSignificant(line)) lines.push_back(Squeeze(line));
+    for (size_t i = edit.begin; i < edit.end; ++i) {
+      std::string line = Squeeze(file_.base->text[i]);
+      if (IsSignificant(file_.base->text[i]) && target_.Count(line) > after_.Count(line))
+        return false;
+    }
+    for (const std::string& line : lines) {
+      if (target_.Count(line) < after_.Count(line)) return false;
+      size += line.size();
+    }
+    if (!lines.empty() && !InOrder(lines)) return false;
+  }
+  return size >= kTelling;
+}
+
+bool Auditor::InOrder(const std::vector<std::string>& lines) const {
+  for (size_t first : target_.At(lines.front())) {
+    size_t at = first, found = 1;
+    size_t most = first + 2 * lines.size() + 6;
+    for (; found < lines.size(); ++found) {
+      size_t next = target_.Next(lines[found], at + 1);
+      if (next == kNowhere || next > most) break;
+      at = next;
+    }
+    if (found == lines.size()) return true;
+  }
+  return false;
+}
+
+/// The target has gained a line that the hunk adds, and would have it twice.
+std::string Auditor::Doubled(const std::vector<Added>& added) const {
+  constexpr size_t kAnywhere = 28, kNear = 12, kLines = 25, kOften = 3;
+  for (const Added& each : added) {
+    if (!IsSignificant(each.line)) continue;
+    std::string line = Squeeze(each.line);
+    if (!Gained(line) || !Finished(each)) continue;
+    bool include = StartsWith(line, "#include");
+    bool only = after_.Count(line) == 1;
+    size_t nearest = target_.Nearest(line, each.at);
+    size_t distance = nearest > each.at ? nearest - each.at : each.at - nearest;
+    bool flow = Flow(line);
+    bool telling = include || (only && line.size() >= kAnywhere && !flow) ||
+                   (distance <= kLines && after_.Count(line) <= kOften &&
+                    line.size() >= (flow ? kAnywhere : kNear));
+    if (!telling) continue;
+    // In two functions, the same statement may be meant twice.
+    if (!include && !SameScope(nearest, each.at) && line.size() < 40) continue;
+    return "the target has got " + Quote(each.line) + " by itself, at line " +
+           std::to_string(nearest + 1) + " of " + file_.target->path;
+  }
+  return {};
+}
+
+/// The first line of a call of several, or of a head, may be anywhere: only with the next one it
+/// says something.
+bool Auditor::Finished(const Added& each) const {
+  if (language_ != Language::kC) return true;
+  std::string_view code = Trim(each.line);
+  if (code[0] == '#' || code[0] == '*' || code[0] == '/') return true;
+  if (EndsWith(code, ";") || EndsWith(code, "}") || EndsWith(code, "},")) return true;
+  const Scope* scope = ScopeAt(file_.target->scopes, each.at > 0 ? each.at - 1 : 0);
+  if (EndsWith(code, ",") && scope && scope->kind != Scope::Kind::kFunction) return true;
+  Lines lines = SplitLines(each.part->text);
+  for (size_t i = 0; i + 1 < lines.size(); ++i) {
+    if (lines[i] != each.line) continue;
+    std::string next = Squeeze(lines[i + 1]);
+    for (size_t at : target_.At(Squeeze(each.line)))
+      if (at + 1 < target_.size() && Squeeze(file_.target->text[at + 1]) == next &&
+          target_.Count(next) > base_.Count(next))
+        return true;
+  }
+  return false;
+}
+
+bool Auditor::Gained(const std::string& line) const {
+  return target_.Count(line) > base_.Count(line) && landed_.Count(line) > after_.Count(line) &&
+         landed_.Count(line) > target_.Count(line);
+}
+
+/// Lists of words: a name that the list has got in another line.
+std::string Auditor::Words(const std::vector<Added>& added) const {
+  if (language_ != Language::kMake && language_ != Language::kMeson) return {};
+  for (const Added& each : added) {
+    if (each.line[0] == '\t' && language_ == Language::kMake && EndsWith(Trim(each.line), ";"))
+      continue;
+    for (std::string_view word : ListWords(each.line)) {
+      if (word.size() < 6 || word.find_first_of("$(=") != std::string_view::npos) continue;
+      if (after_.List(word) != 1 || base_.List(word) != 0 || target_.List(word) == 0) continue;
+      return "the target has got `" + std::string(word) + "` by itself, in " + file_.target->path;
+    }
+  }
+  return {};
+}
+
+/// A lock that is held, or a thing that is freed, by another line that the target has got.
+std::string Auditor::Held(const std::vector<Added>& added) const {
+  if (language_ != Language::kC) return {};
+  for (const Added& each : added) {
+    std::set<std::string> words = SubWords(each.line);
+    for (const auto& family : Families()) {
+      if (!Any(words, family)) continue;
+      std::vector<std::string_view> names = Arguments(each.line);
+      if (names.empty()) continue;
+      const Scope* scope = ScopeAt(file_.target->scopes, each.at > 0 ? each.at - 1 : 0);
+      if (!scope || scope->kind != Scope::Kind::kFunction) continue;
+      for (size_t i = scope->head; i < std::min(scope->end, file_.target->text.size()); ++i) {
+        std::string_view line = file_.target->text[i];
+        std::string squeezed = Squeeze(line);
+        if (target_.Count(squeezed) <= base_.Count(squeezed)) continue;
+        if (!Any(SubWords(line), family)) continue;
+        std::vector<std::string_view> there = CodeWords(line);
+        for (std::string_view name : names)
+          if (std::find(there.begin(), there.end(), name) != there.end())
+            return "the target has got " + Quote(line) + " at line " + std::to_string(i + 1) +
+                   ", which may do what " + Quote(each.line) + " does";
+      }
+    }
+  }
+  return {};
+}
+
+const std::vector<std::set<std::string>>& Auditor::Families() {
+  static const std::vector<std::set<std::string>> kFamilies = {
+      {"lock", "unlock", "mutex", "guard", "acquire"},
+      {"free", "unref", "autofree", "autoptr", "autoclose", "cleanup", "destroy", "release", "put",
+       "dispose", "clear", "close", "freep", "unrefp"}};
+  return kFamilies;
+}
+
+bool Auditor::Any(const std::set<std::string>& words, const std::set<std::string>& family) {
+  return std::any_of(family.begin(), family.end(),
+                     [&](const std::string& word) { return words.count(word) > 0; });
+}
+
+/// The last words of the arguments of a call: `l->lock` gives lock, `s` gives s.
+std::vector<std::string_view> Auditor::Arguments(std::string_view line) {
+  size_t open = line.find('('), close = line.rfind(')');
+  if (open == std::string_view::npos || close == std::string_view::npos || close < open) return {};
+  std::vector<std::string_view> names;
+  std::vector<std::string_view> words = CodeWords(line.substr(open + 1, close - open - 1));
+  for (std::string_view word : words)
+    if (word != "NULL" && word != "self" && word != "this") names.push_back(word);
+  if (names.size() > 2) names.clear();
+  // `lock->x`: only what is locked itself
+  if (names.size() == 2) names.erase(names.begin());
+  return names;
+}
+
+/// A line that the target has got beside the place says nearly the same.
+std::string Auditor::NearlySame(const std::vector<Added>& added) const {
+  constexpr size_t kLines = 12, kWords = 3;
+  constexpr double kSame = 0.72;
+  for (const Added& each : added) {
+    if (!IsSignificant(each.line)) continue;
+    // The names of headers are alike; which one it is, others say.
+    if (language_ == Language::kC && StartsWith(Trim(each.line), "#include")) continue;
+    std::set<std::string> words = SubWords(each.line);
+    if (words.size() < kWords) continue;
+    size_t begin = each.at > kLines ? each.at - kLines : 0,
+           end = std::min(target_.size(), each.part->end + kLines);
+    double best = 0;
+    size_t found = 0;
+    for (size_t i = begin; i < end; ++i) {
+      if (i >= each.part->begin && i < each.part->end) continue;
+      std::string squeezed = Squeeze(file_.target->text[i]);
+      if (!IsSignificant(file_.target->text[i]) || target_.Count(squeezed) <= base_.Count(squeezed))
+        continue;
+      double like = Alike(words, SubWords(file_.target->text[i]));
+      if (like > best) best = like, found = i;
+    }
+    if (best < kSame) continue;
+    // Its brothers in the base may be as like it: then it says nothing.
+    const Edit* edit = EditOf(*each.part);
+    double sibling = 0;
+    if (edit) {
+      size_t from = edit->begin > kLines ? edit->begin - kLines : 0,
+             to = std::min(base_.size(), edit->end + kLines);
+      for (size_t i = from; i < to; ++i)
+        if (i < edit->begin || i >= edit->end)
+          sibling = std::max(sibling, Alike(words, SubWords(file_.base->text[i])));
+      for (const Edit& other : hunk_->hunk->edits)
+        for (std::string_view line : other.added)
+          if (Squeeze(line) != Squeeze(each.line))
+            sibling = std::max(sibling, Alike(words, SubWords(line)));
+      // What it replaces is like it, of course; the target's line may be its successor.
+    }
+    if (best < sibling + 0.1) continue;
+    return "the target has got " + Quote(file_.target->text[found]) + " at line " +
+           std::to_string(found + 1) + ", which is nearly " + Quote(each.line);
+  }
+  return {};
+}
+
+/// Many of its lines are in the target, somewhere.
+std::string Auditor::Share(const std::vector<Added>& added) const {
+  constexpr size_t kTelling = 15;
+  size_t all = 0, there = 0, first = kNowhere;
+  for (const Added& each : added) {
+    std::string line = Squeeze(each.line);
+    if (line.size() < kTelling || !IsSignificant(each.line)) continue;
+    ++all;
+    if (target_.Count(line) > base_.Count(line) && base_.Count(line) == 0) {
+      ++there;
+      first = std::min(first, target_.At(line).front());
+    }
+  }
+  if (all < 3 || there * 5 < all * 2) return {};
+  return "the target has " + std::to_string(there) + " of the " + std::to_string(all) +
+         " lines that it adds, from line " + std::to_string(first + 1) + " of " +
+         file_.target->path;
+}
+
+}  // namespace restack

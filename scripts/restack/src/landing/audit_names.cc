@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Questions about the names that a hunk defines and uses.
+#include "auditor.h"
+
+#include <algorithm>
+
+namespace restack {
+
+using Kind = Definition::Kind;
+
+/// It uses a local or an argument that the target's function has not.
+std::string Auditor::LocalGone(const std::vector<Added>& added) const {
+  if (language_ != Language::kC) return {};
+  for (const Added& each : added) {
+    const Edit* edit = EditOf(*each.part);
+    if (!edit) continue;
+    const Scope* here = ScopeAt(after_.scopes(), NewLine(*edit));
+    const auto lines = begins_.find(each.part);
+    if (!here || here->kind != Scope::Kind::kFunction || lines == begins_.end()) continue;
+    const Scope* there = ScopeAt(landed_.scopes(), lines->second.first);
+    if (!there || there->kind != Scope::Kind::kFunction || InComment(each)) continue;
+    std::set<std::string, std::less<>> known = Locals(after_, *here);
+    std::set<std::string, std::less<>> has = Locals(landed_, *there);
+    for (std::string_view word : CodeWords(each.line)) {
+      size_t at = static_cast<size_t>(word.data() - each.line.data());
+      bool member = at > 0 && (each.line[at - 1] == '.' || each.line[at - 1] == '>');
+      if (member || !known.count(word) || has.count(word)) continue;
+      // The function there names it, too, however it came by it.
+      bool named = false;
+      for (const Scope* same : file_.target->Find(there->kind, there->name))
+        for (size_t i = same->head; i < same->end; ++i)
+          for (std::string_view other : CodeWords(file_.target->text[i]))
+            named = named || other == word;
+      // A local of the target that is one no more was taken out by the patch.
+      if (named && !WasLocal(*there, word)) continue;
+      // It may be anything else there: a global, a macro.
+      if (!named && target_.HasWord(word) && !Within(file_.base->text, *edit, word)) continue;
+      return "it uses " + std::string(word) + ", a local of " + here->Title() + ", which " +
+             there->Title() + " of " + file_.target->path + " has not";
+    }
+  }
+  return {};
+}
+
+bool Auditor::WasLocal(const Scope& landed, std::string_view word) const {
+  for (const Scope* same : target_.FindScopes(landed.kind, landed.name))
+    if (Locals(target_, *same).count(word)) return true;
+  return false;
+}
+
+/// The base's function of the edit has the word already.
+bool Auditor::Within(const Text& text, const Edit& edit, std::string_view word) const {
+  const Scope* scope = ScopeAt(file_.base->scopes, edit.begin > 0 ? edit.begin - 1 : 0);
+  if (!scope) return false;
+  for (size_t i = scope->head; i < std::min(scope->end, text.size()); ++i)
+    for (std::string_view other : CodeWords(text[i]))
+      if (other == word) return true;
+  return false;
+}
+
+std::set<std::string, std::less<>> Auditor::Locals(const FileFacts& facts,
+                                                   const Scope& scope) const {
+  std::set<std::string, std::less<>> names;
+  const auto& all = facts.definitions();
+  for (auto at = std::partition_point(
+           all.begin(), all.end(), [&](const Definition& each) { return each.line < scope.head; });
+       at != all.end() && at->line < scope.end; ++at)
+    if (at->kind == Kind::kLocal) names.insert(at->name);
+  // The head: names of arguments, and more that does no harm.
+  for (size_t i = scope.head; i < std::min(scope.body, facts.size()); ++i)
+    for (std::string_view word : CodeWords(facts.text()[i])) names.emplace(word);
+  return names;
+}
+
+/// It defines a function in a file that the target has it in no more, but in another one.
+std::string Auditor::Elsewhere(const std::vector<Added>& added) const {
+  if (language_ != Language::kC || added.empty()) return {};
+  for (const Definition* made : Made()) {
+    if (made->kind != Kind::kFunction || made->hidden) continue;
+    if (target_.Defined(made->key) > 0 || !base_.HasWord(made->name)) continue;
+    for (const std::string& path : names_.files(made->name))
+      if (path != file_.target->path &&
+          path.substr(path.rfind('.')) ==
+              file_.target->path.substr(
+                  std::min(file_.target->path.rfind('.'), file_.target->path.size())))
+        return "the target has " + made->name + "() in " + path;
+  }
+  return {};
+}
+
+/// The target has a thing of that name, which the base had not.
+std::string Auditor::SameName(const std::vector<Added>& added) const {
+  if (added.empty()) return {};
+  std::vector<const Definition*> all = Made();
+  for (const Definition* each : all) {
+    const Definition& made = *each;
+    if (landed_.Defined(made.key) <= after_.Defined(made.key)) continue;
+    if (landed_.Defined(made.key) <= target_.Defined(made.key)) continue;
+    if (target_.Defined(made.key) <= base_.Defined(made.key)) continue;
+    size_t line = target_.LineOf(made.key);
+    return file_.target->path + " of the target has " + made.name + " of its own, at line " +
+           std::to_string(line + 1) + ": " + Quote(file_.target->text[line]);
+  }
+  // A prototype is not a definition, but one name has one type.
+  for (const Definition* each : all) {
+    const Definition& made = *each;
+    if (made.kind != Kind::kFunction && made.kind != Kind::kType && made.kind != Kind::kVariable &&
+        made.kind != Kind::kMacro)
+      continue;
+    for (const Definition& other : target_.definitions())
+      if (other.name == made.name && other.kind != made.kind && other.kind <= Kind::kVariable &&
+          other.kind != Kind::kDeclaration && !base_.HasWord(made.name) && other.key[0] != '/')
+        return file_.target->path + " of the target has " + made.name +
+               " as another thing, at line " + std::to_string(other.line + 1) + ": " +
+               Quote(file_.target->text[other.line]);
+  }
+  return {};
+}
+
+/// It uses a name that the base defines and the target no longer has.
+std::string Auditor::Gone(const std::vector<Added>& added) const {
+  if (language_ != Language::kC) return {};
+  const std::string& path = file_.target->path;
+  if (EndsWith(path, ".dts") || EndsWith(path, ".dtsi") || EndsWith(path, ".dtso")) return {};
+  for (const Added& each : added) {
+    std::string_view text = Trim(each.line);
+    if (text.empty() || text[0] == '*' || text[0] == '#' || StartsWith(text, "/*") ||
+        StartsWith(text, "//") || InComment(each))
+      continue;
+    for (std::string_view word : CodeWords(each.line)) {
+      if (word.size() < 4) continue;
+      std::string name(word);
+      size_t at = static_cast<size_t>(word.data() - each.line.data()) + word.size();
+      std::string_view rest = Trim(each.line.substr(at));
+      bool called = StartsWith(rest, "(");
+      if (called && names_.in_base(name) && !names_.in_target(name) && !target_.HasWord(name) &&
+          !Defines(name))
+        return "it uses " + name + "(), which the base defines and the target no longer has";
+    }
+  }
+  return {};
+}
+
+bool Auditor::Defines(const std::string& name) const {
+  const auto& all = landed_.definitions();
+  return std::any_of(all.begin(), all.end(), [&](const Definition& definition) {
+    return definition.name == name && definition.kind != Kind::kDeclaration;
+  });
+}
+
+/// What it defines is used by nothing, or what it no longer defines is still used.
+std::string Auditor::Used(const std::vector<Added>&) const {
+  if (language_ != Language::kC) return {};
+  for (const Definition* each : Made()) {
+    const Definition& made = *each;
+    if (hunk_->conflict || !made.hidden) continue;
+    // A conflict uses it: then it waits for that one, if it is in its own function.
+    if (file_.open.count(made.name) && (made.kind != Kind::kLocal || InItsFunction(made.line)))
+      continue;
+    if (made.kind == Kind::kMember || made.kind == Kind::kEntry) continue;
+    bool local = made.kind == Kind::kLocal;
+    if (after_.Word(made.name) < 2 || (!local && target_.HasWord(made.name))) continue;
+    if (local ? Alone(made) : landed_.Word(made.name) == 1)
+      return "nothing in " + file_.target->path + " uses " + made.name +
+             ", which it defines: what does is not landed, or is written otherwise there";
+  }
+  std::vector<const Definition*> removed;
+  const auto& before = base_.definitions();
+  for (const Edit& edit : hunk_->hunk->edits)
+    for (auto at =
+             std::partition_point(before.begin(), before.end(),
+                                  [&](const Definition& each) { return each.line < edit.begin; });
+         at != before.end() && at->line < edit.end; ++at)
+      removed.push_back(&*at);
+  for (const Definition* each : removed) {
+    const Definition& old = *each;
+    if (old.kind != Kind::kLocal && old.kind != Kind::kLabel && !old.hidden) continue;
+    if (old.kind == Kind::kMember || old.kind == Kind::kEntry) continue;
+    if (after_.Defined(old.key) > 0) continue;
+    if (landed_.Defined(old.key) > 0) continue;  // StillThere says so
+    if (target_.Defined(old.key) == 0) continue;
+    if (Uses(after_, file_.after, old) == 0 && Uses(landed_, landed_.text(), old) > 0)
+      return "it removes " + old.name + ", which " + file_.target->path + " still uses";
+  }
+  return {};
+}
+
+/// A local that its function names once.
+bool Auditor::Alone(const Definition& local) const {
+  const Scope* scope = ScopeAt(landed_.scopes(), local.line);
+  if (!scope || scope->kind != Scope::Kind::kFunction) return false;
+  size_t uses = 0;
+  for (size_t i = scope->head; i < std::min(scope->end, landed_.size()); ++i)
+    for (std::string_view word : CodeWords(landed_.text()[i])) uses += word == local.name;
+  return uses == 1;
+}
+
+bool Auditor::InItsFunction(size_t line) const {
+  const Scope* there = ScopeAt(landed_.scopes(), line);
+  for (const Edit& edit : hunk_->hunk->edits)
+    if (const Scope* here = ScopeAt(file_.base->scopes, edit.begin > 0 ? edit.begin - 1 : 0);
+        here && there && here->name == there->name)
+      return true;
+  return false;
+}
+
+/// How often a name is used in the scope that it was defined in.
+size_t Auditor::Uses(const FileFacts& facts, const Text& text, const Definition& of) const {
+  const Scope* scope = ScopeAt(file_.base->scopes, of.line);
+  if (of.kind != Kind::kLocal && of.kind != Kind::kLabel) return facts.Word(of.name);
+  if (!scope) return 0;
+  auto same = facts.FindScopes(scope->kind, scope->name);
+  size_t uses = 0;
+  for (const Scope* each : same)
+    for (size_t i = each->head; i < std::min(each->end, text.size()); ++i)
+      for (std::string_view word : CodeWords(text[i])) {
+        if (word != of.name) continue;
+        size_t at = static_cast<size_t>(word.data() - text[i].data());
+        bool member = at > 0 && (text[i][at - 1] == '.' || text[i][at - 1] == '>');
+        uses += !member;
+      }
+  return uses;
+}
+
+/// The target names what the hunk defines, and the base did not: it has it by a macro, or from
+/// another file.
+std::string Auditor::NamedAlready(const std::vector<Added>&) const {
+  if (language_ != Language::kC) return {};
+  for (const Definition* made : Made()) {
+    if (made->kind != Kind::kFunction && made->kind != Kind::kDeclaration &&
+        made->kind != Kind::kMacro && made->kind != Kind::kType)
+      continue;
+    if (base_.HasWord(made->name) || !target_.HasWord(made->name)) continue;
+    const Lines& lines = target_.text().lines();
+    for (size_t i = 0; i < lines.size(); ++i) {
+      if (target_.places()[i].comment) continue;
+      for (std::string_view word : CodeWords(lines[i]))
+        if (word == made->name)
+          return file_.target->path + " of the target names " + made->name +
+                 ", which it defines, already, at line " + std::to_string(i + 1) + ": " +
+                 Quote(lines[i]);
+    }
+  }
+  return {};
+}
+
+/// It frees what the target's function still uses behind it, and the patch's own does not.
+std::string Auditor::FreedThenUsed(const std::vector<Added>& added) const {
+  if (language_ != Language::kC) return {};
+  // The lines behind `line` in its function that name `name`, up to one that sets it anew.
+  auto uses = [](const FileFacts& facts, size_t line, std::string_view name) -> size_t {
+    const Scope* scope = ScopeAt(facts.scopes(), line);
+    if (!scope || scope->kind != Scope::Kind::kFunction) return 0;
+    for (size_t i = line + 1; i < std::min(scope->end, facts.size()); ++i) {
+      std::string_view text = facts.text()[i];
+      for (std::string_view word : CodeWords(text)) {
+        if (word != name) continue;
+        size_t end = static_cast<size_t>(word.data() - text.data()) + word.size();
+        std::string_view rest = Trim(text.substr(end));
+        bool sets = StartsWith(rest, "=") && !StartsWith(rest, "==");
+        return sets ? 0 : i + 1;
+      }
+    }
+    return 0;
+  };
+  for (const Added& each : added) {
+    std::set<std::string> words = SubWords(each.line.substr(0, each.line.find('(')));
+    if (!words.count("free") && !words.count("unref") && !words.count("destroy")) continue;
+    std::vector<std::string_view> names = Arguments(each.line);
+    const Edit* edit = EditOf(*each.part);
+    auto begin = begins_.find(each.part);
+    if (names.size() != 1 || !edit || begin == begins_.end()) continue;
+    size_t here = after_.Nearest(Squeeze(each.line), edit->begin);
+    size_t there = landed_.Nearest(Squeeze(each.line), begin->second.first);
+    if (here == kNowhere || there == kNowhere || uses(after_, here, names[0]) > 0) continue;
+    if (size_t line = uses(landed_, there, names[0]))
+      return "it frees " + std::string(names[0]) + ", which " + file_.target->path +
+             " still uses behind it: " + Quote(landed_.text()[line - 1]);
+  }
+  return {};
+}
+
+}  // namespace restack
