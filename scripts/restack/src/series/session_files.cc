@@ -40,7 +40,7 @@ Result<void> Session::Write(const Plan& plan, const RebaseOutcome& outcome, cons
                             const Maps& given, const std::string& open) {
   if (auto done = WriteFile(Path("map.toml"), PrintMaps(given, outcome.verdict)); !done)
     return done;
-  if (auto done = WriteFile(Path("verdict.json"), JsonReport(outcome.verdict) + "\n"); !done)
+  if (auto done = WriteFile(Path("verdict.json"), JsonReport(outcome.verdict, false) + "\n"); !done)
     return done;
   // The first patch that is open, or the one that was asked for.
   size_t at = 0;
