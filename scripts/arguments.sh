@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Sourced by the verbs after lib.sh: answers --help and wrong arguments from scripts/help/VERB, whose form
-# scripts/help/README.md describes, before anything is built.
+# Sourced by the verbs after lib.sh. Answers --help and wrong arguments from scripts/help/VERB, whose format is
+# described in scripts/help/README.md, before anything is built.
 # shellcheck shell=bash
 
 misuse() {
@@ -8,9 +8,9 @@ misuse() {
   exit 2
 }
 
-# read_help VERB COMMAND: sets $help, and the tables of the options of VERB and its COMMAND: value[--option] is what
-# stands for the option's value ('' for a flag), condition[--option] its conditions; the same for arguments that are no
-# options by their names in capitals. commands[NAME] is set for each command.
+# read_help VERB COMMAND: sets $help, and the tables of the options of VERB and its COMMAND: value[--option] is the
+# placeholder of the option's value ('' for a flag), condition[--option] its conditions. Positional arguments are in the
+# tables by their names in capitals. commands[NAME] is set for each command.
 read_help() {
   local line section='' rest name
   local option='^  (-[a-z], )?(--[a-z0-9-]+)( ([^ ]+))?   *(.*)$' word='^  ([A-Z]+)(\.\.\.)?   *(.*)$'
@@ -48,9 +48,9 @@ check_value() {
   esac
 }
 
-# arguments VERB [ARGUMENT...]: ends the script with the help or with a message when there is no more to do. After it,
-# given[--option] holds the value of each option that was given (1 for a flag; of a repeatable one all values, one per
-# line), words the other arguments, command the verb's command where it has any.
+# arguments VERB [ARGUMENT...]: ends the script with the help or with a message if there is nothing left to do. After
+# it, given[--option] is the value of each option that was given (1 for a flag; for a repeatable option all values, one
+# per line), words are the positional arguments, and command is the verb's command if it has any.
 declare -A given=() value=() condition=() commands=()
 words=() command=
 arguments() {
@@ -94,7 +94,7 @@ arguments() {
     shift
   done
   [ -z "$asked" ] || { printf '%s' "$help"; exit 0; }
-  [ ${#commands[@]} = 0 ] || [ -n "$command" ] || misuse "which command?"
+  [ ${#commands[@]} = 0 ] || [ -n "$command" ] || misuse "a command is missing"
   [ -n "$positional" ] || [ ${#words[@]} = 0 ] || misuse "there is no argument ${words[0]}"
   [[ ${#words[@]} -le 1 || ${condition[$positional]} = *repeatable* ]] || misuse "there is no argument ${words[1]}"
   for name in "${!condition[@]}"; do
@@ -106,10 +106,10 @@ arguments() {
           [ "$name" = "$positional" ] && [ ${#words[@]} -gt 0 ] || [ -n "${given[$name]+set}" ] || misuse "$name is missing"
           ;;
         'not with '*)
-          [ -z "${given[$name]+set}" ] || [ -z "${given[${part#not with }]+set}" ] || misuse "$name goes not ${part#not }"
+          [ -z "${given[$name]+set}" ] || [ -z "${given[${part#not with }]+set}" ] || misuse "$name cannot be used ${part#not }"
           ;;
         'with '*)
-          [ -z "${given[$name]+set}" ] || [ -n "${given[${part#with }]+set}" ] || misuse "$name goes only $part"
+          [ -z "${given[$name]+set}" ] || [ -n "${given[${part#with }]+set}" ] || misuse "$name can only be used $part"
           ;;
       esac
     done

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Sourced by every script: where things are, how steps speak, how they stay atomic.
+# Sourced by every script: paths, messages, and what keeps steps atomic.
 # shellcheck shell=bash
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -10,43 +10,43 @@ build=$root/build
 steps=$root/scripts/step
 
 say() { printf '== %s\n' "$*" >&2; }
-# Every tool ends with 0: well, 1: it failed or needs a person, 2: bad input.
+# Exit codes of every tool: 0 for success, 1 if it failed or needs a person, 2 for bad input.
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 bad_input() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 2; }
-# Nothing ends without a message; a step that failed has printed its own.
+# No script ends without a message. A step that failed has already printed its own.
 trap 'code=$?; [[ $BASH_COMMAND == \"\$steps/* ]] && exit $((code == 2 ? 2 : 1)); die "line $LINENO: $BASH_COMMAND: failed"' ERR
 
-# One at a time: two scripts that make the same thing would spoil each other's work.
+# One at a time: two scripts that make the same thing would destroy each other's work.
 lock() {
   mkdir -p "$build"
   exec {lock_fd}>"$build/.lock-$1"
   flock -n "$lock_fd" || { say "waiting for another $1 step"; flock "$lock_fd"; }
 }
 
-# A stamp is a file that holds the hash of the inputs a step was last finished with.
+# A stamp is a file with the hash of the inputs with which a step last completed.
 fresh() { [ -f "$1" ] && [ "$(<"$1")" = "$2" ]; }
 stamp() { printf '%s\n' "$2" >"$1.new" && mv "$1.new" "$1"; }
 hash_of() { sha256sum | cut -c1-16; }
 
-# quietly COMMAND...: runs it; when it fails, $said is the end of what it said. In memory: the disk may be full.
+# quietly COMMAND...: runs it. If it fails, $said is the end of its output, kept in memory because the disk may be full.
 quietly() {
   said=$("$@" 2>&1 | tail -n 40) && return
   [ "$(df --output=avail -k "$root" | tail -n1)" -gt 16384 ] || said="No space left on device (below 16 MiB)
 $said"
   return 1
 }
-# The lines of $said that say why.
+# The lines of $said that explain the failure.
 why() { printf '%s\n' "$said" | grep -m3 -E '^E:|No space left' || printf '%s\n' "$said" | tail -n3; }
 
-# first_errors LOG: prints what ninja's log says of the first failures; its end when it has no such line.
+# first_errors LOG: prints the first failures in ninja's log, or the end of the log if it has no such line.
 first_errors() {
   local errors
   errors=$(grep -m3 -A12 '^FAILED' "$1" || tail -n 15 "$1")
   printf '%s\n' "$errors" >&2
 }
 
-# lend_firmware ROOT: a QEMU that is not installed looks for firmware below a folder of its own only (ROOT/usr; in a build,
-# ROOT is qemu-bundle): shows it the machine's.
+# lend_firmware ROOT: a QEMU that is not installed looks for firmware only in a folder of its own (ROOT/usr; in a build,
+# ROOT is qemu-bundle). This puts links to the machine's firmware there.
 lend_firmware() {
   local bundle=$1 file
   [ ! -e "$bundle/usr/share/seabios" ] && [ -d "$bundle" ] || return 0
@@ -65,14 +65,14 @@ base_artifacts() {
     sed -n 's/^name = "\(.*\)"$/\1/p; s/^sha256 = "\(.*\)"$/\1/p' | paste -d' ' - -
 }
 
-# kernel_package META: sets $kernel_package to the linux-image package that META stands for. After private_apt.
+# kernel_package META: sets $kernel_package to the linux-image package on which META depends. Call private_apt first.
 kernel_package() {
   kernel_package=$(apt-cache "${apt_options[@]}" show "$1" | sed -n 's/^Depends: \(linux-image-[^ ]*\).*/\1/p' | head -n1)
   [ -n "$kernel_package" ] || die "the archive has no $1"
 }
 
-# The apt of our own: lists, cache and sources under cache/apt, derived from the machine's sources with
-# deb-src added. The machine's own configuration is read (proxies, keys), never written.
+# Our own apt: lists, cache and sources are in cache/apt, derived from the machine's sources with deb-src added. The
+# machine's own configuration (proxies, keys) is read and never written.
 private_apt() {
   local apt=$cache/apt list parts
   eval "$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
@@ -104,8 +104,8 @@ private_apt() {
 $(why)"
 }
 
-# read_offered NAME: sets $offered to the versions of a source package that the archive has, the oldest first, and
-# $newest to the newest of them that base.toml accepts. After private_apt.
+# read_offered NAME: sets $offered to the versions of a source package in the archive, the oldest first, and $newest to
+# the newest of them that base.toml accepts. Call private_apt first.
 read_offered() {
   local version accept
   accept=$(base_value accept)
@@ -114,8 +114,8 @@ read_offered() {
   for version in "${offered[@]}"; do [[ $version != "$accept"* ]] || newest=$version; done
 }
 
-# download_source NAME VERSION FOLDER: the files of a source package, into a new FOLDER; $said when it fails. After
-# private_apt.
+# download_source NAME VERSION FOLDER: downloads the files of a source package into a new FOLDER; sets $said if it
+# fails. Call private_apt first.
 download_source() {
   fetch_files() {
     cd "$3" && apt-get "${apt_options[@]}" --download-only source "$1=$2" || return

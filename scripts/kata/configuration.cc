@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// First and last line of an assignment, counted from 0.
+/// The first and the last line of an assignment, counted from 0.
 struct Place {
   size_t first, last;
 };
@@ -26,15 +26,15 @@ std::vector<std::string> Split(std::string_view text) {
   return lines;
 }
 
-/// The section that line `at` belongs to; empty before the first one.
-std::string SectionOf(const std::vector<std::string>& lines, size_t at) {
+/// The section to which line `at` belongs; empty before the first section.
+std::string FindSection(const std::vector<std::string>& lines, size_t at) {
   static const std::regex kHeader(R"(\s*\[([^\[\]]+)\]\s*(#.*)?)");
   for (size_t i = at + 1; i-- > 0;)
     if (std::smatch match; std::regex_match(lines[i], match, kHeader)) return match[1];
   return {};
 }
 
-/// Where the release sets `change.key`; a value may span lines.
+/// Where the release sets `change.key`. A value may span lines.
 std::optional<Place> FindActive(const toml::table& release, const ConfigurationChange& change) {
   const toml::table* section = release.at_path(change.section).as_table();
   if (!section) return {};
@@ -49,7 +49,7 @@ std::optional<Place> FindCommented(const std::vector<std::string>& lines,
                                    const ConfigurationChange& change) {
   const std::regex commented(R"(\s*#\s*)" + change.key + R"(\s*=.*)");
   for (size_t i = 0; i < lines.size(); ++i)
-    if (std::regex_match(lines[i], commented) && SectionOf(lines, i) == change.section)
+    if (std::regex_match(lines[i], commented) && FindSection(lines, i) == change.section)
       return Place{i, i};
   return {};
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The list of changes against a release's configuration. $REPOSITORY is where debian/ is.
+// The list of changes, applied to a release's configuration. $REPOSITORY is the folder of debian/.
 #include "kata/configuration.h"
 
 #include <gtest/gtest.h>
@@ -36,7 +36,7 @@ class KataConfiguration : public testing::Test {
     return ApplyConfigurationChanges(kRelease, Changes(text), list_);
   }
   /// The message with which `text` is refused.
-  std::string Refusal(const std::string& text) {
+  std::string GetRefusal(const std::string& text) {
     try {
       Apply(text);
     } catch (const std::runtime_error& error) {
@@ -109,25 +109,27 @@ TEST_F(KataConfiguration, ReasonsBecomeCommentsOfAtMostEightyColumns) {
 
 TEST_F(KataConfiguration, RefusesAKeyThatTheReleaseDoesNotHave) {
   EXPECT_EQ(
-      Refusal("\n" + Change("hypervisor.qemu", "pathh", "1")),
+      GetRefusal("\n" + Change("hypervisor.qemu", "pathh", "1")),
       list_.string() + ":2: the release's configuration has no key 'pathh' in [hypervisor.qemu]");
   // The key exists, but elsewhere.
-  EXPECT_NE(Refusal(Change("runtime", "secure", "true")).find("in [runtime]"), std::string::npos);
-  EXPECT_NE(Refusal(Change("agent.kata", "limit", "1")).find("in [agent.kata]"), std::string::npos);
+  EXPECT_NE(GetRefusal(Change("runtime", "secure", "true")).find("in [runtime]"),
+            std::string::npos);
+  EXPECT_NE(GetRefusal(Change("agent.kata", "limit", "1")).find("in [agent.kata]"),
+            std::string::npos);
 }
 
 TEST_F(KataConfiguration, RefusesAListThatIsNotWhole) {
-  EXPECT_NE(Refusal("[[change]]\nsection = \"a\"\nkey = \"b\"\nvalue = 1\n")
+  EXPECT_NE(GetRefusal("[[change]]\nsection = \"a\"\nkey = \"b\"\nvalue = 1\n")
                 .find(":1: [[change]] needs 'reason'"),
             std::string::npos);
-  EXPECT_NE(Refusal("[[change]]\nsection = \"a\"\nkey = \"b\"\nreason = \"c\"\n")
+  EXPECT_NE(GetRefusal("[[change]]\nsection = \"a\"\nkey = \"b\"\nreason = \"c\"\n")
                 .find(":1: [[change]] needs 'value'"),
             std::string::npos);
-  EXPECT_NE(Refusal(Change("a", "b", "1") + Change("a", "b", "2"))
+  EXPECT_NE(GetRefusal(Change("a", "b", "1") + Change("a", "b", "2"))
                 .find(":6: [[change]] changes b for the second time"),
             std::string::npos);
-  EXPECT_NE(Refusal("").find("no [[change]]"), std::string::npos);
-  EXPECT_NE(Refusal("[[change]\n").find("changes.toml:1: "), std::string::npos);
+  EXPECT_NE(GetRefusal("").find("no [[change]]"), std::string::npos);
+  EXPECT_NE(GetRefusal("[[change]\n").find("changes.toml:1: "), std::string::npos);
 }
 
 TEST_F(KataConfiguration, OurListIsWhole) {

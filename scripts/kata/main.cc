@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// kata-release: takes what the package kata-containers needs out of an upstream release, and checks
-// that the configuration names nothing that will not be there. scripts/step/kata calls it.
+// kata-release takes from an upstream release what the package kata-containers needs, and checks
+// that the configuration names only files that will exist. scripts/step/kata calls it.
 #include <algorithm>
 
 #include "base/arguments.h"
@@ -37,7 +37,7 @@ int Release(const Arguments& arguments) {
   if (!changes.empty())
     WriteFile(file, ApplyConfigurationChanges(ReadFile(file), ReadConfigurationChanges(changes),
                                               changes));
-  for (const std::string& path : ConfiguredPaths(file)) {
+  for (const std::string& path : FindConfiguredPaths(file)) {
     const bool other = std::find(elsewhere.begin(), elsewhere.end(), path) != elsewhere.end();
     if (!other && !fs::exists(root / fs::path(path).relative_path()))
       throw std::runtime_error(configuration.string() + " names " + path +

@@ -29,11 +29,11 @@ using Reader = std::unique_ptr<archive, ArchiveDeleter>;
 /// "./opt//kata/x" and "opt/kata/x" are the same member.
 std::string Normal(const std::string& name) {
   std::string normal = fs::path(name).lexically_normal().relative_path().string();
-  if (normal.ends_with('/')) normal.pop_back();  // as a folder's name does
+  if (normal.ends_with('/')) normal.pop_back();  // as the name of a folder does
   return normal;
 }
 
-/// A member of the tarball: a link's target as a member's name, else empty.
+/// A member of the tarball. For a link, the target is the name of a member; otherwise it is empty.
 struct Member {
   bool regular = false;
   std::string target;
@@ -47,7 +47,8 @@ void ForEach(const fs::path& tarball,
   archive_read_support_format_tar(reader.get());
   auto damaged = [&] {
     const char* why = archive_error_string(reader.get());
-    return std::runtime_error(tarball.string() + ": no whole tarball: " + (why ? why : "it ends"));
+    return std::runtime_error(tarball.string() +
+                              ": not a complete tarball: " + (why ? why : "it ends"));
   };
   if (archive_read_open_filename(reader.get(), tarball.c_str(), 1 << 20) != ARCHIVE_OK)
     throw damaged();
@@ -64,7 +65,7 @@ void CopyData(const fs::path& tarball, archive* reader, archive_entry* entry, co
   UniqueFd out(open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!out || fchmod(out.get(), mode) != 0) ThrowErrno(to.string());
   if (archive_read_data_into_fd(reader, out.get()) != ARCHIVE_OK)
-    throw std::runtime_error(tarball.string() + ": no whole tarball: " +
+    throw std::runtime_error(tarball.string() + ": not a complete tarball: " +
                              archive_entry_pathname(entry) + ": " + archive_error_string(reader));
 }
 
@@ -103,7 +104,7 @@ void Extract(const fs::path& tarball, const std::vector<Selection>& selections,
     if (symbolic) member.target = Normal(fs::path(name).parent_path() / symbolic);
   });
 
-  // Member -> where its bytes go. Links of the package are made at the end.
+  // Member -> where its bytes go. The package's links are created at the end.
   std::map<std::string, std::vector<fs::path>> copies;
   std::vector<std::pair<fs::path, std::string>> links;
   for (const Selection& selection : selections) {
@@ -144,7 +145,7 @@ void Extract(const fs::path& tarball, const std::vector<Selection>& selections,
   for (const auto& [link, target] : links) fs::create_symlink(target, link);
 }
 
-std::vector<std::string> ConfiguredPaths(const fs::path& configuration) {
+std::vector<std::string> FindConfiguredPaths(const fs::path& configuration) {
   std::set<std::string> paths;
   std::function<void(const toml::node&)> walk = [&](const toml::node& node) {
     if (const auto* text = node.as_string()) {

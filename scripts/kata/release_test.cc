@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The package kata-containers, made from a tarball with the layout of upstream's release, and what
-// is refused. $REPOSITORY is where scripts/ and debian/ are.
+// The package kata-containers, made from a tarball with the layout of upstream's release, and the
+// input that is refused. $REPOSITORY is the folder of scripts/ and debian/.
 #include "kata/release.h"
 
 #include <gtest/gtest.h>
@@ -16,15 +16,15 @@ namespace fs = std::filesystem;
 
 fs::path Repository() { return EnvOr("REPOSITORY", "."); }
 
-/// stdout of a shell command in `dir`; the test fails when the command does.
+/// The stdout of a shell command in `dir`. If the command fails, so does the test.
 std::string Shell(const fs::path& dir, const std::string& command) {
   RunResult result = Run({"sh", "-ec", "cd \"$0\"\n" + command, dir.string()}, Milliseconds(60000));
   EXPECT_TRUE(result.status.Success()) << command << ": " << result.err;
   return result.out;
 }
 
-/// A folder "release" as kata-static-3.1.3-x86_64.tar.xz unpacks: small files of the same names,
-/// links and modes; and the tarball of it.
+/// A folder "release" with the layout of the unpacked kata-static-3.1.3-x86_64.tar.xz (small files
+/// with the same names, links and modes), and its tarball.
 class Release {
  public:
   Release() : dir_("kata") {
@@ -99,7 +99,7 @@ RunResult Step(const Release& release, const std::string& sum) {
       Milliseconds(100000));
 }
 
-/// No package, and nothing that a run began.
+/// There is no package, and no leftover of a run.
 void ExpectNothingMade(const Release& release) {
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(release.dir() / "out", none))
@@ -140,7 +140,8 @@ TEST(KataPackage, HasEveryPathThatItsConfigurationNames) {
   for (const auto& path : *qemu["valid_virtio_fs_daemon_paths"].as_array())
     EXPECT_TRUE(exists(path.value_or(std::string("absent")))) << ++paths;
   EXPECT_EQ(qemu["path"].value_or(std::string()), "/usr/bin/qemu-system-x86_64-kata");
-  // What the list of changes does not name is the release's: without this key no container starts.
+  // What the list of changes does not name stays as in the release. Without this key no container
+  // starts.
   EXPECT_TRUE(qemu["disable_guest_selinux"].value_or(false));
   EXPECT_EQ(qemu["pcie_root_port"].value_or(0), 2);
   EXPECT_EQ(config["agent"]["kata"]["dial_timeout"].value_or(0), 45);
@@ -151,12 +152,12 @@ TEST(KataPackage, HasEveryPathThatItsConfigurationNames) {
   const auto& runtime =
       handler["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"]["kata"];
   EXPECT_EQ(runtime["runtime_type"].value_or(std::string()), "io.containerd.kata.v2");
-  // Without it containerd 1.6 does not load its CRI plugin once "kata" is named.
+  // Without it, containerd 1.6 does not load its CRI plugin if "kata" is named.
   EXPECT_EQ(handler["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"]["runc"]
                    ["runtime_type"]
                        .value_or(std::string()),
             "io.containerd.runc.v2");
-  // The runtime type's name is that of the program: containerd-shim-NAME-VERSION.
+  // The runtime type determines the program's name: containerd-shim-NAME-VERSION.
   EXPECT_TRUE(exists("/usr/bin/containerd-shim-kata-v2"));
   EXPECT_TRUE(exists(runtime["options"]["ConfigPath"].value_or(std::string("absent"))));
   EXPECT_EQ(fs::read_symlink(root / "etc/kata-containers/configuration.toml"),
@@ -226,7 +227,7 @@ TEST(KataPackage, ATruncatedTarballIsRefusedEvenWithItsOwnSum) {
   WriteFile(release.dir() / "kata-static.tar.xz", bytes.substr(0, bytes.size() - 40));
   RunResult result = Step(release, release.Sum());
   EXPECT_EQ(result.status.code, 1);
-  EXPECT_NE(result.err.find("kata-static.tar.xz: no whole tarball"), std::string::npos)
+  EXPECT_NE(result.err.find("kata-static.tar.xz: not a complete tarball"), std::string::npos)
       << result.err;
   ExpectNothingMade(release);
 }
@@ -277,7 +278,7 @@ TEST(KataRelease, AFolderIsNoFile) {
 TEST(KataRelease, WhatIsNoTarballIsNamed) {
   Release release;
   WriteFile(release.dir() / "kata-static.tar.xz", "<html>not found</html>");
-  ExpectRefused(release, "no whole tarball");
+  ExpectRefused(release, "not a complete tarball");
 }
 
 TEST(KataManifest, APathThatLeavesThePackageIsRefusedWithItsLine) {
@@ -297,7 +298,7 @@ TEST(KataPaths, WhatIsNoTomlIsNamedWithItsLine) {
   TempDir dir;
   WriteFile(dir / "c.toml", "[a]\nb = \n");
   try {
-    ConfiguredPaths(dir / "c.toml");
+    FindConfiguredPaths(dir / "c.toml");
     FAIL() << "not refused";
   } catch (const std::runtime_error& error) {
     EXPECT_NE(std::string(error.what()).find("c.toml:2: "), std::string::npos) << error.what();

@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 constexpr unsigned kDimmMib = 128;
 constexpr size_t kBlockBytes = 1 << 20;
 
-/// The first bytes of the host's device, past the page cache of whoever wrote them.
+/// The first bytes of the host's device, read without the page cache.
 std::string ReadDevice(const fs::path& path, size_t bytes) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) ThrowErrno(path.string());
@@ -151,8 +151,8 @@ class PodRun {
   }
 
   void HotPlug() {
-    // QEMU's own APIC, TCG's, looks for the targets of an IPI only up to the first gap in the APIC
-    // ids, and Kata takes the highest free one.
+    // TCG's APIC, unlike KVM's, looks for the targets of an IPI only up to the first gap in the
+    // APIC ids, and Kata takes the highest free id.
     const unsigned free = pod_->values().MaxVcpus() - settings_.vcpus;
     if (free == 0)
       steps_.NotHere("cpu-add", "all vCPUs are there from the start: see --max-vcpus");
@@ -163,7 +163,7 @@ class PodRun {
     steps_.Do("memory-add", [&] {
       const uint64_t before = ReadTotalMemoryKb(guest());
       const int slot = shim().AddMemory(kDimmMib);
-      // The kernel's page structures are taken off.
+      // Leaves room for the kernel's page structures.
       OnlineMemory(guest(), before + kDimmMib * 1024 * 15 / 16);
       return "slot " + std::to_string(slot) + ", " +
              Count((ReadTotalMemoryKb(guest()) - before) / 1024, "MiB more");
@@ -261,11 +261,11 @@ class PodRun {
     return Count(bytes >> 20, "MiB");
   }
 
-  /// A number of the host's function in sysfs.
+  /// A number from sysfs about the host's function.
   static unsigned long SysfsNumber(const std::string& address, const char* file) {
     return std::stoul(ReadFile(fs::path("/sys/bus/pci/devices") / address / file), nullptr, 16);
   }
-  // A VF's own device id register is not to be relied on; vfio tells the guest the true one.
+  // The device id register of a VF is not reliable; vfio shows the correct id to the guest.
   static bool IsSame(const json& pci, const std::string& address) {
     return pci["vendor"] == SysfsNumber(address, "vendor") &&
            pci["device"] == SysfsNumber(address, "device");
@@ -323,9 +323,9 @@ class PodRun {
     const std::string name = block_names_[id] = FindBlock(guest(), where);
     const std::string device = "/dev/" + name;
     const json read{{"op", "read"}, {"path", device}, {"length", kBlockBytes}};
-    Expect(BytesOf(guest().Request(read)["data"]) == from_host, "the guest reads other bytes");
+    Expect(GetBytes(guest().Request(read)["data"]) == from_host, "the guest reads other bytes");
     guest().Request(
-        {{"op", "write"}, {"path", device}, {"data", Bytes(from_guest)}, {"offset", 0u}});
+        {{"op", "write"}, {"path", device}, {"data", MakeBytes(from_guest)}, {"offset", 0u}});
     Expect(ReadDevice(block_, kBlockBytes) == from_guest, "the host reads other bytes");
     return where + " is " + name + ", 1 MiB each way";
   }
@@ -354,7 +354,7 @@ class PodRun {
   std::optional<LoopDevice> loop_;
   fs::path block_;
   std::vector<std::string> blocks_;
-  std::map<std::string, std::string> block_names_;  // the guest's, by id
+  std::map<std::string, std::string> block_names_;  // the guest's names, by id
   std::optional<Tap> tap_;
   bool nic_added_ = false, cpu_added_ = false;
 };

@@ -15,7 +15,7 @@ namespace stx {
 
 namespace fs = std::filesystem;
 
-void Steps::Fact(const std::string& name, const std::string& value) {
+void Steps::PrintFact(const std::string& name, const std::string& value) {
   std::printf("%s: %s\n", name.c_str(), value.c_str());
   std::fflush(stdout);
 }
@@ -28,18 +28,18 @@ bool Steps::Do(const std::string& name, const std::function<std::string()>& step
   };
   try {
     const std::string seen = step();
-    Fact(name, "ok" + (seen.empty() ? "" : " (" + seen + ")") + ", " + time());
+    PrintFact(name, "ok" + (seen.empty() ? "" : " (" + seen + ")") + ", " + time());
     ++ok_;
     return true;
   } catch (const std::exception& error) {
-    Fact(name, std::string("FAILED: ") + error.what() + ", " + time());
+    PrintFact(name, std::string("FAILED: ") + error.what() + ", " + time());
     ++failed_;
     return false;
   }
 }
 
 void Steps::NotHere(const std::string& name, const std::string& what_is_missing) {
-  Fact(name, "not here: " + what_is_missing);
+  PrintFact(name, "not here: " + what_is_missing);
   ++not_here_;
 }
 
@@ -62,14 +62,14 @@ std::string SpeakOver(GuestAgent& guest, const Tap& tap, const std::string& mac,
   tap.AddAddress6(host_address, 64);
   ConfigureNic6(guest, nic, "fd00:6b61:" + net + "::2", mtu);
   Ping6(guest, host_address);
-  // The largest frame: IPv6 and ICMPv6 headers are 48 bytes.
+  // The largest packet: IPv6 and ICMPv6 headers take 48 bytes.
   Ping6(guest, host_address, 1, mtu - 48);
   return nic + ", IPv6 at MTU " + std::to_string(mtu);
 }
 
 namespace {
 
-/// Ends the pods as Kata does; they must leave nothing.
+/// Ends the pods as Kata does. Nothing may be left behind.
 void StopAll(std::vector<std::unique_ptr<Pod>>* pods, Steps* steps) {
   steps->Do("stop", [&] {
     std::vector<fs::path> folders;
@@ -101,7 +101,8 @@ void RunTemplate(const PodSettings& settings, unsigned clones, Steps* steps) {
   for (unsigned i = 0; i < clones; ++i)
     steps->Do("clone " + std::to_string(i + 1), [&] {
       pods.push_back(origin->Clone());
-      // Nobody else's memory: what it writes is still there when all others have written.
+      // The memory is private: what the clone has written is still there after the others have
+      // written.
       pods.back()->agent().Write("/tmp/clone", std::to_string(i));
       return "over " + pods.back()->VsockKind();
     });

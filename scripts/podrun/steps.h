@@ -11,13 +11,14 @@
 
 namespace stx {
 
-/// Says what came of each step, one line per step, at once.
+/// Prints the result of each step at once, one line per step.
 class Steps {
  public:
-  void Fact(const std::string& name, const std::string& value);
-  /// Runs `step`, which returns what was seen, or throws why it failed. True when it went well.
+  void PrintFact(const std::string& name, const std::string& value);
+  /// Runs `step`, which returns what was seen or throws why it failed. Returns true if it
+  /// succeeded.
   bool Do(const std::string& name, const std::function<std::string()>& step);
-  /// A step that this host, or this machine type, cannot do.
+  /// For a step that this host or this machine type cannot perform.
   void NotHere(const std::string& name, const std::string& what_is_missing);
 
   bool all_ok() const { return failed_ == 0; }
@@ -28,30 +29,30 @@ class Steps {
   int ok_ = 0, failed_ = 0, not_here_ = 0;
 };
 
-/// Throws `otherwise` unless `right`.
+/// Throws `otherwise` unless `right` is true.
 void Expect(bool right, const std::string& otherwise);
 /// "3 WHAT".
 std::string Count(size_t n, const std::string& what);
-/// Speaks IPv6 over `tap`, on which the guest has the NIC `mac`, in a subnet of that number, with
-/// frames as large as `mtu`; what was seen.
+/// Sends IPv6 over `tap`, on which the guest has the NIC `mac`, in the subnet with that number and
+/// with packets of up to `mtu` bytes. Returns what was seen.
 std::string SpeakOver(GuestAgent& guest, const Tap& tap, const std::string& mac, int mtu,
                       int subnet);
 
 struct PodrunOptions {
-  std::filesystem::path block;  ///< empty: a loop device
+  std::filesystem::path block;  ///< empty for a loop device
   std::string aio = "io_uring";
-  std::vector<std::string> vfio;  ///< to hot-plug
-  unsigned virtio_mem_mib = 0;    ///< 0: none
-  bool shell = false;             ///< BootPod: a shell in the guest before its end
+  std::vector<std::string> vfio;  ///< functions to hot-plug
+  unsigned virtio_mem_mib = 0;    ///< 0 for none
+  bool shell = false;             ///< for BootPod: run a shell in the guest before its end
 };
 
 /// One pod that boots and powers itself off.
 void BootPod(const PodSettings& settings, const PodrunOptions& options, Steps* steps);
-/// One pod, all that the shim does.
+/// One pod, with all operations of the shim.
 void RunPod(const PodSettings& settings, const PodrunOptions& options, Steps* steps);
-/// A template and `clones` of it that run together.
+/// A template, and `clones` clones that run at the same time.
 void RunTemplate(const PodSettings& settings, unsigned clones, Steps* steps);
-/// `count` pods, `at_once` at a time: started, asked, stopped.
+/// `count` pods, `at_once` at a time: started, queried, stopped.
 void RunMany(const PodSettings& settings, unsigned count, unsigned at_once, Steps* steps);
 
 }  // namespace stx

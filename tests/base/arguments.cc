@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <regex>
 #include <sstream>
 
@@ -21,7 +22,12 @@ CLI::Option* Add(CLI::App& app, const HelpEntry& entry) {
   const std::string names = (entry.flag.empty() ? "" : entry.flag + ",") + entry.name;
   if (entry.value.empty()) return app.add_flag(names);
   CLI::Option* option = app.add_option(names)->expected(1);
-  if (entry.value == "PATH" || entry.value == "TARBALL") option->check(CLI::ExistingFile);
+  if (entry.value == "PATH" || entry.value == "TARBALL")
+    option->check(
+        [](const std::string& path) {
+          return std::filesystem::is_regular_file(path) ? "" : path + ": no such file";
+        },
+        "");
   if (entry.value.find('|') != std::string::npos)
     option->check(CLI::IsMember(Split(entry.value, '|')));
   for (const std::string& condition : entry.conditions) {

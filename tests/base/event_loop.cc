@@ -29,7 +29,7 @@ void EventLoop::Unwatch(int fd) {
 }
 
 void EventLoop::Run() {
-  // A peer that dies between our poll and our write is an error of that write, not of the process.
+  // If a peer dies between poll and write, the write must fail, not the process.
   sigset_t sigpipe;
   sigemptyset(&sigpipe);
   sigaddset(&sigpipe, SIGPIPE);

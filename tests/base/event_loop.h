@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// An epoll loop for a back-end's own thread: descriptors with a callback each. Level-triggered, and
-// one event is taken at a time, so a callback may close or forget any descriptor.
+// An epoll loop for a back-end's own thread, with one callback per descriptor. It is
+// level-triggered and takes one event at a time, so a callback may close or unwatch any descriptor.
 #pragma once
 
 #include <sys/epoll.h>
@@ -16,22 +16,22 @@ namespace stx {
 
 class EventLoop {
  public:
-  /// Gets the EPOLL* bits that came. EPOLLERR and EPOLLHUP come unasked for.
+  /// Receives the EPOLL* bits that occurred, which may include EPOLLERR and EPOLLHUP.
   using Callback = std::function<void(uint32_t events)>;
 
   EventLoop();
 
-  /// Calls `callback` for `events` of `fd` from now on; replaces what was there for `fd`.
-  /// Watch and Unwatch belong to the loop's thread, or come before Run.
+  /// From now on calls `callback` for `events` of `fd`, and replaces an earlier callback of `fd`.
+  /// Call Watch and Unwatch from the loop's thread, or before Run.
   void Watch(int fd, uint32_t events, Callback callback);
-  /// Must come before `fd` is closed; does nothing for a descriptor that is not watched.
+  /// Call it before `fd` is closed. Does nothing for a descriptor that is not watched.
   void Unwatch(int fd);
 
-  /// Serves until Quit, with SIGPIPE blocked for this thread.
+  /// Handles events until Quit. SIGPIPE is blocked in this thread.
   void Run();
-  /// Serves one event; false when none came in time.
+  /// Handles one event; returns false if there was none within the timeout.
   bool Step(Milliseconds timeout);
-  /// From any thread.
+  /// May be called from any thread.
   void Quit();
 
  private:

@@ -6,13 +6,13 @@
 
 namespace stx {
 
-size_t IovecSize(std::span<const iovec> parts) {
+size_t CountIovecBytes(std::span<const iovec> parts) {
   size_t size = 0;
   for (const iovec& part : parts) size += part.iov_len;
   return size;
 }
 
-std::vector<iovec> IovecSlice(std::span<const iovec> parts, size_t offset, size_t length) {
+std::vector<iovec> SliceIovec(std::span<const iovec> parts, size_t offset, size_t length) {
   std::vector<iovec> slice;
   for (const iovec& part : parts) {
     size_t skip = std::min(offset, part.iov_len);
@@ -24,18 +24,18 @@ std::vector<iovec> IovecSlice(std::span<const iovec> parts, size_t offset, size_
   return slice;
 }
 
-size_t IovecRead(std::span<const iovec> parts, void* data, size_t length) {
+size_t ReadIovec(std::span<const iovec> parts, void* data, size_t length) {
   size_t done = 0;
-  for (const iovec& part : IovecSlice(parts, 0, length)) {
+  for (const iovec& part : SliceIovec(parts, 0, length)) {
     std::memcpy(static_cast<char*>(data) + done, part.iov_base, part.iov_len);
     done += part.iov_len;
   }
   return done;
 }
 
-size_t IovecWrite(std::span<const iovec> parts, const void* data, size_t length) {
+size_t WriteIovec(std::span<const iovec> parts, const void* data, size_t length) {
   size_t done = 0;
-  for (const iovec& part : IovecSlice(parts, 0, length)) {
+  for (const iovec& part : SliceIovec(parts, 0, length)) {
     std::memcpy(part.iov_base, static_cast<const char*>(data) + done, part.iov_len);
     done += part.iov_len;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Scattered buffers, as virtqueue chains describe guest memory. Offsets and lengths in bytes.
+// Scattered buffers, as virtqueue chains describe guest memory. Offsets and lengths are in bytes.
 #pragma once
 
 #include <sys/uio.h>
@@ -10,13 +10,13 @@
 
 namespace stx {
 
-/// Bytes in all parts together.
-size_t IovecSize(std::span<const iovec> parts);
-/// The parts without their first `offset` bytes, cut after `length` bytes.
-std::vector<iovec> IovecSlice(std::span<const iovec> parts, size_t offset, size_t length);
-/// Copies between the parts' start and `data`; returns the bytes copied, fewer if the parts are
-/// shorter.
-size_t IovecRead(std::span<const iovec> parts, void* data, size_t length);
-size_t IovecWrite(std::span<const iovec> parts, const void* data, size_t length);
+/// The number of bytes in all parts together.
+size_t CountIovecBytes(std::span<const iovec> parts);
+/// The parts without their first `offset` bytes, and at most `length` bytes of the rest.
+std::vector<iovec> SliceIovec(std::span<const iovec> parts, size_t offset, size_t length);
+/// Copy between the start of the parts and `data`. They return the number of bytes copied, which is
+/// smaller than `length` if the parts are shorter.
+size_t ReadIovec(std::span<const iovec> parts, void* data, size_t length);
+size_t WriteIovec(std::span<const iovec> parts, const void* data, size_t length);
 
 }  // namespace stx

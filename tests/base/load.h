@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Structures out of a file that was read whole.
+// Reads structures from a file that is in memory.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace stx {
 
-/// The T (plain data, host byte order) at `offset` of `bytes`; throws "WHAT is cut short" past the
-/// end.
+/// The T (plain data, host byte order) at `offset` of `bytes`. Throws "WHAT is cut short" if it
+/// extends past the end.
 template <typename T>
 T LoadAt(std::string_view bytes, uint64_t offset, const char* what) {
   if (offset > bytes.size() || sizeof(T) > bytes.size() - offset)

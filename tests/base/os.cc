@@ -134,6 +134,6 @@ std::string EnvOr(const char* name, std::string_view fallback) {
   return value && *value ? value : std::string(fallback);
 }
 
-bool Sanitized() { return !EnvOr("ASAN_OPTIONS", "").empty(); }
+bool IsSanitized() { return !EnvOr("ASAN_OPTIONS", "").empty(); }
 
 }  // namespace stx

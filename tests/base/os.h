@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The few operating-system things every part of the harness needs: descriptors and folders that
-// clean up after themselves, deadlines, Unix sockets, whole-file reads.
+// The few operating-system facilities that every part of the harness needs: descriptors and folders
+// that clean up after themselves, deadlines, Unix sockets, whole files.
 #pragma once
 
 #include <chrono>
@@ -14,15 +14,16 @@ namespace stx {
 using Milliseconds = std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-/// A point in time after which waiting ends in an error.
+/// The time at which a wait fails.
 class Deadline {
  public:
-  /// With STX_DEBUG in the environment it is a hundred times longer: somebody is at the debugger.
+  /// With STX_DEBUG in the environment, the deadline is a hundred times later, because someone is
+  /// using a debugger.
   explicit Deadline(Milliseconds from_now);
   bool Passed() const { return Clock::now() >= at_; }
-  /// What is left, never negative; fits poll(2).
+  /// The time that is left, never negative, in a form that poll(2) takes.
   int PollMs() const;
-  /// The time that it gave at first.
+  /// The time that it allowed at the start.
   Milliseconds length() const { return length_; }
 
  private:
@@ -50,8 +51,8 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-/// A private folder under `parent`, else $TMPDIR, else /tmp; removed with its content at the end of
-/// its life.
+/// A private folder under `parent`, or $TMPDIR if that is empty, or else /tmp. The destructor
+/// removes it and its contents.
 class TempDir {
  public:
   explicit TempDir(std::string_view name = "stx-qemu", const std::filesystem::path& parent = {});
@@ -65,27 +66,28 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-/// Throws std::system_error for errno, with `what` as the message's subject.
+/// Throws std::system_error for errno; `what` begins the message.
 [[noreturn]] void ThrowErrno(const std::string& what);
 
-/// A listening AF_UNIX stream socket at `path` (at most 107 bytes); an old socket file is replaced.
+/// A listening AF_UNIX stream socket at `path` (at most 107 bytes). Replaces an old socket file.
 UniqueFd ListenUnix(const std::filesystem::path& path, int backlog = 16);
-/// Connects to the AF_UNIX stream socket at `path`; throws when nobody listens before the deadline.
+/// Connects to the AF_UNIX stream socket at `path`. Throws if nothing listens there before the
+/// deadline.
 UniqueFd ConnectUnix(const std::filesystem::path& path, const Deadline& deadline);
-/// Accepts one connection; throws when none came before the deadline.
+/// Accepts one connection. Throws if none arrives before the deadline.
 UniqueFd Accept(int listener, const Deadline& deadline);
-/// True when `events` of poll(2) (POLLIN ...) are there before the deadline.
+/// Waits for `events` of poll(2) (POLLIN and so on); false if the deadline passes first.
 bool WaitFor(int fd, short events, const Deadline& deadline);
 
-/// Writes all of `bytes`; SIGPIPE-free on sockets.
+/// Writes all of `bytes`. A closed socket causes an exception, not SIGPIPE.
 void WriteAll(int fd, std::string_view bytes);
-/// The whole file as bytes (also /proc files, whose size is not known before).
+/// The contents of a file, which may be a /proc file, whose size is not known in advance.
 std::string ReadFile(const std::filesystem::path& path);
 void WriteFile(const std::filesystem::path& path, std::string_view bytes);
 
-/// Value of environment variable `name`, or `fallback` when it is unset or empty.
+/// The value of the environment variable `name`, or `fallback` if it is unset or empty.
 std::string EnvOr(const char* name, std::string_view fallback);
-/// Whether the QEMU under test is built with sanitizers: scripts/check --asan.
-bool Sanitized();
+/// Whether the QEMU under test is built with sanitizers (scripts/check --asan).
+bool IsSanitized();
 
 }  // namespace stx

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Bytes to write somewhere and find again.
+// Data to write somewhere and to recognize later.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace stx {
 
-/// `size` bytes of which no two stretches are alike; the same for the same `seed`.
+/// `size` bytes without repetition; the same `seed` gives the same bytes.
 inline std::string MakePattern(size_t size, uint64_t seed) {
   std::string bytes(size, '\0');
   for (char& byte : bytes) {

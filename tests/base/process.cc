@@ -18,12 +18,14 @@
 namespace stx {
 namespace {
 
-/// Between fork and exec: only async-signal-safe calls. Returns the errno of what failed.
+/// Runs between fork and exec, so only async-signal-safe calls are allowed. Returns the errno of
+/// the call that failed.
 int SetUpChild(const SpawnOptions& options, int out, int err) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   int null = open("/dev/null", O_RDWR);
   const int count = static_cast<int>(options.inherit.size());
-  // First out of the way of the target numbers, then to them: the sets may overlap.
+  // First move the descriptors away from the target numbers, then to them, because the two sets may
+  // overlap.
   int moved[64];
   if (count > 64) return E2BIG;
   for (int i = 0; i < count; ++i)
@@ -67,7 +69,7 @@ Process::Process(const std::vector<std::string>& argv, const SpawnOptions& optio
     environment.push_back(const_cast<char*>(e.c_str()));
   environment.push_back(nullptr);
 
-  int report[2];  // carries the errno of a failed exec; closed by a successful one
+  int report[2];  // carries the errno if exec fails; a successful exec closes it
   if (pipe2(report, O_CLOEXEC) < 0) ThrowErrno("pipe");
   UniqueFd report_read(report[0]), report_write(report[1]);
   pid_ = fork();

@@ -25,7 +25,7 @@ TEST(Process, DescriptorsHaveTheNumbersThatInheritReturned) {
   TempDir dir;
   WriteFile(dir / "a", "first");
   WriteFile(dir / "b", "second");
-  // Handed over in the other order, from numbers that overlap those of the child.
+  // Passed in reverse order, with numbers that overlap those of the child.
   UniqueFd a(open((dir / "a").c_str(), O_RDONLY | O_CLOEXEC)),
       b(open((dir / "b").c_str(), O_RDONLY | O_CLOEXEC));
   SpawnOptions options;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// For cases that expect an exception: of its kind and with its text, not any.
+// For cases that expect an exception of a certain kind and text.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 
 namespace stx {
 
-/// Success when `call` throws an E whose what() contains `part`. Another exception goes on.
+/// Succeeds if `call` throws an E whose what() contains `part`. Does not catch other exceptions.
 template <class E, class Call>
 testing::AssertionResult Throws(const std::string& part, Call&& call) {
   try {

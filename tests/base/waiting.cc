@@ -16,7 +16,7 @@ bool HoldsBefore(const Deadline& deadline, const std::function<bool()>& holds, M
   const bool grows = pause == Milliseconds(0);
   if (grows) pause = kFirstPause;
   for (;;) {
-    // Asked once more after the deadline: this process may have slept through it.
+    // Check once more after the deadline, because this process may have slept until then.
     const bool last = deadline.Passed();
     if (holds()) return true;
     if (last) return false;

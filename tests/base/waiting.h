@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The one way to wait for something that gives no sign of its own: ask until it is so.
+// The one way to wait for a condition that can only be polled.
 #pragma once
 
 #include <functional>
@@ -9,15 +9,15 @@
 
 namespace stx {
 
-/// Calls `holds` until it returns true, with a pause after each time: `pause`, or when that is
-/// zero, one that grows from 1 ms to 20 ms. Throws std::runtime_error, "WHAT: not within N s", when
-/// it still returned false after `deadline`. What `holds` throws ends the wait.
+/// Calls `holds` until it returns true, and pauses after each call: for `pause`, or if that is
+/// zero, for a time that grows from 1 ms to 20 ms. Throws std::runtime_error, "WHAT: not within N
+/// s", if it still returns false at the deadline. An exception from `holds` ends the wait.
 ///
-/// A descriptor is waited for with WaitFor, a QMP event with Qmp::WaitEvent: they need no pause.
+/// To wait for a descriptor, use WaitFor; for a QMP event, use Qmp::WaitEvent. They need no pauses.
 void WaitUntil(const std::string& what, const Deadline& deadline,
                const std::function<bool()>& holds, Milliseconds pause = Milliseconds(0));
 
-/// The same without the exception: false when it was not so in time.
+/// Like WaitUntil, but returns false at the deadline instead of throwing.
 bool HoldsBefore(const Deadline& deadline, const std::function<bool()>& holds,
                  Milliseconds pause = Milliseconds(0));
 

@@ -53,7 +53,7 @@ class BudgetTest : public testing::Test {
   void SetUp() override {
     for (const char* name : {"QEMU", "GUEST", "BUDGET"})
       if (EnvOr(name, "").empty()) GTEST_SKIP() << "$" << name << " is not set";
-    if (Sanitized()) GTEST_SKIP() << "the budget is not that of a build with sanitizers";
+    if (IsSanitized()) GTEST_SKIP() << "the budget is not that of a build with sanitizers";
     if (HasDeviceType("VGA")) GTEST_SKIP() << "the budget is the kata profile's; $QEMU has a VGA";
     budgets_ = ReadBudgets(EnvOr("BUDGET", ""));
     binary_ = {"$QEMU", EnvOr("QEMU", ""), {}};

@@ -45,7 +45,7 @@ PodSettings MakePodSettings(const Plan& plan, const Binary& binary) {
 }
 
 void MeasureGuest(const Plan& plan, Results* results) {
-  const double khz = static_cast<double>(HostTscKhz());
+  const double khz = static_cast<double>(MeasureHostTscKhz());
   Interleave(plan.binaries, plan.rounds ? plan.rounds : kRounds, [&](const Binary& binary) {
     Pod pod(MakePodSettings(plan, binary));
     const auto marks = ReadMarks(pod.agent());

@@ -39,9 +39,9 @@ CommandLine MakeLine(const TinyPod& pod, const fs::path& guest) {
   command.Replace("-kernel", "-kernel " + (guest / "vmlinuz").string());
   command.Drop("-object memory-backend-file,id=mem0");
   const fs::path image = guest / "root.img";
-  command.After("-device nvdimm", "-object memory-backend-file,id=mem0,mem-path=" + image.string() +
-                                      ",size=" + std::to_string(fs::file_size(image)) +
-                                      ",readonly=on");
+  command.InsertAfter("-device nvdimm",
+                      "-object memory-backend-file,id=mem0,mem-path=" + image.string() +
+                          ",size=" + std::to_string(fs::file_size(image)) + ",readonly=on");
   command.Add("-S");
   return command;
 }

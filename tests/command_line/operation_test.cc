@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What Kata does with a pod's QEMU beside starting it: its connections, run states, pidfile, ways
-// to end (contract 1.1, 2.1, 2.2).
+// What Kata does with a pod's QEMU besides starting it: connections, run states, pidfile, ways to
+// end it (contract 1.1, 2.1, 2.2).
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -124,7 +124,7 @@ TEST_F(Operation, EachCpuHasAThreadOfItsOwn) {
   const json cpus = qmp().Execute("query-cpus-fast");
   ASSERT_EQ(cpus.size(), 2u);
   std::set<int> threads;
-  for (const ThreadInfo& thread : Threads(machine.qemu().process().pid()))
+  for (const ThreadInfo& thread : ReadThreads(machine.qemu().process().pid()))
     threads.insert(thread.tid);
   for (size_t i = 0; i < cpus.size(); ++i) {
     EXPECT_EQ(cpus[i]["cpu-index"], i);
@@ -164,7 +164,7 @@ TEST_F(Operation, SigkillEndsItAndTheSameSocketsServeTheNext) {
 
 TEST_F(Operation, TheHumanMonitorIsThereInDebug) {
   Covers({"1.2 enable_debug"});
-  Start({Before("-m ", "-monitor unix:path=@dir@/hmp.sock,server=on,wait=off")});
+  Start({InsertBefore("-m ", "-monitor unix:path=@dir@/hmp.sock,server=on,wait=off")});
   qmp();
   UniqueFd monitor = ConnectUnix(machine.dir() / "hmp.sock", Deadline(kWait));
   WriteAll(monitor.get(), "info name\n");

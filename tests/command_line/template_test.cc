@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // VM templates as Kata makes and uses them (contract 1.2, 2.2): a pod whose RAM is a file is saved
-// without that RAM, and clones map the file privately and go on from there.
+// without that RAM, and clones map the file privately and continue from there.
 
 #include <gtest/gtest.h>
 
@@ -27,7 +27,7 @@ class Template : public testing::Test {
     WriteTinyVmlinux(dir / "vmlinux", true);
   }
 
-  /// Initrd and no virtio-fs; no NIC, which is hot-plugged later.
+  /// An initrd, no virtio-fs, and no NIC, which is hot-plugged later.
   CommandLine MakeCommand(const TinyPod& machine, const CommandEdit& memory_edit) {
     CommandLine command = machine.Command();
     for (const CommandEdit& edit :
@@ -48,13 +48,13 @@ class Template : public testing::Test {
         ReadGuestMemory(machine.qmp(), kTinyKernelCounter, 4, machine.dir() / "scratch"), 0,
         "the counter");
   }
-  /// Where firmware and kernel are.
+  /// The memory that holds firmware and kernel.
   std::string StartOfMemory() {
     std::string bytes(16 << 20, '\0');
     std::ifstream(memory(), std::ios::binary).read(bytes.data(), 16 << 20);
     return bytes;
   }
-  /// Leaves memory() and state(); returns where the guest had counted to.
+  /// Creates memory() and state(); returns the guest's counter at that time.
   uint32_t Create() {
     creator.Start(MakeCommand(creator, UseTemplateMemory(memory())));
     if (!creator.WaitKernel()) throw std::runtime_error("no kernel\n" + creator.qemu().Report());
@@ -116,7 +116,7 @@ TEST_F(Template, TwentyClonesAtOnceGoTheirOwnWays) {
     ExpectCounts(*clones[i], counted);
     clones[i]->qmp().Execute("stop");
   }
-  // The first has not run since the others did.
+  // The first clone has not run since the others ran.
   const uint32_t first = Counter(*clones[0]);
   ExpectCounts(*clones[19], Counter(*clones[19]));
   EXPECT_EQ(Counter(*clones[0]), first);
@@ -148,7 +148,7 @@ TEST_F(Template, AStateThatIsCutShortIsRefusedAndLeavesTheOthersAlone) {
     LoadTemplate(broken.qmp(), state(), kWait);
     ADD_FAILURE() << "a state that is cut short is loaded";
   } catch (const std::runtime_error&) {
-    // Told by query-migrate, or by its end: a target that cannot load its state ends.
+    // Reported by query-migrate or by its exit: a target that cannot load its state exits.
   }
   const auto status = broken.qemu().process().Wait(kWait);
   ASSERT_TRUE(status) << "it goes on";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The variants of a pod's command line (contract 1.2), declared: a stanza a variant, with what
-// Kata's setting changes and what must come of it.
+// The variants of a pod's command line (contract 1.2) as data: one entry per variant, with the
+// options that Kata's setting changes and the expected result.
 #pragma once
 
 #include <ostream>
@@ -12,8 +12,8 @@
 
 namespace stx {
 
-/// A property that shows that the setting arrived. `path` is an id below /machine/peripheral,
-/// a QOM path, or a type for the one device of that type without an id.
+/// A property that shows that the setting took effect. `path` is an id below /machine/peripheral, a
+/// QOM path, or a type, which stands for the only device of that type without an id.
 struct Shows {
   std::string path, property;
   json value;
@@ -21,14 +21,15 @@ struct Shows {
 
 struct KataVariant {
   std::string name;  ///< of the test case
-  std::string row;   ///< of tests/contract.txt
+  std::string row;   ///< in tests/contract.txt
   std::vector<CommandEdit> edits;
-  /// What QEMU says on stderr as it refuses to start; empty: it starts, and the kernel is reached.
+  /// QEMU's message on stderr when it refuses to start. If empty, it starts and the kernel is
+  /// reached.
   std::string refused = {};
-  /// What stderr says, a part a line, when it starts; nothing else may be there.
+  /// Parts of the lines on stderr when it starts, one per line. Nothing else may be printed.
   std::vector<std::string> complaints = {};
   std::vector<Shows> shows = {};
-  /// Further rows that it answers for.
+  /// Further rows for which it answers.
   std::vector<std::string> also = {};
   /// Queue pairs of the tap.
   int queues = 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Each variant of a pod's command line starts, says nothing it should not, reaches its kernel with
-// the command line and memory it was given, and shows the setting; or is refused with its message.
+// Each variant of a pod's command line starts without unexpected messages, reaches its kernel with
+// the given command line and memory, and shows the setting; or it is refused with its message.
 
 #include "command_line/variants.h"
 
@@ -21,7 +21,7 @@ class CommandLineTest : public testing::TestWithParam<KataVariant> {
     if (HasFailure() && started) std::cerr << machine->qemu().Report() << "\n";
   }
 
-  /// The QOM path of `name`: see Shows.
+  /// The QOM path of `name`; see Shows.
   std::string Path(const std::string& name) {
     if (name.starts_with("/")) return name;
     for (const json& child : machine->qmp().Execute("qom-list", {{"path", "/machine/peripheral"}}))

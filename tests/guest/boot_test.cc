@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Real-kernel boots of what mkguest makes, and what guestd promises of them. $GUEST is the folder
-// with vmlinuz, vmlinux, initrd and root.img (build/guest); $QEMU the binary.
+// Boots real kernels with mkguest's output, and checks what guestd promises. $GUEST is the folder
+// with vmlinuz, vmlinux, initrd and root.img (build/guest); $QEMU is the binary.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
@@ -32,7 +32,7 @@ class Boot : public testing::Test {
     return dir_ / "root.img";
   }
 
-  /// Boots with `args` after the machine's own, and waits for the call-back.
+  /// Boots with `args` after the machine's own arguments, and waits until guestd connects.
   void Start(const std::string& machine, const std::vector<std::string>& args,
              const std::string& append, const std::string& kernel = "vmlinuz") {
     Launch(machine, args, append, kernel);
@@ -64,7 +64,7 @@ class Boot : public testing::Test {
         "-initrd",
         Guest("initrd"),
         "-append",
-        "quiet panic=-1 reboot=t cryptomgr.notests " + TcgClockParameter() + " " + append,
+        "quiet panic=-1 reboot=t cryptomgr.notests " + MakeTcgClockParameter() + " " + append,
         "-chardev",
         "socket,id=vsock,path=" + (dir_ / "vhost.sock").string(),
         "-device",
@@ -94,7 +94,7 @@ class Boot : public testing::Test {
     ASSERT_TRUE(status) << "QEMU still runs";
     EXPECT_TRUE(status->Success()) << qemu_->Report();
   }
-  std::string Refusal(const json& request) {
+  std::string GetRefusal(const json& request) {
     try {
       return "accepted: " + agent_->Request(request).dump();
     } catch (const GuestError& error) {
@@ -125,7 +125,7 @@ TEST_F(Boot, GuestWithoutRootServesFilesAndPrograms) {
   EXPECT_EQ(agent_->Request({{"op", "stat"}, {"path", "/tmp/bytes"}})["bytes"], 300000);
   json piece =
       agent_->Request({{"op", "read"}, {"path", "/tmp/bytes"}, {"offset", 299998}, {"length", 9}});
-  EXPECT_EQ(BytesOf(piece["data"]), bytes.substr(299998));
+  EXPECT_EQ(GetBytes(piece["data"]), bytes.substr(299998));
 
   RunResult run = agent_->Exec({"sh", "-c", "echo out; echo err >&2; exit 3"});
   EXPECT_EQ(run.status.code, 3);
@@ -139,16 +139,18 @@ TEST_F(Boot, GuestWithoutRootServesFilesAndPrograms) {
 
 TEST_F(Boot, RefusalsAreSentencesAndTheGuestGoesOn) {
   Start("microvm", {}, "");
-  EXPECT_EQ(Refusal({{"op", "fly"}}), "fly: no such operation");
-  EXPECT_EQ(Refusal({{"path", "/"}}), ": no field op");
-  EXPECT_EQ(Refusal({{"op", "read"}}), "read: no field path");
-  EXPECT_EQ(Refusal({{"op", "read"}, {"path", 7}}), "read: path is not text");
-  EXPECT_EQ(Refusal({{"op", "read"}, {"path", "/none"}}), "read: /none: No such file or directory");
-  EXPECT_EQ(Refusal({{"op", "read"}, {"path", "/init"}, {"offset", -1}}),
+  EXPECT_EQ(GetRefusal({{"op", "fly"}}), "fly: no such operation");
+  EXPECT_EQ(GetRefusal({{"path", "/"}}), ": no field op");
+  EXPECT_EQ(GetRefusal({{"op", "read"}}), "read: no field path");
+  EXPECT_EQ(GetRefusal({{"op", "read"}, {"path", 7}}), "read: path is not text");
+  EXPECT_EQ(GetRefusal({{"op", "read"}, {"path", "/none"}}),
+            "read: /none: No such file or directory");
+  EXPECT_EQ(GetRefusal({{"op", "read"}, {"path", "/init"}, {"offset", -1}}),
             "read: offset is not a natural number");
-  EXPECT_EQ(Refusal({{"op", "list"}, {"path", "/init"}}), "list: /init: not a directory");
-  EXPECT_EQ(Refusal({{"op", "run"}, {"argv", {"/none"}}}), "run: /none: No such file or directory");
-  EXPECT_EQ(Refusal({{"op", "run"}, {"argv", json::array()}}), "run: argv is empty");
+  EXPECT_EQ(GetRefusal({{"op", "list"}, {"path", "/init"}}), "list: /init: not a directory");
+  EXPECT_EQ(GetRefusal({{"op", "run"}, {"argv", {"/none"}}}),
+            "run: /none: No such file or directory");
+  EXPECT_EQ(GetRefusal({{"op", "run"}, {"argv", json::array()}}), "run: argv is empty");
   EXPECT_EQ(agent_->Request({{"op", "cpus"}})["online"], json::array({0}));
   ExpectPowerOff();
 }
@@ -198,14 +200,14 @@ TEST_F(Boot, AgentServesAPortOfARunningSystemHostAfterHost) {
   RunResult wrong = agent_->Exec({"/sbin/init", "agent"});
   EXPECT_EQ(wrong.status.code, 2);
   EXPECT_NE(wrong.err.find("usage"), std::string::npos);
-  // It keeps the shell's output open, which is nobody's to wait for.
+  // It keeps the shell's output open, and nobody waits for that output.
   EXPECT_TRUE(agent_->Exec({"sh", "-c", "/sbin/init agent /dev/" + port + " &"}).status.Success());
 
   auto connect = [&] { return GuestAgent::Connect(socket, Deadline(kBoot)); };
   {
     GuestAgent node = connect();
     EXPECT_EQ(node.Info()["root"]["type"], "rootfs");
-    // An answer that this host will not hear, and a program that outlives its wish for it.
+    // An answer that this host will not read, and a program that outlives the request.
     EXPECT_TRUE(Throws<std::runtime_error>("the guest did not answer before the deadline", [&] {
       node.Request({{"op", "run"}, {"argv", {"sleep", "1000"}}}, Milliseconds(300));
     }));
@@ -306,7 +308,7 @@ TEST_F(Boot, HotPluggedCpuAndMemoryComeOnline) {
                                       {"size", 128 * kMiB},
                                       {"share", true}});
   qemu_->qmp().Execute("device_add", {{"driver", "pc-dimm"}, {"id", "dimm1"}, {"memdev", "mem1"}});
-  // The guest's ACPI takes its time; each step shows in sysfs.
+  // The guest's ACPI is slow; each step shows in sysfs.
   const Deadline deadline(Milliseconds(20000));
   WaitUntil("the CPU", deadline, [&] {
     return agent_->Request({{"op", "cpus"}})["present"].size() == 2;

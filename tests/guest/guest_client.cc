@@ -22,14 +22,14 @@ GuestAgent GuestAgent::Accept(int listener, const Deadline& deadline) {
 }
 
 GuestAgent GuestAgent::Connect(const std::function<UniqueFd()>& dial, const Deadline& deadline) {
-  // A guest that is slow, nested under TCG, must not lose each try to the next.
+  // Each try is longer, so that a slow guest, nested under TCG, does not miss all of them.
   for (Milliseconds patience{1000};; patience = std::min(2 * patience, Milliseconds(30000))) {
     GuestAgent agent(dial());
     try {
       agent.Request({{"op", "cpus"}}, patience);
       return agent;
     } catch (const std::exception&) {
-      // What comes while guestd closes the port after the last host is lost.
+      // Whatever arrives while guestd closes the port after the previous host is lost.
       if (deadline.Passed()) throw;
     }
   }
@@ -55,7 +55,7 @@ json GuestAgent::Exchange(json request, const Deadline& deadline) {
   std::array<char, 65536> chunk;
   for (;;) {
     if (auto reply = decoder_.Take()) {
-      // On a serial port it may be for a host before us.
+      // On a serial port, the reply may be for a previous host.
       if (reply->value("id", json(id)) == id) return std::move(*reply);
       continue;
     }
@@ -78,7 +78,7 @@ json GuestAgent::Request(const json& request, Milliseconds timeout) {
   } catch (const std::length_error&) {
     throw;  // nothing was sent
   } catch (const std::exception& error) {
-    fd_.Reset();  // a late answer must not be taken for the next request's
+    fd_.Reset();  // a late answer must not be taken for that of the next request
     throw std::runtime_error(op + ": " + error.what());
   }
   if (reply.contains("error")) throw GuestError(op + ": " + reply["error"].get<std::string>());
@@ -86,33 +86,33 @@ json GuestAgent::Request(const json& request, Milliseconds timeout) {
 }
 
 std::string GuestAgent::Read(const std::string& path) {
-  // Half a frame at a time, so that a file may be longer than a frame.
+  // Half a frame at a time, because a file may be longer than a frame.
   constexpr uint64_t kPiece = kMaxFrame / 2;
   std::string content;
   for (;;) {
-    std::string piece = BytesOf(Request({{"op", "read"},
-                                         {"path", path},
-                                         {"offset", static_cast<uint64_t>(content.size())},
-                                         {"length", kPiece}})
-                                    .at("data"));
+    std::string piece = GetBytes(Request({{"op", "read"},
+                                          {"path", path},
+                                          {"offset", static_cast<uint64_t>(content.size())},
+                                          {"length", kPiece}})
+                                     .at("data"));
     content += piece;
     if (piece.size() < kPiece) return content;
   }
 }
 
 void GuestAgent::Write(const std::string& path, std::string_view bytes) {
-  Request({{"op", "write"}, {"path", path}, {"data", Bytes(bytes)}});
+  Request({{"op", "write"}, {"path", path}, {"data", MakeBytes(bytes)}});
 }
 
 RunResult GuestAgent::Exec(const std::vector<std::string>& argv, Milliseconds timeout) {
-  // The guest kills it in time and still says what it printed.
+  // The guest kills the program in time and still returns what it printed.
   const json request{{"op", "run"}, {"argv", argv}, {"timeout_ms", timeout.count()}};
   json reply = Request(request, timeout + kTimeout);
   RunResult result;
   result.status.code = reply.at("code");
   result.status.signal = reply.at("signal");
-  result.out = BytesOf(reply.at("stdout"));
-  result.err = BytesOf(reply.at("stderr"));
+  result.out = GetBytes(reply.at("stdout"));
+  result.err = GetBytes(reply.at("stderr"));
   return result;
 }
 

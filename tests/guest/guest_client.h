@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The host's end of guest/protocol.h: asks a booted guest.
+// The host's end of guest/protocol.h: sends requests to a booted guest.
 #pragma once
 
 #include <cstdint>
@@ -16,40 +16,42 @@
 
 namespace stx {
 
-/// The guest refused or failed a request; what() is "OP: " and its message.
+/// The guest refused a request or failed; what() is "OP: " and the guest's message.
 class GuestError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// A connection to guestd. One request is in flight; not for several threads.
+/// A connection to guestd. It has one request in flight and is not thread-safe.
 class GuestAgent {
  public:
   static constexpr Milliseconds kTimeout{10000};
 
   explicit GuestAgent(UniqueFd connection);
-  /// Waits for the guest's call-back on a listening socket (AF_UNIX or AF_VSOCK).
+  /// Waits on a listening socket (AF_UNIX or AF_VSOCK) until the guest connects.
   static GuestAgent Accept(int listener, const Deadline& deadline);
 
-  /// Connects, by `dial`, to the socket of a virtio-serial port that guestd serves, again until it
-  /// has answered. Throws when it has not before the deadline.
+  /// Calls `dial` to connect to the socket of a virtio-serial port that guestd serves, and repeats
+  /// that until guestd answers. Throws if it does not answer before the deadline.
   static GuestAgent Connect(const std::function<UniqueFd()>& dial, const Deadline& deadline);
   static GuestAgent Connect(const std::filesystem::path& socket, const Deadline& deadline);
 
-  /// Sends {"op": ...} and returns the reply. Throws GuestError with the guest's message; throws
-  /// std::runtime_error when the connection ends or the deadline passes, and then it is closed.
+  /// Sends {"op": ...} and returns the reply. Throws GuestError with the guest's message. If the
+  /// connection ends or the deadline passes, it throws std::runtime_error and closes the
+  /// connection.
   json Request(const json& request, Milliseconds timeout = kTimeout);
 
-  /// Kernel, root, share, module failures, uptime: the fields are in guestd/ops.cc.
+  /// Kernel, root, share, module failures, uptime. guestd/ops.cc describes the fields.
   json Info() { return Request({{"op", "info"}}); }
   std::string Read(const std::string& path);
   void Write(const std::string& path, std::string_view bytes);
-  /// Runs a program of the guest to its end; killed after `timeout` (signal 9, and what it had
-  /// said). Of stdout and stderr 8 MiB each are kept, and a last line says what is cut.
+  /// Runs a program in the guest to its end. After `timeout` it is killed (signal 9); its output so
+  /// far is returned. At most 8 MiB each of stdout and stderr are kept; a last line says how much
+  /// was cut.
   RunResult Exec(const std::vector<std::string>& argv, Milliseconds timeout = kTimeout);
-  /// The same; throws with what it said when it does not succeed.
+  /// Like Exec; throws with the program's output if it fails.
   RunResult MustExec(const std::vector<std::string>& argv, Milliseconds timeout = kTimeout);
-  /// The reply comes before the guest acts.
+  /// The reply arrives before the guest acts.
   void PowerOff() { Request({{"op", "poweroff"}}); }
 
  private:

@@ -12,7 +12,7 @@
 namespace stx {
 namespace {
 
-/// The guest's end of a connection, played by the test.
+/// The guest's end of a connection; the test acts as the guest.
 class FakeGuest {
  public:
   FakeGuest() {
@@ -40,7 +40,7 @@ class FakeGuest {
 };
 
 template <typename F>
-std::string Refusal(F&& call) {
+std::string GetRefusal(F&& call) {
   try {
     call();
   } catch (const std::exception& error) {
@@ -64,7 +64,7 @@ TEST(GuestClient, ErrorIsTheGuestsSentence) {
       },
       GuestError);
   EXPECT_EQ(guest.Next()["path"], "/nowhere");
-  // A refusal is not a reason to hang up.
+  // A refusal must not close the connection.
   guest.Say(EncodeFrame({{"ok", true}, {"release", "6.1"}}));
   EXPECT_EQ(agent.Info()["release"], "6.1");
 }
@@ -76,10 +76,10 @@ TEST(GuestClient, ReadGoesOnUntilAShortPiece) {
   std::thread other([&] {
     for (json request; !(request = guest.Next()).is_null();)
       guest.Say(EncodeFrame({{"ok", true},
-                             {"data", Bytes(std::string_view(content).substr(
+                             {"data", MakeBytes(std::string_view(content).substr(
                                           request["offset"], request["length"]))}}));
   });
-  std::string read = Refusal([&] { EXPECT_TRUE(agent.Read("/big") == content); });
+  std::string read = GetRefusal([&] { EXPECT_TRUE(agent.Read("/big") == content); });
   EXPECT_EQ(read, "");
   agent = GuestAgent(UniqueFd());
   other.join();
@@ -88,11 +88,11 @@ TEST(GuestClient, ReadGoesOnUntilAShortPiece) {
 TEST(GuestClient, LateAnswerIsNotTakenForTheNextRequests) {
   FakeGuest guest;
   GuestAgent agent = guest.Agent();
-  EXPECT_EQ(Refusal([&] {
+  EXPECT_EQ(GetRefusal([&] {
               agent.Request({{"op", "info"}}, Milliseconds(20));
             }),
             "info: the guest did not answer before the deadline");
-  EXPECT_EQ(Refusal([&] {
+  EXPECT_EQ(GetRefusal([&] {
               agent.Request({{"op", "cpus"}});
             }),
             "cpus: the connection to the guest is lost");
@@ -102,15 +102,15 @@ TEST(GuestClient, EndOfTheGuestIsSaid) {
   FakeGuest guest;
   GuestAgent agent = guest.Agent();
   guest.HangUp();
-  EXPECT_NE(Refusal([&] { agent.Info(); }), "");
+  EXPECT_NE(GetRefusal([&] { agent.Info(); }), "");
 }
 
 TEST(GuestClient, GarbageEndsTheConnection) {
   FakeGuest guest;
   GuestAgent agent = guest.Agent();
   guest.Say("SeaBIOS (version 1.16)");
-  EXPECT_NE(Refusal([&] { agent.Info(); }).find("over the limit"), std::string::npos);
-  EXPECT_NE(Refusal([&] { agent.Info(); }).find("is lost"), std::string::npos);
+  EXPECT_NE(GetRefusal([&] { agent.Info(); }).find("over the limit"), std::string::npos);
+  EXPECT_NE(GetRefusal([&] { agent.Info(); }).find("is lost"), std::string::npos);
 }
 
 TEST(GuestClient, GuestThatNeverCallsIsADeadline) {

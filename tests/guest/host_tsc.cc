@@ -7,7 +7,7 @@
 
 namespace stx {
 
-long HostTscKhz() {
+long MeasureHostTscKhz() {
   auto start = Clock::now();
   unsigned long long first = __rdtsc();
   Clock::time_point end;
@@ -19,6 +19,8 @@ long HostTscKhz() {
   return static_cast<long>(ticks * 1000 / static_cast<unsigned long long>(microseconds));
 }
 
-std::string TcgClockParameter() { return "tsc_early_khz=" + std::to_string(HostTscKhz()); }
+std::string MakeTcgClockParameter() {
+  return "tsc_early_khz=" + std::to_string(MeasureHostTscKhz());
+}
 
 }  // namespace stx

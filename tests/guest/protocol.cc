@@ -18,11 +18,11 @@ std::string TooLong(size_t length) {
 
 }  // namespace
 
-json Bytes(std::string_view bytes) {
+json MakeBytes(std::string_view bytes) {
   return json::binary(std::vector<uint8_t>(bytes.begin(), bytes.end()));
 }
 
-std::string BytesOf(const json& value) {
+std::string GetBytes(const json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_binary()) throw std::runtime_error("a byte string was expected");
   const auto& bytes = value.get_binary();
@@ -43,7 +43,7 @@ std::optional<json> FrameDecoder::Take() {
   size_t length = 0;
   for (size_t i = 0; i < kHeader; i++)
     length |= static_cast<size_t>(static_cast<uint8_t>(buffer_[i])) << (8 * i);
-  // Refused before the body is there, so that garbage cannot make the reader wait for gigabytes.
+  // Refuse it before the body arrives, so that garbage cannot make the reader wait for gigabytes.
   if (length > kMaxFrame) throw std::runtime_error(TooLong(length));
   if (buffer_.size() < kHeader + length) return std::nullopt;
   auto body = std::string_view(buffer_).substr(kHeader, length);

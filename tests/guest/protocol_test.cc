@@ -11,7 +11,7 @@ namespace {
 TEST(Protocol, MessageSurvivesByteByByteDelivery) {
   std::string all_bytes;
   for (int i = 0; i < 256; i++) all_bytes += static_cast<char>(i);
-  json message{{"op", "write"}, {"path", "/share/ä"}, {"data", Bytes(all_bytes)}, {"n", -1}};
+  json message{{"op", "write"}, {"path", "/share/ä"}, {"data", MakeBytes(all_bytes)}, {"n", -1}};
   std::string stream = EncodeFrame(message) + EncodeFrame({{"ok", true}});
   FrameDecoder decoder;
   std::vector<json> got;
@@ -21,7 +21,7 @@ TEST(Protocol, MessageSurvivesByteByByteDelivery) {
   }
   ASSERT_EQ(got.size(), 2u);
   EXPECT_EQ(got[0], message);
-  EXPECT_EQ(BytesOf(got[0]["data"]), all_bytes);
+  EXPECT_EQ(GetBytes(got[0]["data"]), all_bytes);
   EXPECT_EQ(got[1], json({{"ok", true}}));
   EXPECT_TRUE(decoder.empty());
 }
@@ -34,19 +34,19 @@ TEST(Protocol, LengthIsLittleEndianAndCountsTheBody) {
 TEST(Protocol, OversizedFrameIsRefusedFromItsHeaderAlone) {
   FrameDecoder decoder;
   static_assert(kMaxFrame == 20u << 20);
-  decoder.Append(std::string("\x01\0\x40\x01", 4));  // 20 MiB + 1, no body follows
+  decoder.Append(std::string("\x01\0\x40\x01", 4));  // 20 MiB + 1; no body follows
   EXPECT_TRUE(Throws<std::runtime_error>("over the limit", [&] { decoder.Take(); }));
 }
 
 TEST(Protocol, MessageOverTheLimitIsNotSent) {
-  EXPECT_NO_THROW(EncodeFrame({{"data", Bytes(std::string(kMaxFrame - 64, 'x'))}}));
-  EXPECT_THROW(EncodeFrame({{"data", Bytes(std::string(kMaxFrame, 'x'))}}), std::length_error);
+  EXPECT_NO_THROW(EncodeFrame({{"data", MakeBytes(std::string(kMaxFrame - 64, 'x'))}}));
+  EXPECT_THROW(EncodeFrame({{"data", MakeBytes(std::string(kMaxFrame, 'x'))}}), std::length_error);
 }
 
 TEST(Protocol, GarbageIsRefused) {
-  for (std::string_view body : {std::string_view("\xff\xff", 2),      // no CBOR
+  for (std::string_view body : {std::string_view("\xff\xff", 2),      // not CBOR
                                 std::string_view("\xa0\xa0", 2),      // two items in a frame
-                                std::string_view("\xa1\x61\x61", 3),  // a map cut short
+                                std::string_view("\xa1\x61\x61", 3),  // an incomplete map
                                 std::string_view("\x80", 1),          // an array
                                 std::string_view("", 0)}) {
     FrameDecoder decoder;
@@ -60,8 +60,8 @@ TEST(Protocol, GarbageIsRefused) {
 }
 
 TEST(Protocol, TextServesWhereBytesAreAsked) {
-  EXPECT_EQ(BytesOf("text"), "text");
-  EXPECT_TRUE(Throws<std::runtime_error>("a byte string was expected", [] { BytesOf(7); }));
+  EXPECT_EQ(GetBytes("text"), "text");
+  EXPECT_TRUE(Throws<std::runtime_error>("a byte string was expected", [] { GetBytes(7); }));
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ class RawTerminal {
 bool JoinConsole(const std::filesystem::path& console) {
   UniqueFd guest = ConnectUnix(console, Deadline(Milliseconds(5000)));
   RawTerminal raw;
-  WriteAll(guest.get(), "\n");  // the prompt was printed before anybody listened
+  WriteAll(guest.get(), "\n");  // the prompt was printed before anyone listened
   char buffer[4096];
   pollfd fds[] = {{STDIN_FILENO, POLLIN, 0}, {guest.get(), POLLIN, 0}};
   while (poll(fds, 2, -1) > 0) {
@@ -52,7 +52,7 @@ bool JoinConsole(const std::filesystem::path& console) {
       if (typed.find(kEscape) != std::string_view::npos) return false;
       if (n <= 0) {
         WriteAll(guest.get(), "\x04");
-        fds[0].fd = -1;  // the guest's output goes on to its end
+        fds[0].fd = -1;  // the guest's output continues to its end
       }
     }
   }

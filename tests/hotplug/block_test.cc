@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Hot-plugged disks as Kata plugs them (contract 2.2): a block device of the host behind
-// host_device, with each way of aio and each cache setting, as scsi-hd and as virtio-blk; a swap
-// file; vhost-user-blk. The bytes that the guest writes are on the host, and the other way round.
+// host_device, with each aio and cache setting, as scsi-hd and as virtio-blk; a swap file;
+// vhost-user-blk. What the guest writes arrives on the host, and vice versa.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ std::string ReadRange(const std::filesystem::path& path, uint64_t at, size_t siz
   return bytes;
 }
 
-/// Requests of different sizes all over the disk, to its last sector, compared with the host's
+/// Requests of different sizes all over the disk, up to its last sector, compared with the host's
 /// file.
 void Exercise(Disk& disk, const std::filesystem::path& file) {
   ASSERT_EQ(disk.Sectors(), kDiskBytes / Disk::kSector);
@@ -58,7 +58,7 @@ void Exercise(Disk& disk, const std::filesystem::path& file) {
       Throws<DiskError>(disk.PastTheEnd(), [&] { disk.Read(kDiskBytes / Disk::kSector, 512); }));
 }
 
-/// A file of the host, and where one can be had a loop device on it.
+/// A file of the host and, if available, a loop device on it.
 class DiskFile {
  public:
   DiskFile() : file(dir_ / "disk") {
@@ -83,7 +83,7 @@ json MakeNode(const std::string& driver, const std::filesystem::path& path,
 struct BlockMode {
   const char* driver;  ///< scsi-hd or virtio-blk-pci
   const char* aio;
-  /// null: not sent; else what Kata's block_device_cache_* set.
+  /// null if not sent; otherwise what Kata's block_device_cache_* set
   json cache;
 };
 
@@ -172,7 +172,7 @@ TEST(BlockAdd, HostDeviceRefusesARegularFileAndAMissingOne) {
   EXPECT_NE(pod.GetRefusal("blockdev-add", MakeNode("host_device", "/dev/none"))
                 .find("No such file or directory"),
             std::string::npos);
-  // Neither left the name behind.
+  // Neither failure left the name in use.
   pod.qmp().Execute("blockdev-add", MakeNode("file", disk_file.file));
 }
 
@@ -257,7 +257,7 @@ TEST(BlockScsi, AnIothreadServesTheController) {
   const json threads = pod.qmp().Execute("query-iothreads");
   ASSERT_EQ(threads.size(), 1u);
   bool found = false;
-  for (const ThreadInfo& thread : Threads(pod.qemu().process().pid()))
+  for (const ThreadInfo& thread : ReadThreads(pod.qemu().process().pid()))
     found |= thread.tid == threads[0]["thread-id"];
   EXPECT_TRUE(found) << threads.dump();
   DiskFile disk_file;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// vCPU hot-plug as Kata does it (contract 2.2): topology values as text, any of 240 CPUs, replies
-// that fit a line; and the guest's side of an add and of a remove.
+// vCPU hot-plug as Kata does it (contract 2.2): topology values as strings, any of 240 CPUs,
+// replies that fit into a line; and the guest's part of an addition and a removal.
 
 #include <gtest/gtest.h>
 
@@ -30,7 +30,8 @@ TEST(CpuHotplug, TopologyAsTextPlugsTheCpuThatIsMeant) {
   Covers({"2.2 vcpu-add", "2.2 query-cpus-fast"});
   QtestPod pod(Cpus(1, 4));
   CpuHotplug guest(pod.qtest());
-  // Not in order: Kata takes the entries as they come, which is from the last socket.
+  // Not in ascending order: Kata takes the entries in QEMU's order, which begins with the last
+  // socket.
   for (int socket : {2, 1, 3}) {
     ASSERT_FALSE(Entry(pod, socket).contains("qom-path"));
     pod.qmp().Execute("device_add", MakeVcpu(Entry(pod, socket), socket));
@@ -39,7 +40,7 @@ TEST(CpuHotplug, TopologyAsTextPlugsTheCpuThatIsMeant) {
   const json cpus = pod.qmp().Execute("query-cpus-fast");
   ASSERT_EQ(cpus.size(), 4u);
   std::set<int> alive, sockets, threads;
-  for (const ThreadInfo& thread : Threads(pod.qemu().process().pid())) alive.insert(thread.tid);
+  for (const ThreadInfo& thread : ReadThreads(pod.qemu().process().pid())) alive.insert(thread.tid);
   for (const json& cpu : cpus) {
     EXPECT_TRUE(alive.contains(cpu["thread-id"])) << cpu.dump();
     threads.insert(cpu["thread-id"].get<int>());
@@ -48,21 +49,21 @@ TEST(CpuHotplug, TopologyAsTextPlugsTheCpuThatIsMeant) {
   EXPECT_EQ(threads.size(), 4u) << "a thread each";
   EXPECT_EQ(sockets, (std::set<int>{0, 1, 2, 3}));
   for (uint32_t cpu : {1, 2, 3})
-    EXPECT_EQ(guest.Flags(cpu), CpuHotplug::kEnabled | CpuHotplug::kInserting) << cpu;
-  EXPECT_EQ(guest.Flags(0), CpuHotplug::kEnabled);
+    EXPECT_EQ(guest.ReadFlags(cpu), CpuHotplug::kEnabled | CpuHotplug::kInserting) << cpu;
+  EXPECT_EQ(guest.ReadFlags(0), CpuHotplug::kEnabled);
 }
 
 TEST(CpuHotplug, TheGuestHasSeenItWhenItClearsTheEvent) {
   Covers({"2.2 vcpu-add"});
   QtestPod pod(Cpus(1, 2));
   CpuHotplug guest(pod.qtest());
-  EXPECT_EQ(guest.Flags(1), 0);
+  EXPECT_EQ(guest.ReadFlags(1), 0);
   pod.qmp().Execute("device_add", MakeVcpu(Entry(pod, 1), 1));
   guest.SetFlags(1, CpuHotplug::kInserting);
-  EXPECT_EQ(guest.Flags(1), CpuHotplug::kEnabled);
+  EXPECT_EQ(guest.ReadFlags(1), CpuHotplug::kEnabled);
 }
 
-// Kata skips a failed entry and tries the next.
+// Kata skips an entry that fails and tries the next.
 TEST(CpuHotplug, ACpuThatIsThereOrCannotBeIsRefused) {
   Covers({"2.2 vcpu-add", "2.1 errors"});
   QtestPod pod(Cpus(1, 2));
@@ -96,21 +97,21 @@ TEST(CpuHotplug, ARemoveIsAskedOfTheGuestAndEndsInItsEvent) {
     pod.qmp().Execute("device_add", MakeVcpu(Entry(pod, n), n));
     guest.SetFlags(static_cast<uint32_t>(n), CpuHotplug::kInserting);
   }
-  // Newest first.
+  // The newest first.
   for (int n : {2, 1}) {
     const std::string id = "cpu-" + std::to_string(n);
     const auto cpu = static_cast<uint32_t>(n);
     pod.qmp().Execute("device_del", {{"id", id}});
-    EXPECT_EQ(guest.Flags(cpu), CpuHotplug::kEnabled | CpuHotplug::kRemoving);
+    EXPECT_EQ(guest.ReadFlags(cpu), CpuHotplug::kEnabled | CpuHotplug::kRemoving);
     guest.SetFlags(cpu, CpuHotplug::kRemoving);
     guest.SetFlags(cpu, CpuHotplug::kEject);
-    // Without KVM the CPU object itself stays, pinned by its memory regions, so that only its local
-    // APIC is reported (contract 2.2); the guest sees it gone either way.
+    // Without KVM, the CPU object is kept by its memory regions, so that only its local APIC is
+    // reported (contract 2.2). In both cases the guest sees that the CPU has gone.
     pod.qmp().WaitEvent("DEVICE_DELETED", QtestPod::kWait, [&](const json& event) {
       return event["data"].value("device", "") == id ||
              event["data"]["path"] == "/machine/peripheral/" + id + "/lapic";
     });
-    EXPECT_EQ(guest.Flags(cpu) & CpuHotplug::kEnabled, 0);
+    EXPECT_EQ(guest.ReadFlags(cpu) & CpuHotplug::kEnabled, 0);
     EXPECT_EQ(Present(pod), static_cast<size_t>(n));
   }
 }
@@ -121,12 +122,12 @@ TEST(CpuHotplug, TheFirstCpuStays) {
   CpuHotplug guest(pod.qtest());
   guest.SetFlags(0, CpuHotplug::kEject);
   EXPECT_EQ(Present(pod), 2u);
-  EXPECT_NE(guest.Flags(0) & CpuHotplug::kEnabled, 0);
+  EXPECT_NE(guest.ReadFlags(0) & CpuHotplug::kEnabled, 0);
   const std::string path = Entry(pod, 0)["qom-path"];
   EXPECT_NE(pod.GetRefusal("device_del", {{"id", path}}), "") << "it was not plugged";
 }
 
-// The harness's monitor refuses a line of more than 64 KiB, as Kata's does.
+// The harness's QMP client refuses a line of more than 64 KiB, as Kata's does.
 TEST(CpuHotplug, RepliesAbout240CpusFitALine) {
   Covers({"3 maxcpus", "2.1 one-line"});
   QtestPod possible(Cpus(1, 240));
@@ -145,7 +146,7 @@ TEST(CpuHotplug, TheLastOf240CanBePlugged) {
     pod.qmp().Execute("device_add", MakeVcpu(Entry(pod, socket), socket));
   EXPECT_EQ(Present(pod), 6u);
   for (uint32_t cpu : {239, 238, 128, 127, 1})
-    EXPECT_EQ(guest.Flags(cpu), CpuHotplug::kEnabled | CpuHotplug::kInserting) << cpu;
+    EXPECT_EQ(guest.ReadFlags(cpu), CpuHotplug::kEnabled | CpuHotplug::kInserting) << cpu;
 }
 
 TEST(CpuHotplug, MicrovmHasNone) {
@@ -157,7 +158,7 @@ TEST(CpuHotplug, MicrovmHasNone) {
   EXPECT_THROW(qemu.qmp().Execute("query-hotpluggable-cpus"), QmpError);
 }
 
-// pc-dimm: Kata takes the next slot, adds a back-end and the module, and looks where it lies.
+// pc-dimm: Kata takes the next slot, adds a back-end and the module, and checks its address.
 TEST(MemoryHotplug, TenModulesFillTheSlotsAndTheEleventhIsRefused) {
   Covers({"2.2 memory-add", "3 slots"});
   QtestPod pod;
@@ -171,18 +172,18 @@ TEST(MemoryHotplug, TenModulesFillTheSlotsAndTheEleventhIsRefused) {
     ASSERT_EQ(modules.size(), static_cast<size_t>(slot + 1));
     EXPECT_EQ(modules[static_cast<size_t>(slot)]["data"]["slot"], slot);
     const auto cpu_slot = static_cast<uint32_t>(slot);
-    EXPECT_EQ(guest.Flags(cpu_slot), MemoryHotplug::kEnabled | MemoryHotplug::kInserting);
-    EXPECT_EQ(guest.Size(cpu_slot), kSize);
-    EXPECT_EQ(guest.Address(cpu_slot), modules[static_cast<size_t>(slot)]["data"]["addr"]);
-    // Memory, and not the neighbour's.
-    pod.qtest().WriteQ(guest.Address(cpu_slot) + kSize - 8, 0x1234567800 + cpu_slot);
+    EXPECT_EQ(guest.ReadFlags(cpu_slot), MemoryHotplug::kEnabled | MemoryHotplug::kInserting);
+    EXPECT_EQ(guest.ReadSize(cpu_slot), kSize);
+    EXPECT_EQ(guest.ReadAddress(cpu_slot), modules[static_cast<size_t>(slot)]["data"]["addr"]);
+    // This is memory, and not the neighbour's.
+    pod.qtest().WriteQ(guest.ReadAddress(cpu_slot) + kSize - 8, 0x1234567800 + cpu_slot);
   }
   for (uint32_t slot = 0; slot < 10; ++slot)
-    EXPECT_EQ(pod.qtest().ReadQ(guest.Address(slot) + kSize - 8), 0x1234567800 + slot);
+    EXPECT_EQ(pod.qtest().ReadQ(guest.ReadAddress(slot) + kSize - 8), 0x1234567800 + slot);
   const json more = MakeMemoryBackend("mem10", kSize, {});
   pod.qmp().Execute("object-add", more);
   EXPECT_NE(pod.GetRefusal("device_add", MakeDimm(10)).find("no free slots"), std::string::npos);
-  // Kata takes the back-end back, and may use its name again.
+  // Kata removes the back-end, and may reuse its name.
   pod.qmp().Execute("object-del", {{"id", "mem10"}});
   pod.qmp().Execute("object-add", more);
 }
@@ -205,7 +206,7 @@ TEST(MemoryHotplug, ARemovedModuleGoesWhenTheGuestEjectsItAndStaysWhenItRefuses)
   pod.qmp().Execute("device_add", MakeDimm(0));
   guest.SetFlags(0, MemoryHotplug::kInserting);
   pod.qmp().Execute("device_del", {{"id", "dimmmem0"}});
-  EXPECT_EQ(guest.Flags(0), MemoryHotplug::kEnabled | MemoryHotplug::kRemoving);
+  EXPECT_EQ(guest.ReadFlags(0), MemoryHotplug::kEnabled | MemoryHotplug::kRemoving);
   guest.ReportRefusal(0);
   pod.qmp().WaitEvent("ACPI_DEVICE_OST", QtestPod::kWait, [](const json& event) {
     return event["data"]["info"]["slot"] == "0" && event["data"]["info"]["status"] == 1;
@@ -213,7 +214,7 @@ TEST(MemoryHotplug, ARemovedModuleGoesWhenTheGuestEjectsItAndStaysWhenItRefuses)
   EXPECT_EQ(pod.qmp().Execute("query-memory-devices").size(), 1u);
   guest.SetFlags(0, MemoryHotplug::kEject);
   pod.WaitDeleted("dimmmem0");
-  EXPECT_EQ(guest.Flags(0) & MemoryHotplug::kEnabled, 0);
+  EXPECT_EQ(guest.ReadFlags(0) & MemoryHotplug::kEnabled, 0);
   EXPECT_TRUE(pod.qmp().Execute("query-memory-devices").empty());
   pod.qmp().Execute("object-del", {{"id", "mem0"}});
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The cold-plugged devices of a pod other than disks and networks: entropy, console, serial
-// port, 9p share, panic and its dump, and the ways in which a guest ends its machine.
+// The cold-plugged devices of a pod other than disks and networks: entropy, console, serial port,
+// 9p share, panic and its dump, and the ways in which a guest ends its machine.
 
 #include <elf.h>
 #include <fcntl.h>
@@ -111,7 +111,7 @@ TEST_F(Console, BytesGoBothWays) {
   EXPECT_TRUE(driver->Read(3000) == MakePattern(3000, 1));
 }
 
-// What a console's reader does not take is dropped: the guest must never wait for it.
+// What the console's reader does not take is dropped: the guest must never wait for it.
 TEST_F(Console, AReaderThatSleepsDoesNotHoldTheGuestUp) {
   UniqueFd client = ConnectUnix(path(), Deadline(QtestPod::kWait));
   WriteAll(client.get(), "x");
@@ -128,7 +128,7 @@ TEST_F(Console, ClientsComeAndGoAndTheGuestIsNeverHeldUp) {
   driver->WaitPrinted();
   for (int i = 0; i < 5; ++i) {
     UniqueFd client = ConnectUnix(path(), Deadline(QtestPod::kWait));
-    // Seen by QEMU once it answers for it.
+    // QEMU has seen the client once it answers.
     WriteAll(client.get(), "x");
     EXPECT_EQ(driver->Read(1), "x");
     driver->Print("to client " + std::to_string(i));
@@ -204,7 +204,7 @@ TEST(Virtio9p, WhatIsNotThereAndWhatIsOutsideIsAnError) {
   NineP share(pod.root(), kSlot, pod.heap());
   EXPECT_TRUE(Throws<std::runtime_error>(std::strerror(ENOENT), [&] { share.Walk(1, {"none"}); }));
   EXPECT_EQ(share.error(), static_cast<uint32_t>(ENOENT));
-  // ".." above the root is the root.
+  // ".." in the root is the root.
   share.Walk(1, {"..", "..", ".."});
   share.Create(1, "in-the-share", O_RDWR, 0600);
   EXPECT_TRUE(std::filesystem::exists(dir / "in-the-share"));
@@ -250,8 +250,8 @@ TEST_F(Panic, TheDumpHasTheGuestsMemory) {
     pod.qmp().WaitEvent("DUMP_COMPLETED");
     const std::string core = ReadFile(path);
     ASSERT_EQ(core.compare(0, SELFMAG, ELFMAG), 0);
-    // Without paging: a segment for the RAM, by guest-physical address. With it the same, by what
-    // the halted CPU's page tables say, which map nothing.
+    // Without paging, there is one segment for the RAM, by guest-physical address. With paging it
+    // would be described by the page tables of the halted CPU, which map nothing.
     if (paging) continue;
     const auto header = LoadAt<Elf64_Ehdr>(core, 0, "the dump");
     ASSERT_EQ(header.e_ident[EI_CLASS], ELFCLASS64);
@@ -283,8 +283,8 @@ TEST_F(Panic, ADumpOfARunningMachineStopsAndResumesIt) {
   EXPECT_EQ(pod.qmp().Execute("query-status")["status"], "running");
 }
 
-// panic=1 reboot=k: the kernel resets through the keyboard controller; --no-reboot makes it the
-// end.
+// panic=1 reboot=k: the kernel resets through the keyboard controller, and --no-reboot makes QEMU
+// exit.
 class Reset : public testing::TestWithParam<std::pair<uint16_t, uint8_t>> {};
 
 TEST_P(Reset, EndsTheMachineWithNoReboot) {
@@ -294,8 +294,9 @@ TEST_P(Reset, EndsTheMachineWithNoReboot) {
   const auto [port, value] = GetParam();
   try {
     pod.qtest().OutB(port, value);
-  } catch (const std::exception&) {
-    // It may be gone before it answers.
+  } catch (const std::runtime_error& error) {
+    // QEMU may exit before it answers.
+    EXPECT_STREQ(error.what(), "qtest: QEMU closed the connection");
   }
   const auto status = pod.qemu().process().Wait(QtestPod::kWait);
   ASSERT_TRUE(status) << "QEMU still runs";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Networks of a pod: a tap with several queues, inherited or hot-plugged by getfd and SCM_RIGHTS,
-// whose other end is a real Linux host in a network namespace of the test, IPv6 too; and
+// Networks of a pod: a tap with several queues, inherited or hot-plugged with getfd and SCM_RIGHTS.
+// Its other end is a real Linux host in a network namespace of the test, also over IPv6. And
 // vhost-user-net.
 
 #include <arpa/inet.h>
@@ -21,15 +21,15 @@ namespace {
 
 constexpr char kTap[] = "tap0_kata";
 
-/// ARP, UDP both ways and a large IPv6 ping, from each pair of queues.
+/// ARP, UDP in both directions and a large IPv6 ping, on each pair of queues.
 void TalkToHost(NetDriver& driver, const Tap& tap, int pairs) {
   const UniqueFd host_socket = BindHostUdp(tap, 7777);
   for (int pair = 0; pair < pairs; ++pair) {
-    driver.Send(pair, ArpRequest());
-    const Mac host = driver.Receive(ArpAnswer);
+    driver.Send(pair, MakeArpRequest());
+    const Mac host = driver.Receive(ParseArpAnswer);
     const auto port = static_cast<uint16_t>(40000 + pair);
     const std::string payload = "pair " + std::to_string(pair) + std::string(1000, 'p');
-    driver.Send(pair, UdpFrame(host, port, 7777, payload));
+    driver.Send(pair, MakeUdpFrame(host, port, 7777, payload));
     ASSERT_TRUE(WaitFor(host_socket.get(), POLLIN, Deadline(QtestPod::kWait)));
     std::string got(4096, '\0');
     sockaddr_in from{};
@@ -44,14 +44,15 @@ void TalkToHost(NetDriver& driver, const Tap& tap, int pairs) {
     ASSERT_EQ(sendto(host_socket.get(), answer.data(), answer.size(), 0,
                      reinterpret_cast<sockaddr*>(&from), length),
               static_cast<ssize_t>(answer.size()));
-    EXPECT_TRUE(driver.Receive([&](const std::string& frame) { return UdpPayload(frame, port); }) ==
-                answer);
+    EXPECT_TRUE(driver.Receive([&](const std::string& frame) {
+      return ParseUdpPayload(frame, port);
+    }) == answer);
 
-    driver.Send(pair, NeighbourSolicitation());
-    EXPECT_EQ(driver.Receive(NeighbourAdvertisement), host);
+    driver.Send(pair, MakeNeighbourSolicitation());
+    EXPECT_EQ(driver.Receive(ParseNeighbourAdvertisement), host);
     const std::string ping = std::string(1300, static_cast<char>('a' + pair));
-    driver.Send(pair, Ping6(host, ping));
-    EXPECT_TRUE(driver.Receive(Pong6) == ping);
+    driver.Send(pair, MakePing6(host, ping));
+    EXPECT_TRUE(driver.Receive(ParsePong6) == ping);
   }
 }
 
@@ -84,7 +85,7 @@ TEST_P(TapQueues, InheritedDescriptorsCarryFramesBothWays) {
   NetDriver driver(pod.root(), 0x1d, pod.heap(), pairs);
   for (size_t i = 0; i < kGuestMac.size(); ++i)
     EXPECT_EQ(driver.device().ConfigB(static_cast<uint32_t>(i)), kGuestMac[i]);
-  // mq=on is offered as it was asked for, with one pair too.
+  // mq=on is offered as requested, even with one pair.
   EXPECT_TRUE(driver.Agreed(virtio::kNetMultiqueue));
   EXPECT_EQ(driver.device().ConfigW(8), pairs);
   TalkToHost(driver, *tap, pairs);
@@ -124,7 +125,7 @@ TEST(NetdevAdd, DescriptorsThatAreNotThereAreRefused) {
             std::string::npos);
   EXPECT_NE(pod.GetRefusal("netdev_add", MakeTapNetdev(kTap, "fd7", "")).find("fd7"),
             std::string::npos);
-  // The name is free again.
+  // The name can be used again.
   const std::string again = pod.GetRefusal("netdev_add", MakeTapNetdev(kTap, "fd7", ""));
   EXPECT_EQ(again.find("Duplicate"), std::string::npos) << again;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // PCI hot-plug as Kata uses it: bridges with shpc=off and root ports, every slot, every kind of
-// device, and what happens when the guest does not play along.
+// device, and guests that do not cooperate.
 
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@ namespace {
 
 constexpr uint16_t kRng = 4;  // device type, virtio 1.2 section 5.4
 
-/// Asks the entropy device for bytes and returns them.
+/// Requests bytes from the entropy device and returns them.
 std::vector<uint8_t> Random(QtestPod& pod, VirtioPciDevice& device, uint32_t size) {
   device.Negotiate(0);
   Virtqueue queue = device.SetUpQueue(0, pod.heap());
@@ -40,7 +40,7 @@ std::string Rng(int bridge, int slot) {
   return "rng-" + std::to_string(bridge) + "-" + std::to_string(slot);
 }
 
-// 30 devices on each of 5 bridges: all that Kata can plug.
+// 30 devices on each of 5 bridges: everything that Kata can plug.
 TEST(PciHotplug, EverySlotOfFiveBridgesTakesADeviceAndGivesItBack) {
   Covers({"2.2 bridge-slots", "2.1 device_del"});
   QtestPod pod({.bridges = 5});
@@ -93,16 +93,17 @@ TEST(PciHotplug, AnIdIsTakenUntilItsDeviceIsGone) {
       std::string::npos);
   pod.Remove("one", "pci-bridge-0", 1);
   pod.Add({{"driver", "virtio-rng-pci"}, {"id", "one"}}, "pci-bridge-0", 2);
-  EXPECT_TRUE(pod.bridge().At(2).Present());
+  EXPECT_TRUE(pod.bridge().At(2).IsPresent());
 }
 
-// What blocks Kata's channel: it waits for DEVICE_DELETED, which never comes.
+// This blocks Kata's channel: it waits for DEVICE_DELETED, which never arrives.
 TEST(PciHotplug, AGuestThatDoesNotEjectKeepsTheDeviceHoweverOftenItIsAsked) {
   Covers({"2.1 device_del"});
   QtestPod pod;
   pod.Add({{"driver", "virtio-rng-pci"}, {"id", "kept"}}, "pci-bridge-0", 3);
   pod.qmp().Execute("device_del", {{"id", "kept"}});
-  // Refused or taken anew, depending on how long ago the first was; never more than one event.
+  // Refused or accepted again, depending on how long ago the first request was; never more than one
+  // event.
   for (int i = 0; i < 5; ++i) pod.GetRefusal("device_del", {{"id", "kept"}});
   VirtioPciDevice device(pod.bridge(), pod.bridge().At(3));
   EXPECT_EQ(Random(pod, device, 16).size(), 16u);
@@ -118,7 +119,7 @@ TEST(PciHotplug, EjectingWhatNobodyAskedForOrIsNotThereHarmsNothing) {
   QtestPod pod;
   pod.Add({{"driver", "virtio-rng-pci"}, {"id", "stays"}}, "pci-bridge-0", 3);
   for (uint8_t slot = 4; slot < 32; ++slot) pod.acpi().Eject(slot);
-  EXPECT_TRUE(pod.bridge().At(3).Present());
+  EXPECT_TRUE(pod.bridge().At(3).IsPresent());
   EXPECT_EQ(pod.qmp().Execute("query-status")["status"], "running");
 }
 
@@ -156,7 +157,7 @@ TEST(PciHotplug, RootPortsTakeADeviceEach) {
   }
   for (int i = 0; i < 4; ++i) {
     pod.Remove("rng" + std::to_string(i), "rp" + std::to_string(i), 0);
-    EXPECT_FALSE(pod.port(i).At(0).Present());
+    EXPECT_FALSE(pod.port(i).At(0).IsPresent());
   }
 }
 
@@ -174,12 +175,13 @@ TEST(PciHotplug, ConfigurationSpaceIsTheSameByPortsAndInMemory) {
       << "a root port reports errors";
 }
 
-/// What Kata or a host hot-plugs, on a bridge, with the device type that the guest must see.
+/// A device that Kata or a host hot-plugs on a bridge, with the device type that the guest must
+/// see.
 struct Kind {
   const char* driver;
   uint16_t type;
   json more = json::object();
-  /// vhost-user: how many queues its back-end has; 0: none is needed.
+  /// For vhost-user, the number of queues of its back-end; otherwise 0.
   int backend_queues = 0;
 };
 
@@ -201,7 +203,7 @@ TEST_P(PciHotplugKinds, ComesWorksAndGoes) {
   json device = kind.more;
   device["driver"] = kind.driver;
   device["id"] = "dev";
-  // Three times: what the first leaves behind stops the second.
+  // Three times, because leftovers of the first round would break the second.
   for (int round = 0; round < 3; ++round) {
     if (kind.backend_queues) {
       backend.emplace(dir / "socket", kind.backend_queues, 64);
@@ -211,7 +213,7 @@ TEST_P(PciHotplugKinds, ComesWorksAndGoes) {
     pod.Add(device, "pci-bridge-0", 5);
     EXPECT_EQ(pod.acpi().TakeAdded(), 1U << 5);
     VirtioPciDevice virtio(pod.bridge(), pod.bridge().At(5));
-    // A transitional device says its type as subsystem id (virtio 1.2, section 4.1.2.1).
+    // A transitional device reports its type as subsystem id (virtio 1.2, section 4.1.2.1).
     const uint16_t id = virtio.pci().device();
     EXPECT_EQ(id >= 0x1040 ? id - 0x1040 : virtio.pci().ReadW(0x2e), kind.type);
     const uint64_t agreed = virtio.Negotiate(~0ULL & ~virtio::Bit(34) & ~virtio::Bit(33));
@@ -222,7 +224,7 @@ TEST_P(PciHotplugKinds, ComesWorksAndGoes) {
     virtio.SetDriverOk();
     EXPECT_EQ(virtio.Status() & virtio::kNeedsReset, 0);
     pod.Remove("dev", "pci-bridge-0", 5);
-    EXPECT_FALSE(pod.bridge().At(5).Present());
+    EXPECT_FALSE(pod.bridge().At(5).IsPresent());
     if (kind.backend_queues) pod.qmp().Execute("chardev-remove", {{"id", "char0"}});
   }
 }
@@ -241,7 +243,8 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
-// q35 must resolve to pc-q35-6.1 or newer: older ones take nothing on a bridge with shpc=off.
+// q35 must be an alias of pc-q35-6.1 or newer, because older types accept no device on a bridge
+// with shpc=off.
 class Q35Versions : public testing::TestWithParam<std::string> {};
 
 TEST_P(Q35Versions, FromSixOneOnABridgeWithoutShpcTakesDevices) {
@@ -263,7 +266,7 @@ TEST_P(Q35Versions, FromSixOneOnABridgeWithoutShpcTakesDevices) {
   }
 }
 
-/// "q35" and the versioned types of it that $QEMU has.
+/// "q35" and the versioned q35 types of $QEMU.
 std::vector<std::string> Q35Machines() {
   std::vector<std::string> names;
   if (EnvOr("QEMU", "").empty()) return names;

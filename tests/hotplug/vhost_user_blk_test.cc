@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Disks of another process: vhost-user-blk-pci hot-plugged as Kata does, against an export of the
+// Disks of another process: vhost-user-blk-pci, hot-plugged as Kata does it, with an export of the
 // tree's qemu-storage-daemon ($STORAGE_DAEMON).
 
 #include <gtest/gtest.h>
@@ -50,7 +50,7 @@ class VhostUserBlk : public testing::Test {
     pod->Remove("virtio-blk1", "pci-bridge-0", 2);
     pod->qmp().Execute("chardev-remove", {{"id", "char-blk"}});
   }
-  /// Writes and reads all over the disk; the file has the bytes.
+  /// Writes and reads all over the disk, and compares with the file.
   void Exercise(char mark) {
     auto disk = OpenVirtioBlk(pod->bridge(), 2, pod->heap());
     EXPECT_EQ(disk->Sectors(), kDiskBytes / Disk::kSector);
@@ -95,8 +95,8 @@ TEST_F(VhostUserBlk, AnAddWithoutServerIsRefusedAndLeavesNothing) {
   Exercise('x');
 }
 
-// With reconnect, device_add waits for the server, and the main loop with it: it goes on when the
-// server comes.
+// With reconnect, device_add waits for the server, and so does the main loop, until the server
+// starts.
 TEST_F(VhostUserBlk, WithReconnectAnAddWaitsForItsServer) {
   Covers({"2.2 vhost-user-blk-reconnect"});
   AddChardev(1);
@@ -117,7 +117,7 @@ TEST_F(VhostUserBlk, ADaemonThatWasKilledIsFoundAgain) {
   daemon.Kill();
   EXPECT_EQ(pod->qmp().Execute("query-status")["status"], "running");
   StartDaemon();
-  // The chardev tries once a second.
+  // The chardev tries once per second.
   WaitUntil("the chardev is connected again", Deadline(QtestPod::kWait), [&] {
     for (const json& chardev : pod->qmp().Execute("query-chardev"))
       if (chardev["label"] == "char-blk")

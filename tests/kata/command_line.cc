@@ -23,7 +23,7 @@ bool CommandLine::Has(const std::string& start) const {
                              [&](const std::string& option) { return option.starts_with(start); });
 }
 
-std::string CommandLine::ValueOf(const std::string& start, const std::string& key) const {
+std::string CommandLine::GetValue(const std::string& start, const std::string& key) const {
   const std::string& option = *Find(start);
   size_t at = option.find("," + key + "=");
   if (at == std::string::npos) throw std::logic_error(option + " has no " + key);
@@ -35,10 +35,10 @@ void CommandLine::Drop(const std::string& start) { options_.erase(Find(start)); 
 void CommandLine::Replace(const std::string& start, const std::string& option) {
   At(start) = option;
 }
-void CommandLine::Before(const std::string& start, const std::string& option) {
+void CommandLine::InsertBefore(const std::string& start, const std::string& option) {
   options_.insert(Find(start), option);
 }
-void CommandLine::After(const std::string& start, const std::string& option) {
+void CommandLine::InsertAfter(const std::string& start, const std::string& option) {
   options_.insert(Find(start) + 1, option);
 }
 
@@ -54,7 +54,7 @@ void CommandLine::Transform(const std::function<void(std::string&)>& change) {
   for (std::string& option : options_) change(option);
 }
 
-std::vector<std::string> CommandLine::Arguments() const {
+std::vector<std::string> CommandLine::GetArguments() const {
   std::vector<std::string> arguments;
   for (const std::string& option : options_) {
     const size_t space = option.find(' ');
@@ -73,11 +73,11 @@ CommandEdit Replace(std::string start, std::string option) {
 CommandEdit Substitute(std::string start, std::string from, std::string to) {
   return [=](CommandLine& command) { command.Substitute(start, from, to); };
 }
-CommandEdit Before(std::string start, std::string option) {
-  return [=](CommandLine& command) { command.Before(start, option); };
+CommandEdit InsertBefore(std::string start, std::string option) {
+  return [=](CommandLine& command) { command.InsertBefore(start, option); };
 }
-CommandEdit After(std::string start, std::string option) {
-  return [=](CommandLine& command) { command.After(start, option); };
+CommandEdit InsertAfter(std::string start, std::string option) {
+  return [=](CommandLine& command) { command.InsertAfter(start, option); };
 }
 CommandEdit Add(std::string option) {
   return [=](CommandLine& command) { command.Add(option); };

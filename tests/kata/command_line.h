@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A QEMU command line as an ordered list of options, so that a variant of it is written as what it
+// A QEMU command line as an ordered list of options, so that a variant can be written as a list of
 // changes.
 #pragma once
 
@@ -18,22 +18,23 @@ class CommandLine {
   /// Whether an option starts with `start`.
   bool Has(const std::string& start) const;
 
-  /// Each of these throws std::logic_error when no option, or more than one, starts with `start`.
+  /// Each of these throws std::logic_error unless exactly one option starts with `start`.
   void Drop(const std::string& start);
   void Replace(const std::string& start, const std::string& option);
   void Substitute(const std::string& start, const std::string& from, const std::string& to);
-  void Before(const std::string& start, const std::string& option);
-  void After(const std::string& start, const std::string& option);
-  /// The value of "KEY=VALUE" in the option that starts with `start`; throws when it has no `key`.
-  std::string ValueOf(const std::string& start, const std::string& key) const;
+  void InsertBefore(const std::string& start, const std::string& option);
+  void InsertAfter(const std::string& start, const std::string& option);
+  /// The value of "KEY=VALUE" in the option that starts with `start`. Throws if the option has no
+  /// `key`.
+  std::string GetValue(const std::string& start, const std::string& key) const;
 
-  /// At the end.
+  /// Appends an option.
   void Add(const std::string& option) { options_.push_back(option); }
-  /// Changes every option in place.
+  /// Calls `change` for every option.
   void Transform(const std::function<void(std::string&)>& change);
 
-  /// What QEMU gets, argument by argument.
-  std::vector<std::string> Arguments() const;
+  /// The arguments that QEMU receives.
+  std::vector<std::string> GetArguments() const;
 
  private:
   std::vector<std::string>::const_iterator Find(const std::string& start) const;
@@ -42,14 +43,14 @@ class CommandLine {
   std::vector<std::string> options_;
 };
 
-/// A change to a command line: one of the functions below, or one of pod_variants.h.
+/// A change to a command line: one of the functions below, or one from pod_variants.h.
 using CommandEdit = std::function<void(CommandLine&)>;
 
 CommandEdit Drop(std::string start);
 CommandEdit Replace(std::string start, std::string option);
 CommandEdit Substitute(std::string start, std::string from, std::string to);
-CommandEdit Before(std::string start, std::string option);
-CommandEdit After(std::string start, std::string option);
+CommandEdit InsertBefore(std::string start, std::string option);
+CommandEdit InsertAfter(std::string start, std::string option);
 CommandEdit Add(std::string option);
 
 }  // namespace stx

@@ -31,14 +31,14 @@ std::string MakeRandomHex() {
   return text;
 }
 
-/// QEMU would make a regular file of that name where no hugetlbfs is.
+/// Without hugetlbfs, QEMU would create a regular file of that name.
 void RequireHugePages() {
   struct statfs status {};
   if (statfs("/dev/hugepages", &status) != 0 || status.f_type != HUGETLBFS_MAGIC)
     throw std::runtime_error("hugepages: there is no hugetlbfs at /dev/hugepages");
 }
 
-/// Kata cuts the domain off.
+/// Kata removes the domain.
 std::string CutDomain(const std::string& address) {
   if (address.size() < 12) return address;
   if (!address.starts_with("0000:"))
@@ -63,10 +63,10 @@ Pod::Pod(const PodSettings& settings, const PodTemplateForm& form)
   values_.vcpus = settings.vcpus;
   values_.max_vcpus = settings.max_vcpus;
   values_.kernel_params = settings.append;
-  // Not Kata's: what Linux needs to know under TCG.
+  // Not Kata's: Linux needs this under TCG.
   if (!accel_.kvm)
     values_.kernel_params +=
-        " " + (settings.count_instructions ? "tsc_early_khz=1000000" : TcgClockParameter());
+        " " + (settings.count_instructions ? "tsc_early_khz=1000000" : MakeTcgClockParameter());
   if (settings.hugepages) RequireHugePages();
 
   QemuOptions options;
@@ -78,7 +78,7 @@ Pod::Pod(const PodSettings& settings, const PodTemplateForm& form)
     PrepareNetwork(&options);
   else
     network_ = "none: a template's is added later";
-  options.args = MakeCommand(vsock).Arguments();
+  options.args = MakeCommand(vsock).GetArguments();
 
   started_ = Clock::now();
   qemu_ = std::make_unique<Qemu>(std::move(options));
@@ -118,8 +118,8 @@ fs::path Pod::memory_path() const {
 void Pod::StartVirtiofsd() {
   fs::path socket = dir_ / "vhost-fs.sock";
   std::vector<std::string> argv;
-  // The daemon wants to be root for chroot and for its guests' file owners; a user namespace will
-  // do.
+  // The daemon needs to be root, for chroot and for the owners of its guests' files; a user
+  // namespace is enough.
   if (geteuid() != 0) argv = {"unshare", "--user", "--map-root-user"};
   argv.insert(argv.end(), {settings_.virtiofsd.string(), "--socket-path=" + socket.string(), "-o",
                            "source=" + share_.path().string(), "-o", "cache=auto", "-o",
@@ -139,12 +139,12 @@ CommandEdit Pod::PrepareVsock(QemuOptions* options) {
   std::random_device random;
   vsock_device_.Reset(open("/dev/vhost-vsock", O_RDWR | O_CLOEXEC));
   for (int tries = 0; vsock_device_ && tries < 16; ++tries) {
-    // As Kata does: a CID is taken by asking the kernel for it.
+    // As Kata does: only the kernel can tell whether a CID is taken.
     uint64_t cid = kFirstGuestCid + random() % 0x7fffffffu;
     if (ioctl(vsock_device_.get(), VHOST_VSOCK_SET_GUEST_CID, &cid) != 0) continue;
     calls_ = form_.calls ? form_.calls : std::make_shared<VsockCalls>();
     values_.guest_cid = cid;
-    // Not Kata's: the port that its agent listens on is known; ours calls.
+    // Not Kata's: its agent listens on a fixed port, while ours connects to us.
     values_.kernel_params += " guestd.port=" + std::to_string(calls_->port());
     values_.vsock_fd = options->Inherit(vsock_device_.get());
     return [](CommandLine&) {};
@@ -172,7 +172,7 @@ void Pod::PrepareNetwork(QemuOptions* options) {
   }
   values_.nic = PodNic{{}, {}, "02:00:ca:fe:00:01"};
   network_ = "tap";
-  // Kata's order: all vhost descriptors of a NIC, then its taps.
+  // In Kata's order: all vhost descriptors of a NIC, then its taps.
   for (size_t i = 0; i < tap_->fds().size(); ++i) {
     UniqueFd vhost(open("/dev/vhost-net", O_RDWR | O_CLOEXEC));
     if (!vhost) break;

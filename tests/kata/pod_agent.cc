@@ -8,8 +8,8 @@
 namespace stx {
 namespace {
 
-/// The part of sysfs paths that a PCI path "02/01" stands for, whatever number the bus behind the
-/// bridge has: true when `path` goes through it.
+/// Whether the sysfs path `path` goes through the PCI path "02/01", whatever the number of the bus
+/// behind the bridge.
 bool GoesThrough(const std::string& path, const std::string& pci_path) {
   const std::string bridge = "/0000:00:" + pci_path.substr(0, 2) + ".0/";
   const size_t at = path.find(bridge);
@@ -112,7 +112,8 @@ void ConfigureNic6(GuestAgent& agent, const std::string& nic, const std::string&
 }
 
 void Ping6(GuestAgent& agent, const std::string& address, int count, int bytes) {
-  // A new address may not send before duplicate detection has ended, a second or two.
+  // A new address cannot be used to send until duplicate detection has ended, which takes a second
+  // or two.
   WaitUntil("an answer from " + address, Deadline(kGuestWait), [&] {
     return agent.Exec({"ping6", "-c", "1", "-W", "1", address}).status.Success();
   });

@@ -43,16 +43,16 @@ CommandLine MakePodCommand(const PodValues& values) {
   const std::string modern = std::string(",disable-modern=") + (values.nested ? "true" : "false");
   const std::string cid = std::to_string(values.guest_cid);
   const std::string sockets = std::to_string(values.MaxVcpus());
-  std::error_code none;  // a back-end without its file is for QEMU to refuse
+  std::error_code none;  // if the file does not exist, QEMU has to report it
   const auto image_bytes = std::filesystem::file_size(values.image, none);
 
   CommandLine command;
   auto add = [&](const std::string& option) { command.Add(option); };
   add("-name sandbox-" + values.id);
-  // Not Kata's: it draws one for each sandbox.
+  // Not Kata's: it generates one for each sandbox.
   add("-uuid 8d2b3bb6-9f2b-4a6b-8a4e-0c7f9b2d1e33");
   add("-machine q35" + (values.accel.empty() ? "" : ",accel=" + values.accel) + ",nvdimm=on");
-  // Not Kata's without KVM: the model "host" needs it.
+  // Not Kata's without KVM, because the model "host" needs KVM.
   add(kvm ? "-cpu host,pmu=off" : "-cpu max,pmu=off");
   add("-m " + memory + ",slots=10,maxmem=" + std::to_string(host_mib + 1024) + "M");
   add("-device pci-bridge,bus=pcie.0,id=pci-bridge-0,chassis_nr=1,shpc=off,addr=2,io-reserve=4k,"
@@ -78,7 +78,7 @@ CommandLine MakePodCommand(const PodValues& values) {
         ",mq=on,vectors=" + std::to_string(2 * nic->tap_fds.size() + 2));
   }
   add("-rtc base=utc,driftfix=slew,clock=host");
-  // Not Kata's without KVM: QEMU would complain of a property that nothing uses.
+  // Not Kata's without KVM, because QEMU would complain about a property that nothing uses.
   if (kvm) add("-global kvm-pit.lost_tick_policy=discard");
   for (const char* option :
        {"-vga none", "-no-user-config", "-nodefaults", "-nographic", "--no-reboot"})

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The whole command line, option by option, as Kata 3.1.3's own code prints it (contract 1.1, 1.2).
+// The whole command line, option by option, as printed by the code of Kata 3.1.3 (contract 1.1,
+// 1.2).
 #include "kata/pod_command.h"
 
 #include <gtest/gtest.h>
@@ -34,7 +35,7 @@ class PodCommand : public testing::Test {
                        static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
     return std::to_string((bytes >> 20) + 1024) + "M";
   }
-  /// -append; `root` and `status` end with a space or are empty.
+  /// -append. `root` and `status` end with a space, or are empty.
   static std::string Append(const std::string& root, const std::string& status,
                             const std::string& units) {
     return "-append tsc=reliable no_timer_check rcupdate.rcu_expedited=1 i8042.direct=1 "
@@ -161,7 +162,7 @@ TEST_F(PodCommand, ACloneWaitsForItsStateOnPrivateMemory) {
     EXPECT_FALSE(command.Has(start)) << start;
 }
 
-/// The options between those that start with `first` and `last`, without them.
+/// The options between the one that starts with `first` and the one that starts with `last`.
 std::vector<std::string> Between(const CommandLine& command, const std::string& first,
                                  const std::string& last) {
   std::vector<std::string> found;
@@ -225,14 +226,14 @@ TEST_F(PodCommand, NestedAndManyQueues) {
   values.nic = PodNic{{}, {4, 5}, "02:00:ca:fe:00:01"};
   const CommandLine command = Make();
   for (const char* device : {"virtio-serial", "virtio-scsi", "vhost-vsock", "driver=virtio-net"})
-    EXPECT_EQ(command.ValueOf(std::string("-device ") + device, "disable-modern"), "true");
-  EXPECT_EQ(command.ValueOf("-device driver=virtio-net", "vectors"), "6");
+    EXPECT_EQ(command.GetValue(std::string("-device ") + device, "disable-modern"), "true");
+  EXPECT_EQ(command.GetValue("-device driver=virtio-net", "vectors"), "6");
   EXPECT_TRUE(command.Has("-netdev tap,id=network-0,fds=4:5"));
 }
 
 TEST_F(PodCommand, KernelParametersOfTheUserComeLast) {
   values.kernel_params = "agent.log=debug x=y";
-  const std::vector<std::string> arguments = Make().Arguments();
+  const std::vector<std::string> arguments = Make().GetArguments();
   const auto append = std::find(arguments.begin(), arguments.end(), "-append");
   ASSERT_NE(append, arguments.end());
   EXPECT_TRUE((append + 1)->ends_with(" scsi_mod.scan=none agent.log=debug x=y")) << append[1];
@@ -243,11 +244,11 @@ TEST(CommandLineEdits, AreOfExactlyOneOption) {
   EXPECT_THROW(command.Drop("-device"), std::logic_error);
   EXPECT_THROW(command.Replace("-smp", "-smp 2"), std::logic_error);
   EXPECT_THROW(command.Substitute("-m", "2G", "3G"), std::logic_error);
-  EXPECT_THROW(command.ValueOf("-device b", "id"), std::logic_error);
-  command.Before("-device b", "-x");
-  command.After("-device b", "-y z  w");
-  EXPECT_EQ(command.Arguments(), (std::vector<std::string>{"-m", "1G", "-device", "a,id=1", "-x",
-                                                           "-device", "b", "-y", "z  w"}));
+  EXPECT_THROW(command.GetValue("-device b", "id"), std::logic_error);
+  command.InsertBefore("-device b", "-x");
+  command.InsertAfter("-device b", "-y z  w");
+  EXPECT_EQ(command.GetArguments(), (std::vector<std::string>{"-m", "1G", "-device", "a,id=1", "-x",
+                                                              "-device", "b", "-y", "z  w"}));
 }
 
 }  // namespace

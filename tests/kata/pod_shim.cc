@@ -19,7 +19,7 @@ constexpr uint64_t kMiB = 1 << 20;
 constexpr const char* kBridge = "pci-bridge-0";
 constexpr int kBridgeSlot = 2;
 
-/// Device ids have no colons in QEMU.
+/// Device ids in QEMU cannot contain colons.
 std::string MakeVfioId(std::string address) {
   std::replace(address.begin(), address.end(), ':', '-');
   return "vfio-" + address;
@@ -102,7 +102,7 @@ uint64_t PodShim::GetVirtioMemSize() {
 std::string PodShim::AddBlock(const std::string& id, const fs::path& path, BlockDriver driver,
                               bool read_only, const std::string& aio) {
   BlockNode node{.id = id, .path = path, .aio = aio, .read_only = read_only};
-  // QEMU takes it only with block_device_cache_set and _direct.
+  // QEMU accepts it only with block_device_cache_set and _direct.
   if (aio == "native") node.cache = {{"direct", true}, {"no-flush", false}};
   qmp().Execute("blockdev-add", MakeBlockNode(node));
   try {
@@ -153,7 +153,7 @@ std::string PodShim::AddNic(const Tap& tap, const std::string& mac) {
   const size_t queues = tap.fds().size();
   for (size_t i = 0; i < queues; ++i) {
     pass("fd" + std::to_string(i), tap.fds()[i].get(), &fds);
-    // QEMU has its own copy when getfd returns.
+    // QEMU has its own copy once getfd has returned.
     UniqueFd vhost(open("/dev/vhost-net", O_RDWR | O_CLOEXEC));
     if (vhost) pass("vhostfd" + std::to_string(i), vhost.get(), &vhost_fds);
   }
@@ -192,7 +192,7 @@ std::string PodShim::AddVfio(const std::string& address, std::optional<unsigned>
 void PodShim::RemoveVfio(const std::string& address) { Remove(MakeVfioId(address)); }
 
 void PodShim::Stop() {
-  qmp();  // a failure to connect would end the call here
+  qmp();  // fail here, before the call, if QEMU cannot be reached
   pid_t pid = 0;
   std::ifstream(pod_.values().dir / "pid") >> pid;
   if (pid <= 0) throw std::runtime_error("the pidfile has no process id");

@@ -8,7 +8,7 @@
 
 namespace stx {
 
-// A tmpfs, as Kata's /run/vc/vm/template is.
+// A tmpfs, as /run/vc/vm/template is for Kata.
 PodTemplate::PodTemplate(const PodSettings& settings)
     : dir_("stx-template", "/dev/shm"), settings_(settings) {
   if (settings.machine != MachineType::kQ35 || settings.hugepages)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A VM template as Kata makes it (contract 1.2, 2.2): a pod from an initrd whose RAM is a file,
-// saved when its guest is up; clones map that file privately and go on from there.
+// A VM template as Kata makes it (contract 1.2, 2.2): a pod with an initrd whose RAM is a file, and
+// which is saved once its guest is up. Clones map that file privately and continue from there.
 #pragma once
 
 #include <filesystem>
@@ -12,20 +12,20 @@ namespace stx {
 
 class PodTemplate {
  public:
-  /// Kata's limit for the save and for the load of a template.
+  /// Kata's limit for saving and for loading a template.
   static constexpr Milliseconds kTemplateTimeout{5000};
 
-  /// Boots, saves and ends a pod. Settings that need a root image, virtio-fs or a network are not
-  /// a template's: hugepages, microvm. Throws as Pod and PodShim do.
+  /// Boots a pod, saves it, and ends it. A template cannot have settings that need a root image,
+  /// virtio-fs or a network: hugepages, microvm. Throws what Pod and PodShim throw.
   explicit PodTemplate(const PodSettings& settings);
 
-  /// A clone of its own, loaded and resumed; it has no network yet (PodShim::AddNic).
+  /// A new clone, loaded and resumed. It has no network yet (PodShim::AddNic).
   std::unique_ptr<Pod> Clone();
 
-  /// RAM, and devices.
+  /// The files with the RAM and with the state of the devices.
   std::filesystem::path memory() const { return dir_ / "memory"; }
   std::filesystem::path state() const { return dir_ / "state"; }
-  /// The save alone: Kata gives it 5 s.
+  /// The duration of the save alone, for which Kata allows 5 s.
   Milliseconds to_save() const { return to_save_; }
 
  private:

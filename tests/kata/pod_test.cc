@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A booted pod and what Kata's shim does to it (PodShim), as seen by the guest. $QEMU and $GUEST
-// name the binary and build/guest; the daemon is found beside it.
+// A booted pod and what Kata's shim does to it (PodShim), observed from within the guest. $QEMU is
+// the binary and $GUEST is build/guest; the daemon is found next to the binary.
 #include <gtest/gtest.h>
 
 #include "harness/qemu/contract.h"
@@ -66,7 +66,7 @@ TEST_F(PodTest, MicrovmPodLivesUntilItIsStopped) {
   EXPECT_EQ(shim.QueryStatus(), "paused");
   shim.Resume();
   EXPECT_EQ(pod.agent().Info()["root"]["source"], "/dev/vda1");
-  // "query-hotpluggable-cpus is an error" there.
+  // There, query-hotpluggable-cpus is an error.
   EXPECT_NE(GetError([&] { shim.AddVcpu(); }), "");
 }
 

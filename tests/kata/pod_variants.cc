@@ -8,13 +8,13 @@ namespace {
 
 constexpr char kRam[] = "-object memory-backend-file,id=dimm1";
 
-/// Removes ",KEY=VALUE" from `option` if it is there.
+/// Removes ",KEY=VALUE" from `option`, if present.
 void RemoveKey(std::string& option, const std::string& key) {
   const size_t at = option.find("," + key + "=");
   if (at != std::string::npos) option.erase(at, option.find(',', at + 1) - at);
 }
 
-/// "virtio-rng-pci" becomes "virtio-rng-device", which has neither transitional forms nor MSI-X.
+/// "virtio-rng-pci" becomes "virtio-rng-device", which has neither transitional variants nor MSI-X.
 void MoveToMmio(std::string& option) {
   const std::string type = option.substr(0, option.find(','));
   if (!option.starts_with("-device ") || !type.ends_with("-pci")) return;
@@ -39,15 +39,15 @@ void UseMicrovm(CommandLine& command) {
   command.Drop("-device pci-bridge");
   command.Transform(MoveToMmio);
   command.Replace("-numa", "-machine memory-backend=dimm1");
-  // Not Kata's: 7.2's virtio-mmio is legacy unless told otherwise, and libvhost-user, on which the
-  // C virtiofsd and the back-ends of our tests stand, needs a driver that agrees to virtio 1.
+  // Not Kata's: in 7.2, virtio-mmio is legacy by default. libvhost-user, which the C virtiofsd and
+  // our back-ends use, needs a driver that accepts virtio 1.
   command.Add("-global virtio-mmio.force-legacy=false");
 }
 
 void UseBlockImage(CommandLine& command) {
-  const std::string file = command.ValueOf("-object memory-backend-file,id=mem0", "mem-path");
+  const std::string file = command.GetValue("-object memory-backend-file,id=mem0", "mem-path");
   const std::string id = std::string("image-") + kHexDigits;
-  const std::string modern = command.ValueOf("-device virtio-serial", "disable-modern");
+  const std::string modern = command.GetValue("-device virtio-serial", "disable-modern");
   command.Substitute("-machine", ",nvdimm=on", "");
   command.Replace("-device nvdimm", "-device virtio-blk-pci,disable-modern=" + modern + ",drive=" +
                                         id + ",scsi=off,config-wce=off,share-rw=on,serial=" + id);
@@ -60,7 +60,7 @@ void UseBlockImage(CommandLine& command) {
 CommandEdit UseInitrd(const std::filesystem::path& initrd) {
   return [=](CommandLine& command) {
     DropImage(command);
-    command.Before("-append", "-initrd " + initrd.string());
+    command.InsertBefore("-append", "-initrd " + initrd.string());
   };
 }
 
@@ -71,7 +71,7 @@ void DropVirtioFs(CommandLine& command) {
 
 CommandEdit UseVirtio9p(const std::filesystem::path& folder) {
   return [=](CommandLine& command) {
-    const std::string modern = command.ValueOf("-device virtio-serial", "disable-modern");
+    const std::string modern = command.GetValue("-device virtio-serial", "disable-modern");
     command.Replace(std::string("-chardev socket,id=char-") + kHexDigits,
                     "-device virtio-9p-pci,disable-modern=" + modern +
                         ",fsdev=extra-9p-kataShared,mount_tag=kataShared");
@@ -87,10 +87,10 @@ CommandEdit SetBridges(int count) {
   return [=](CommandLine& command) {
     for (int i = 1; i < count; ++i) {
       const std::string n = std::to_string(i);
-      command.Before("-device virtio-serial",
-                     "-device pci-bridge,bus=pcie.0,id=pci-bridge-" + n + ",chassis_nr=" +
-                         std::to_string(i + 1) + ",shpc=off,addr=" + std::to_string(i + 2) +
-                         ",io-reserve=4k,mem-reserve=1m,pref64-reserve=1m");
+      command.InsertBefore("-device virtio-serial",
+                           "-device pci-bridge,bus=pcie.0,id=pci-bridge-" + n + ",chassis_nr=" +
+                               std::to_string(i + 1) + ",shpc=off,addr=" + std::to_string(i + 2) +
+                               ",io-reserve=4k,mem-reserve=1m,pref64-reserve=1m");
     }
   };
 }
@@ -99,25 +99,25 @@ CommandEdit AddRootPorts(unsigned count) {
   return [=](CommandLine& command) {
     for (unsigned i = count; i-- > 0;) {
       const std::string n = std::to_string(i);
-      command.After("-device virtio-rng",
-                    "-device pcie-root-port,id=rp" + n + ",bus=pcie.0,chassis=0,slot=" + n +
-                        ",multifunction=off,pref64-reserve=2097152B,mem-reserve=4194304B");
+      command.InsertAfter("-device virtio-rng",
+                          "-device pcie-root-port,id=rp" + n + ",bus=pcie.0,chassis=0,slot=" + n +
+                              ",multifunction=off,pref64-reserve=2097152B,mem-reserve=4194304B");
     }
   };
 }
 
 CommandEdit AddColdVfio(const std::string& address, int port) {
-  return Before("-rtc", "-device vfio-pci,host=" + address +
-                            (port < 0 ? "" : ",bus=rp" + std::to_string(port)));
+  return InsertBefore("-rtc", "-device vfio-pci,host=" + address +
+                                  (port < 0 ? "" : ",bus=rp" + std::to_string(port)));
 }
 
 CommandEdit AddVhostUserNic(const std::filesystem::path& socket) {
   return [=](CommandLine& command) {
-    // Not Kata's ids, which have sixteen more digits that it draws.
-    command.Before("-rtc", "-chardev socket,id=char-nic,path=" + socket.string());
-    command.Before("-rtc", "-netdev type=vhost-user,id=net-nic,chardev=char-nic,vhostforce");
-    command.Before("-rtc",
-                   std::string("-device virtio-net-pci,netdev=net-nic,mac=") + kVhostUserNicMac);
+    // Kata's ids differ: they contain sixteen more random digits.
+    command.InsertBefore("-rtc", "-chardev socket,id=char-nic,path=" + socket.string());
+    command.InsertBefore("-rtc", "-netdev type=vhost-user,id=net-nic,chardev=char-nic,vhostforce");
+    command.InsertBefore(
+        "-rtc", std::string("-device virtio-net-pci,netdev=net-nic,mac=") + kVhostUserNicMac);
   };
 }
 
@@ -132,19 +132,20 @@ CommandEdit UseTemplateMemory(const std::filesystem::path& memory) {
 CommandEdit UseCloneMemory(const std::filesystem::path& memory) {
   return [=](CommandLine& command) {
     command.Substitute(kRam, "/dev/shm,share=on", memory.string());
-    command.Before("-pidfile", "-S");
-    command.Before("-pidfile", "-incoming defer");
+    command.InsertBefore("-pidfile", "-S");
+    command.InsertBefore("-pidfile", "-incoming defer");
   };
 }
 
 void UseSandbox(CommandLine& command) {
-  command.Before("-smp", "-sandbox on,obsolete=deny,spawn=deny,resourcecontrol=deny");
+  command.InsertBefore("-smp", "-sandbox on,obsolete=deny,spawn=deny,resourcecontrol=deny");
 }
 
 CommandEdit UseVhostUserVsock(const std::filesystem::path& socket) {
   return [=](CommandLine& command) {
-    const std::string id = command.ValueOf("-device vhost-vsock", "id");
-    command.Before("-device vhost-vsock", "-chardev socket,id=char-vsock,path=" + socket.string());
+    const std::string id = command.GetValue("-device vhost-vsock", "id");
+    command.InsertBefore("-device vhost-vsock",
+                         "-chardev socket,id=char-vsock,path=" + socket.string());
     command.Replace("-device vhost-vsock",
                     "-device vhost-user-vsock-pci,chardev=char-vsock,id=" + id);
   };
@@ -152,15 +153,15 @@ CommandEdit UseVhostUserVsock(const std::filesystem::path& socket) {
 
 CommandEdit UseSerialAgent(const std::filesystem::path& socket, const std::string& port_name) {
   return [=](CommandLine& command) {
-    command.Before("-device vhost-vsock",
-                   "-chardev socket,id=char-agent,path=" + socket.string() + ",server=on,wait=off");
+    command.InsertBefore("-device vhost-vsock", "-chardev socket,id=char-agent,path=" +
+                                                    socket.string() + ",server=on,wait=off");
     command.Replace("-device vhost-vsock",
                     "-device virtserialport,chardev=char-agent,name=" + port_name);
   };
 }
 
 CommandEdit AddInitrd(const std::filesystem::path& initrd) {
-  return Before("-append", "-initrd " + initrd.string());
+  return InsertBefore("-append", "-initrd " + initrd.string());
 }
 
 CommandEdit LogConsole(const std::filesystem::path& file) {

@@ -81,7 +81,7 @@ json MakeVfio(const std::string& id, const std::string& host_address) {
 json MakeVcpu(const json& entry, int number) {
   const json& props = entry.at("props");
   json device{{"driver", entry.at("type")}, {"id", "cpu-" + std::to_string(number)}};
-  // Text, though QEMU's properties are numbers.
+  // These are strings here, although QEMU's properties are numbers.
   for (const char* name : {"core-id", "socket-id", "thread-id"})
     device[name] = std::to_string(props.at(name).get<int>());
   if (entry.at("type") == "host-x86_64-cpu")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The QMP calls of Kata's shim (contract 2.2): what device_add, object-add and the others get, with
-// the JSON types that Kata sends. The only place where they are written down: PodShim sends them to
-// a booted pod, and the suites on qtest to a QtestPod.
+// The QMP calls of Kata's shim (contract 2.2): the arguments of device_add, object-add and the
+// others, with the JSON types that Kata sends. This is the only place that has them. PodShim sends
+// them to a booted pod, and the suites on qtest send them to a QtestPod.
 #pragma once
 
 #include <filesystem>
@@ -11,12 +11,12 @@
 
 namespace stx {
 
-/// The last slot of a bridge; the first is 1.
+/// The last slot of a bridge. The first is 1.
 inline constexpr int kLastBridgeSlot = 0x1e;
 
-/// "02", "1e": how Kata writes the slots of a bridge.
+/// "02", "1e": Kata's notation for the slots of a bridge.
 std::string FormatSlot(int slot);
-/// The `addr` and `bus` of a device on a bridge.
+/// Adds `addr` and `bus` to a device that goes on a bridge.
 json PlaceOnBridge(json device, const std::string& bridge, int slot);
 
 /// blockdev-add. Kata adds block devices of the host; a swap file is a regular file.
@@ -33,34 +33,35 @@ json MakeBlockNode(const BlockNode& node);
 // device_add.
 /// A unit behind scsi0: target `index` / 256, LUN `index` % 256.
 json MakeScsiDisk(const std::string& drive, int index);
-/// Without its place on a bridge, as all that follow.
+/// This and the functions below leave out the place on a bridge.
 json MakeVirtioBlk(const std::string& drive, unsigned queues);
 json MakeVhostUserBlk(const std::string& id, const std::string& chardev);
 json MakeNic(const std::string& id, const std::string& netdev, const std::string& mac,
              size_t queues);
 json MakeVfio(const std::string& id, const std::string& host_address);
-/// `entry` is one of query-hotpluggable-cpus.
+/// `entry` is an entry of query-hotpluggable-cpus.
 json MakeVcpu(const json& entry, int number);
-/// The module of memory back-end "mem`slot`".
+/// The module for memory back-end "mem`slot`".
 json MakeDimm(int slot);
 
-/// object-add. `path` empty: private RAM; else a shared file in that folder.
+/// object-add. If `path` is empty, the RAM is private; otherwise it is a shared file in that
+/// folder.
 json MakeMemoryBackend(const std::string& id, uint64_t bytes, const std::filesystem::path& path);
-/// chardev-add of a client; `reconnect` in seconds, 0: not sent.
+/// chardev-add for a client. `reconnect` is in seconds; 0 is not sent.
 json MakeSocketChardev(const std::string& id, const std::filesystem::path& socket,
                        int reconnect = 0);
-/// netdev_add. `fds` and `vhost_fds` are names of getfd joined by ":"; the latter may be empty.
+/// netdev_add. `fds` and `vhost_fds` are names from getfd, joined by ":". `vhost_fds` may be empty.
 json MakeTapNetdev(const std::string& id, const std::string& fds, const std::string& vhost_fds);
-/// dump-guest-memory, of a guest that has panicked.
+/// dump-guest-memory, for a guest that has panicked.
 json MakeDump(const std::filesystem::path& file, bool paging);
 
 /// Waits for the DEVICE_DELETED of `device`.
 void WaitDeviceDeleted(Qmp& qmp, const std::string& device, Milliseconds timeout);
 
-/// Saves the paused template's devices to `state`, without its RAM. Throws when that does not
-/// complete in time; Kata waits 5 s.
+/// Saves the devices, but not the RAM, of the paused template to `state`. Throws if that does not
+/// complete within `timeout`; Kata waits 5 s.
 void SaveTemplate(Qmp& qmp, const std::filesystem::path& state, Milliseconds timeout);
-/// Loads them into a clone, which stays paused.
+/// Loads the saved devices into a clone, which stays paused.
 void LoadTemplate(Qmp& qmp, const std::filesystem::path& state, Milliseconds timeout);
 
 }  // namespace stx

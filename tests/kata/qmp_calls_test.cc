@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The JSON of Kata's calls, with its types: text where QEMU has numbers, and the other way round
-// (contract 2.2).
+// The JSON of Kata's calls with its types: strings where QEMU has numbers, and vice versa (contract
+// 2.2).
 #include "kata/qmp_calls.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 namespace stx {
 namespace {
 
-/// Types count: json's own comparison takes 1 for 1.0.
+/// Types matter: json's own comparison considers 1 equal to 1.0.
 void ExpectJson(const json& got, const char* wanted) {
   EXPECT_EQ(got.dump(), json::parse(wanted).dump());
 }

@@ -12,7 +12,7 @@
 namespace stx {
 namespace {
 
-/// Not Kata's: what nobody uses is left out, and there are limits that every host can hold.
+/// Not Kata's: leaves out what nobody uses, and lowers limits so that every host can satisfy them.
 void KeepWhatIsTested(CommandLine& command) {
   UseInitrd("none")(command);
   DropVirtioFs(command);
@@ -21,7 +21,7 @@ void KeepWhatIsTested(CommandLine& command) {
         "-object rng-random", "-device virtio-rng", "-device vhost-vsock", "--no-reboot", "-kernel",
         "-initrd", "-append", "-pidfile"})
     command.Drop(start);
-  command.Substitute("-m ", command.ValueOf("-m ", "maxmem"), "8G");
+  command.Substitute("-m ", command.GetValue("-m ", "maxmem"), "8G");
 }
 
 }  // namespace
@@ -39,7 +39,7 @@ QtestPod::QtestPod(QtestPodOptions options) {
   KeepWhatIsTested(command);
   for (const CommandEdit& edit : options.edits) edit(command);
   options.qemu.qtest = true;
-  const std::vector<std::string> kata = command.Arguments();
+  const std::vector<std::string> kata = command.GetArguments();
   options.qemu.args.insert(options.qemu.args.begin(), kata.begin(), kata.end());
   qemu_.emplace(std::move(options.qemu));
   qmp();  // before the first event
@@ -70,7 +70,7 @@ void QtestPod::WaitDeleted(const std::string& id) { WaitDeviceDeleted(qmp(), id,
 void QtestPod::Remove(const std::string& id, const std::string& bridge, uint8_t slot) {
   qmp().Execute("device_del", {{"id", id}});
   PciHotplug registers = acpi(bridge);
-  if (!(registers.Removed() >> slot & 1))
+  if (!(registers.ReadRemoved() >> slot & 1))
     throw std::runtime_error("the guest is not asked to eject slot " + std::to_string(slot));
   registers.Eject(slot);
   WaitDeleted(id);

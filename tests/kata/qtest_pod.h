@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The small pod on qtest: of the q35 that Kata starts, the RAM, the bridges, the root ports and the
-// virtio-scsi controller, with nobody in it but the test; and the guest's part of hot-plug.
+// The small pod on qtest: the parts of Kata's q35 that hot-plug concerns (RAM, bridges, root ports
+// and the virtio-scsi controller), without a guest, and the guest's part of hot-plug, which the
+// test performs.
 #pragma once
 
 #include <optional>
@@ -21,9 +22,9 @@ struct QtestPodOptions {
   int bridges = 1;
   unsigned root_ports = 0;
   unsigned vcpus = 1, max_vcpus = 2;
-  /// Of what is left of Kata's command line.
+  /// Edits of the remaining part of Kata's command line.
   std::vector<CommandEdit> edits = {};
-  /// Arguments that come after it, and descriptors of the test's own.
+  /// Arguments that follow it, and descriptors of the test's own.
   QemuOptions qemu = {};
 };
 
@@ -44,15 +45,15 @@ class QtestPod {
   PciHotplug acpi(const std::string& bridge = "pci-bridge-0") { return {qtest(), qmp(), bridge}; }
   GuestHeap& heap() { return heap_; }
 
-  /// The slot of the device with that id, on whatever bus it is.
+  /// The slot of the device with that id, on any bus.
   uint8_t FindSlot(const std::string& id);
-  /// device_add as Kata sends it: addr as two-digit hexadecimal text.
+  /// Sends device_add as Kata does, with addr as two-digit hexadecimal text.
   void Add(const json& device, const std::string& bridge, uint8_t slot);
-  /// Notices that the device in `slot` of `bridge` is to go, ejects it, and waits for
+  /// Reads the eject request for the device in `slot` of `bridge`, ejects it, and waits for
   /// DEVICE_DELETED of `id`.
   void Remove(const std::string& id, const std::string& bridge, uint8_t slot);
   void WaitDeleted(const std::string& id);
-  /// The text of the error that the command ends in; empty when it ends in none.
+  /// The text of the error with which the command fails; empty if it succeeds.
   std::string GetRefusal(const std::string& command, const json& arguments);
 
  private:

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 constexpr unsigned kNobody = 65534;
 constexpr char kBios[] = "/usr/share/seabios/bios-256k.bin";
 
-// Of the machine that is started: before_exec is a plain function.
+// Of the machine that is being started; global because before_exec is a plain function.
 int network_namespace;
 
 bool EnterNetwork() { return setns(network_namespace, CLONE_NEWNET) == 0; }
@@ -32,7 +32,7 @@ bool EnterNetworkUnprivileged() {
 TinyPod::TinyPod(int tap_queues) {
   tap_ = Tap::Make("tap0_kata", tap_queues, &missing_);
   if (!tap_) return;
-  // An unprivileged QEMU must reach it too.
+  // An unprivileged QEMU has to reach it, too.
   for (const fs::path& path : {dir_.path(), dir_ / "vhost-fs.sock", dir_ / "vhu.sock"})
     chmod(path.c_str(), 0777);
   WriteTinyVmlinux(dir_ / "vmlinux");
@@ -80,7 +80,7 @@ std::string TinyPod::Fill(std::string text) const {
 
 Qemu& TinyPod::Start(const CommandLine& command, bool unprivileged) {
   QemuOptions options = options_;
-  for (const std::string& argument : command.Arguments()) options.args.push_back(Fill(argument));
+  for (const std::string& argument : command.GetArguments()) options.args.push_back(Fill(argument));
   network_namespace = tap_->network_namespace();
   options.spawn.before_exec = unprivileged ? EnterNetworkUnprivileged : EnterNetwork;
   return qemu_.emplace(std::move(options));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A pod whose kernel is the harness's tiny one, for suites that judge the command line: with
-// back-ends that do nothing, files for an image, and a tap. Starts in a fraction of a second.
+// A pod with the harness's tiny kernel, for suites that judge the command line. It has back-ends
+// that do nothing, files for an image, and a tap, and starts in a fraction of a second.
 #pragma once
 
 #include <map>
@@ -15,10 +15,10 @@
 
 namespace stx {
 
-/// A vhost-user back-end that takes its queues and does nothing with them.
+/// A vhost-user back-end that accepts its queues and ignores them.
 class IdleBackend final : private VhostUserHandler {
  public:
-  /// `config_bytes` of zeros are its configuration space.
+  /// The configuration space is `config_bytes` zeros.
   IdleBackend(const std::filesystem::path& socket, int queues, size_t config_bytes = 0)
       : config_(config_bytes, 0), device_(socket, queues, *this) {
     device_.Start();
@@ -34,20 +34,21 @@ class IdleBackend final : private VhostUserHandler {
 
 class TinyPod {
  public:
-  /// `tap_queues`: queue pairs of the tap. missing() says why it cannot run here.
+  /// `tap_queues` is the number of queue pairs of the tap. missing() says why the pod cannot run
+  /// here.
   explicit TinyPod(int tap_queues = 1);
 
   const std::string& missing() const { return missing_; }
   std::filesystem::path dir() const { return dir_.path(); }
   const Tap& tap() const { return *tap_; }
-  /// The command line of this pod; Kata's, without vsock, which is a suite of its own.
+  /// The command line of this pod: Kata's without vsock, which has a suite of its own.
   CommandLine Command() const;
-  /// `text` with its placeholders filled in: @dir@, @vmlinux@, @bzimage@, @initrd@, @image@,
-  /// @bios@, @flash@. Throws std::logic_error for another.
+  /// Replaces the placeholders in `text`: @dir@, @vmlinux@, @bzimage@, @initrd@, @image@, @bios@,
+  /// @flash@. Throws std::logic_error for any other.
   std::string Fill(std::string text) const;
-  /// What Start adds to: the binary, and what its process gets.
+  /// The options to which Start adds: the binary, and what its process inherits.
   QemuOptions& options() { return options_; }
-  /// Starts it in the network namespace of the tap; placeholders in `command` are filled in.
+  /// Starts it in the network namespace of the tap, after replacing placeholders in `command`.
   Qemu& Start(const CommandLine& command, bool unprivileged = false);
   Qemu& qemu() { return *qemu_; }
   Qmp& qmp() { return qemu_->qmp(); }
@@ -58,7 +59,7 @@ class TinyPod {
   std::optional<Tap> tap_;
   std::string missing_;
   QemuOptions options_;       // with the descriptors of the tap
-  std::vector<int> tap_fds_;  // in QEMU
+  std::vector<int> tap_fds_;  // their numbers in QEMU
   IdleBackend fs_{dir_ / "vhost-fs.sock", 2}, net_{dir_ / "vhu.sock", 2};
   std::optional<Qemu> qemu_;
 };

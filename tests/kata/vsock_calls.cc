@@ -3,7 +3,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-// After sys/socket.h, which it needs for sockaddr.
+// After sys/socket.h, because it needs sockaddr.
 #include <linux/vm_sockets.h>
 
 namespace stx {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Calls of guests to a vsock port of this host, told apart by their CIDs: clones of a template
-// (contract 2.2) all call the port that the template was told.
+// Connections from guests to a vsock port of this host, told apart by CID: all clones of a template
+// (contract 2.2) connect to the port that was set in the template.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@ namespace stx {
 
 class VsockCalls {
  public:
-  /// Listens on a free port; needs the host's vhost_vsock.
+  /// Listens on a free port. Requires the host's vhost_vsock.
   VsockCalls();
 
   unsigned port() const { return port_; }
-  /// The newest call of the guest `cid`; unset when none came before the deadline.
+  /// The newest connection from the guest `cid`; unset if none arrives before the deadline.
   std::optional<UniqueFd> Take(uint64_t cid, const Deadline& deadline);
 
  private:

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 constexpr Milliseconds kScenario{1500000}, kPack{120000};
 constexpr const char* kFact = "fact: ";
 
-/// What every node finds below /lab, and where it comes from below build/.
+/// What every node has in /lab, and where it comes from in build/.
 struct PayloadFile {
   const char* name;
   const char* from;
@@ -48,7 +48,7 @@ void Lab::MakePayload() {
   for (const PayloadFile& file : kPayload) add(file);
   if (options_.qemu == NodeQemu::kBuild) {
     for (const PayloadFile& file : kBuilds) add(file);
-    // QEMU loads only modules of its own build.
+    // QEMU loads only modules from its own build.
     fs::create_directories(tree / "modules");
     for (const auto& entry : fs::directory_iterator(options_.build / "host"))
       if (entry.path().extension() == ".so")
@@ -113,7 +113,7 @@ void Lab::Boot(bool pair) {
 Node& Lab::NodeFor(const Scenario& scenario) {
   std::unique_ptr<Node>& node = scenario.pair ? first_ : alone_;
   if (!node) {
-    // Two cores carry one system at a time.
+    // Two cores can carry one system at a time.
     (scenario.pair ? alone_ : second_).reset();
     if (!scenario.pair) first_.reset();
     Boot(scenario.pair);
@@ -126,7 +126,7 @@ void Lab::DropNodes() {
 }
 
 ScenarioOutcome Lab::Run(const Scenario& scenario) {
-  // As Kata's configuration has it: qemu-kata's binary, which Debian has not.
+  // As Kata's configuration names it: the binary of qemu-kata, which Debian does not have.
   const std::string pods = std::string("/usr/bin/qemu-system-x86_64") +
                            (options_.qemu == NodeQemu::kDebian ? "" : "-kata");
   auto start = Clock::now();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Nodes and what runs on them: boots what a scenario needs, once, and runs its cases there.
+// Nodes and what runs on them: boots the nodes that a scenario needs, once, and runs its cases
+// there.
 #pragma once
 
 #include <filesystem>
@@ -13,22 +14,22 @@
 
 namespace stx {
 
-/// Whose QEMU the nodes' guests run on.
+/// The QEMU on which the nodes' guests run.
 enum class NodeQemu {
-  kPackages,  ///< of build/deb, installed over Debian's
-  kBuild,     ///< build/host and build/kata in the place of Debian's binary
+  kPackages,  ///< from build/deb, installed over Debian's
+  kBuild,     ///< build/host and build/kata in place of Debian's binary
   kDebian,
 };
 
 struct LabOptions {
   std::filesystem::path build;
   NodeQemu qemu = NodeQemu::kPackages;
-  bool kata = false;  ///< the nodes have a Kata release, too
+  bool kata = false;  ///< the nodes also have a Kata release
 };
 
 struct ScenarioOutcome {
   bool passed = false;
-  /// It shows nothing: the node did not come up or did not answer to the end, or its program
+  /// The result shows nothing: the node did not come up or stopped answering, or its program
   /// crashed or ran no case.
   bool inconclusive = false;
   std::vector<std::string> skipped;  ///< reasons
@@ -41,10 +42,10 @@ class Lab {
  public:
   explicit Lab(const LabOptions& options);
 
-  /// Boots what is not up yet. A node that does not come up, or stops answering, is in the outcome
-  /// with its diagnosis; the next scenario gets new nodes.
+  /// Boots the nodes that are not up yet. If a node does not come up or stops answering, the
+  /// outcome has its diagnosis, and the next scenario gets new nodes.
   ScenarioOutcome Run(const Scenario& scenario);
-  /// The node of AIO-SX, or the first of two; throws when it does not come up.
+  /// The node of AIO-SX, or the first of two. Throws if it does not come up.
   Node& NodeFor(const Scenario& scenario);
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The quick scenarios, on our builds: what scripts/check runs of the lab. $QEMU is build/host's
-// binary, on which the node runs and which its guests get, too.
+// The quick scenarios on our builds, which scripts/check runs. $QEMU is build/host's binary: the
+// node runs on it, and so do the node's guests.
 #include "lab/lab.h"
 
 #include <gtest/gtest.h>

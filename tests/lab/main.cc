@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// lab: runs the scenarios of StarlingX on nodes of its own. scripts/lab builds what it needs and
+// lab runs the scenarios of StarlingX on nodes of its own. scripts/lab builds what it needs and
 // calls it.
 #include <algorithm>
 #include <cstdio>
@@ -20,7 +20,7 @@ std::string Seconds(Milliseconds time) {
   return text;
 }
 
-/// True when the scenario went as it must on this QEMU.
+/// True if the scenario went as it must on this QEMU.
 bool Report(const Scenario& scenario, const ScenarioOutcome& outcome, bool patched) {
   const bool expected = patched || scenario.patches.empty() || outcome.inconclusive;
   const bool good = outcome.passed == expected && !outcome.inconclusive;
@@ -29,7 +29,7 @@ bool Report(const Scenario& scenario, const ScenarioOutcome& outcome, bool patch
               ? (expected ? "ok" : "PASSES WITHOUT WRO " + scenario.patches)
               : (expected ? "FAILED" : "fails, as it must without WRO " + scenario.patches);
   std::printf("%s, %s\n", line.c_str(), Seconds(outcome.took).c_str());
-  // What a case that failed saw before is of no use where it had to fail.
+  // If a case had to fail, what it saw before it failed is of no interest.
   if (outcome.passed || expected)
     for (const std::string& fact : outcome.facts) std::printf("    %s\n", fact.c_str());
   for (const std::string& reason : outcome.skipped) std::printf("    skipped: %s", reason.c_str());
@@ -38,7 +38,7 @@ bool Report(const Scenario& scenario, const ScenarioOutcome& outcome, bool patch
   return good;
 }
 
-/// For a CI system; a scenario of which a case was skipped counts as skipped.
+/// For a CI system. If a case was skipped, its scenario counts as skipped.
 CaseResult ResultOf(const Scenario& scenario, const ScenarioOutcome& outcome, bool good) {
   CaseResult result{.name = "lab." + scenario.name, .verdict = Verdict::kPassed, .text = ""};
   result.took = outcome.took;

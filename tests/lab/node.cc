@@ -23,7 +23,7 @@ Node::Node(const NodeSettings& settings, const fs::path& logs)
     : settings_(settings), logs_(logs), accel_(DetectAccel()) {
   fs::create_directories(logs_);
   if (settings_.devices) {
-    // Sparse: what a scenario writes is all that it takes.
+    // Sparse, so it takes only the space that a scenario writes.
     WriteFile(dir_ / "nvme.img", "");
     fs::resize_file(dir_ / "nvme.img", 64 << 20);
   }
@@ -47,14 +47,14 @@ std::vector<std::string> Node::Arguments() const {
        "-no-reboot"});
   add({"-machine", "q35"});
   std::string accel = "kvm";
-  // Few translations where many pods come and go: those of a pod that is gone make every write to
-  // its pages slow until they go, too, which a full buffer does to all at once.
+  // Where many pods come and go, keep few translations. Those of a pod that has ended make every
+  // write to its pages slow until they are dropped, and a full buffer drops all of them at once.
   if (!accel_.kvm)
     accel = std::string("tcg,thread=multi,tb-size=") + (settings_.lan ? "1024" : "128");
   else if (settings_.devices)
     accel += ",kernel-irqchip=split";
   add({"-accel", accel});
-  // 1 GiB pages are not part of TCG's `max` unless named.
+  // TCG's `max` does not include 1 GiB pages unless they are named.
   add({"-cpu", accel_.kvm ? "host" : "max,pdpe1gb=on"});
   add({"-smp", std::to_string(settings_.cpus), "-m", std::to_string(settings_.memory_mib) + "M"});
   if (settings_.devices) add({"-device", "intel-iommu,intremap=on,caching-mode=on"});
@@ -93,12 +93,12 @@ std::vector<std::string> Node::Arguments() const {
       "net.ifnames=0 panic=-1 reboot=t no_timer_check systemd.show_status=false "
       "systemd.hostname=" +
       settings_.name;
-  // Every look at another clock than the TSC would be an exit from TCG under QEMU's big lock, for
-  // which two vCPUs of a busy node fight until neither gets on; and so is every turn of KVM's
-  // polling when its guest halts.
+  // Each read of a clock other than the TSC would leave TCG for QEMU's big lock, for which two
+  // vCPUs of a busy node compete until neither makes progress. The same is true of each round of
+  // KVM's polling when its guest halts.
   if (!accel_.kvm)
-    append +=
-        " tsc=reliable init_on_alloc=0 kvm.halt_poll_ns=0 nmi_watchdog=0 " + TcgClockParameter();
+    append += " tsc=reliable init_on_alloc=0 kvm.halt_poll_ns=0 nmi_watchdog=0 " +
+              MakeTcgClockParameter();
   if (settings_.devices) append += " intel_iommu=on iommu=pt";
   if (settings_.huge_1g)
     append += " hugepagesz=1G hugepages=" + std::to_string(settings_.huge_1g) +
@@ -116,10 +116,10 @@ void Node::WaitUp() {
                              LastLines(ReadFile(console_log()), 2000) + "\n" + qemu_->Report());
   }
   to_up_ = std::chrono::duration_cast<Milliseconds>(Clock::now() - started_);
-  // Not left to udev, which takes its time.
+  // Loaded here, because udev would take longer.
   Shell("modprobe -q kvm_amd || modprobe -q kvm_intel; test -e /dev/kvm");
-  // Jumbo frames: the cable between two QEMUs takes no segmentation offload, so each frame is a
-  // packet through both of them.
+  // Jumbo frames: the cable between two QEMUs has no segmentation offload, so both of them handle
+  // each frame as a packet.
   if (settings_.lan)
     Shell(
         "nic=$(basename $(dirname $(grep -l ^52:54:00:77 /sys/class/net/*/address)));"
@@ -148,7 +148,7 @@ std::vector<fs::path> Node::Diagnose() {
       WriteFile(file, text());
       written.push_back(file);
     } catch (const std::exception&) {
-      // A node that hangs has a console and QEMU's report all the same.
+      // A node that hangs still has a console and QEMU's report.
     }
   };
   keep("journal",

@@ -12,7 +12,7 @@
 namespace stx {
 namespace {
 
-/// GoogleTest's filter, without negative patterns.
+/// GoogleTest's filter syntax without negative patterns.
 bool Matches(const std::string& filter, const std::string& name) {
   std::istringstream patterns(filter);
   for (std::string pattern; std::getline(patterns, pattern, ':');)
@@ -20,7 +20,7 @@ bool Matches(const std::string& filter, const std::string& name) {
   return false;
 }
 
-/// "Suite.Case" of each case.
+/// "Suite.Case" for each case.
 std::vector<std::string> Cases(const std::string& listed) {
   std::vector<std::string> cases;
   std::istringstream in(listed);

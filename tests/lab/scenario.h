@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The lab's scenarios: scenarios.txt, which `scripts/lab --list` reads as well. Each is one or more
-// GoogleTest cases of the program that runs on the node (on_node/).
+// The lab's scenarios, from scenarios.txt, which `scripts/lab --list` reads as well. Each one is
+// one or more GoogleTest cases of the program that runs on the node (on_node/).
 #pragma once
 
 #include <string>
@@ -10,21 +10,23 @@ namespace stx {
 
 struct Scenario {
   std::string name;          ///< for --scenario
-  std::string shows;         ///< what a StarlingX tester would see, in a line
-  std::string cases;         ///< --gtest_filter of the node's program
-  bool pair = false;         ///< on two nodes, as a Standard system has; else on one, as AIO-SX
-  std::string patches = {};  ///< the WRO patch without which it must fail; empty: none
-  bool quick = false;        ///< one of those that scripts/check runs
+  std::string shows;         ///< what a StarlingX tester would see, in one line
+  std::string cases;         ///< the --gtest_filter of the node's program
+  bool pair = false;         ///< on two nodes, like a Standard system; otherwise on one, like
+                             ///< AIO-SX
+  std::string patches = {};  ///< the WRO patch without which it must fail; empty for none
+  bool quick = false;        ///< scripts/check runs it
   bool kata = false;         ///< needs a Kata release on the node
 };
 
-/// Throws std::runtime_error that names the line which is none of scenarios.txt.
+/// Throws std::runtime_error with the number of a line that it cannot parse.
 std::vector<Scenario> ParseScenarios(const std::string& text);
-/// Those of scenarios.txt, in the order in which they run.
+/// The scenarios of scenarios.txt, in the order in which they run.
 const std::vector<Scenario>& AllScenarios();
 
-/// What is wrong between the scenarios and the program's cases, as --gtest_list_tests prints them:
-/// a case that no scenario names or that two name, and a scenario without a case; a message each.
+/// Compares the scenarios with the program's cases, as --gtest_list_tests prints them. Returns one
+/// message for each case that no scenario or more than one scenario names, and for each scenario
+/// without a case.
 std::vector<std::string> Mismatches(const std::vector<Scenario>& scenarios,
                                     const std::string& listed);
 

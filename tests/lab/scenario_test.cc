@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The table of scenarios, and a node that does not come up. $SCENARIOS is the nodes' program.
+// The table of scenarios, and a node that does not come up. $SCENARIOS is the program of the nodes.
 #include "lab/scenario.h"
 
 #include <gtest/gtest.h>
@@ -42,7 +42,7 @@ TEST(Scenarios, ALineThatIsNoneIsNamed) {
   }
 }
 
-/// A build folder whose QEMU ends at once; it notes each start.
+/// A build folder whose QEMU exits at once and records each start.
 class BrokenBuild {
  public:
   BrokenBuild() {

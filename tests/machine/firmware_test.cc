@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Every machine type of the binary: its firmware starts a kernel, and leaves the ACPI tables that
-// a guest needs, for hot-plug too.
+// Every machine type of the binary: its firmware starts a kernel and leaves the ACPI tables that a
+// guest needs, also for hot-plug.
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@
 namespace stx {
 namespace {
 
-/// Of `qemu -machine help`, those that boot a kernel from x86 firmware.
+/// The types of `qemu -machine help` that boot a kernel from x86 firmware.
 std::vector<std::string> Machines() {
   std::vector<std::string> names;
   if (EnvOr("QEMU", "").empty()) return names;
@@ -37,7 +37,7 @@ std::string TestName(const testing::TestParamInfo<std::string>& info) {
   return name;
 }
 
-/// {7, 2} of "pc-q35-7.2"; an alias is the newest.
+/// {7, 2} for "pc-q35-7.2". An alias is the newest version.
 std::pair<int, int> Version(const std::string& machine) {
   int major = 999, minor = 0;
   const size_t at = machine.find_last_of('-');
@@ -54,7 +54,7 @@ class Firmware : public testing::TestWithParam<std::string> {
   bool microvm() const { return GetParam() == "microvm"; }
   bool q35() const { return GetParam().find("q35") != std::string::npos; }
 
-  /// Room for CPUs and memory to come, and a bridge to plug into.
+  /// Leaves room for further CPUs and memory, and has a bridge for hot-plug.
   void Start() {
     WriteTinyBzImage(dir / "kernel");
     QemuOptions options;
@@ -71,7 +71,8 @@ class Firmware : public testing::TestWithParam<std::string> {
                     "of " + GetParam(),
                     "-smp",
                     "2,sockets=4,cores=1,threads=1,maxcpus=4"};
-    // Before 2.1 neither could be given: no memory to come, and no room in the tables for bridges.
+    // Before 2.1, neither was possible: there was no memory hot-plug, and no room in the tables for
+    // bridges.
     if (microvm() || Version(GetParam()) < std::pair(2, 1))
       options.args[3] = "128M";
     else
@@ -93,19 +94,19 @@ TEST_P(Firmware, StartsAKernelAndLeavesTheTables) {
   Start();
   ASSERT_TRUE(kernel) << "the kernel is not reached";
   EXPECT_EQ(kernel->command_line, "of " + GetParam());
-  // The oldest are deprecated, and say so; that is a warning.
+  // The oldest types are deprecated and print that as a warning.
   EXPECT_TRUE(SplitStderr(qemu->process().Stderr()).errors.empty()) << qemu->process().Stderr();
 
-  // Machines before 1.7 have the tables of SeaBIOS's own, which know nothing of hot-plugged CPUs
-  // and memory, and cannot be given memory later (2.1).
+  // Machines before 1.7 have SeaBIOS's own tables, which do not support hot-plugged CPUs and
+  // memory. Memory hot-plug came with 2.1.
   if (!microvm() && Version(GetParam()) < std::pair(1, 7)) {
-    NotSeen({"4 acpi"});
+    MarkNotSeen({"4 acpi"});
     return;
   }
   AcpiTables tables(qemu->qtest());
   EXPECT_EQ(tables["FACP"].size(), 1u);
-  // MADT: a processor's local APIC, type 0 of 8 bytes; flags bit 0: enabled.
-  const std::string& madt = tables.One("APIC");
+  // MADT: a processor's local APIC is type 0 with 8 bytes; bit 0 of its flags means enabled.
+  const std::string& madt = tables.GetOnly("APIC");
   int enabled = 0, possible = 0;
   for (size_t at = 44; at + 2 <= madt.size() && madt[at + 1] > 0;
        at += static_cast<uint8_t>(madt[at + 1]))
@@ -118,20 +119,20 @@ TEST_P(Firmware, StartsAKernelAndLeavesTheTables) {
   EXPECT_EQ(tables["MCFG"].size(), q35() ? 1u : 0u);
   if (microvm()) return;
   EXPECT_EQ(tables["HPET"].size(), 1u);
-  EXPECT_TRUE(tables.Names("_E02")) << "no event handler for CPUs";
-  EXPECT_TRUE(tables.Names(Version(GetParam()) < std::pair(2, 7) ? "PRSC" : "CSCN"))
+  EXPECT_TRUE(tables.HasName("_E02")) << "no event handler for CPUs";
+  EXPECT_TRUE(tables.HasName(Version(GetParam()) < std::pair(2, 7) ? "PRSC" : "CSCN"))
       << "no method that looks for CPUs";
   if (Version(GetParam()) >= std::pair(2, 1)) {
-    EXPECT_TRUE(tables.Names("_E03")) << "no event handler for memory";
-    EXPECT_TRUE(tables.Names("MSCN")) << "no method that looks for memory";
+    EXPECT_TRUE(tables.HasName("_E03")) << "no event handler for memory";
+    EXPECT_TRUE(tables.HasName("MSCN")) << "no method that looks for memory";
   }
-  // On q35 hot-plug behind bridges is ACPI's from 6.1 on.
+  // On q35, ACPI handles hot-plug behind bridges since 6.1.
   if (!q35() || Version(GetParam()) >= std::pair(6, 1)) {
-    EXPECT_TRUE(tables.Names("_E01")) << "no event handler for PCI";
-    EXPECT_TRUE(tables.Names("BSEL")) << "no PCI bus that takes devices";
-    EXPECT_TRUE(tables.Names("PCEJ")) << "no method that ejects";
+    EXPECT_TRUE(tables.HasName("_E01")) << "no event handler for PCI";
+    EXPECT_TRUE(tables.HasName("BSEL")) << "no PCI bus that takes devices";
+    EXPECT_TRUE(tables.HasName("PCEJ")) << "no method that ejects";
   } else {
-    EXPECT_FALSE(tables.Names("BSEL"));
+    EXPECT_FALSE(tables.HasName("BSEL"));
   }
 }
 
@@ -143,14 +144,15 @@ TEST(Machines, OfTheContractAreThere) {
   const auto machines = Machines();
   for (const char* wanted : {"q35", "microvm", "pc-q35-6.1", "pc-q35-7.2"})
     EXPECT_NE(std::find(machines.begin(), machines.end(), wanted), machines.end()) << wanted;
-  // A pod's binary has q35 alone; a host's has all that a guest may have been started with.
+  // A pod's binary has only q35. A host's binary has every type with which a guest may have been
+  // started.
   if (EnvOr("PROFILE", "host") == "kata") return;
   for (const char* wanted : {"pc", "pc-i440fx-5.2", "pc-q35-5.2", "pc-i440fx-7.2"})
     EXPECT_NE(std::find(machines.begin(), machines.end(), wanted), machines.end()) << wanted;
 }
 
-// What a kernel is told of memory and CPUs on a machine with NUMA nodes: with -m maxmem= the range
-// that later memory will lie in is marked as hot-pluggable.
+// What a kernel learns about memory and CPUs on a machine with NUMA nodes. With -m maxmem=, the
+// range for later memory is marked as hot-pluggable.
 TEST(Acpi, TheRangeOfMemoryToComeIsMarked) {
   Covers({"4 acpi", "3 slots"});
   TempDir dir;
@@ -172,8 +174,8 @@ TEST(Acpi, TheRangeOfMemoryToComeIsMarked) {
   Qemu qemu(std::move(options));
   ASSERT_TRUE(WaitTinyKernel(qemu.qmp(), dir / "scratch")) << qemu.Report();
   AcpiTables tables(qemu.qtest());
-  // SRAT, type 1 of 40 bytes: base at 8, length at 16, flags at 28: enabled, hot-pluggable.
-  const std::string& srat = tables.One("SRAT");
+  // SRAT, type 1 with 40 bytes: base at 8, length at 16, flags at 28: enabled, hot-pluggable.
+  const std::string& srat = tables.GetOnly("SRAT");
   uint64_t to_come = 0, now = 0;
   for (size_t at = 48; at + 2 <= srat.size() && srat[at + 1] > 0;
        at += static_cast<uint8_t>(srat[at + 1])) {
@@ -185,7 +187,7 @@ TEST(Acpi, TheRangeOfMemoryToComeIsMarked) {
     else if (flags & 1)
       now += length;
   }
-  // Below 640 KiB and from 1 MiB: the hole between them belongs to nobody.
+  // Below 640 KiB and from 1 MiB; the hole in between belongs to no node.
   EXPECT_EQ(now, (128ULL << 20) - (384 << 10));
   EXPECT_GE(to_come, (4ULL << 30) - (128ULL << 20));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the binary contains: every type of section 4 of the Kata contract, little else, and built
-// hardened.
+// The contents of the binary: every type of section 4 of the Kata contract, little else, and built
+// with hardening.
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,8 @@
 namespace stx {
 namespace {
 
-/// The first word of each line, without quotes, commas and what -device puts before a name.
+/// The first word of each line, without quotes, commas and the prefix that -device prints before a
+/// name.
 std::set<std::string> Names(const std::string& text) {
   std::set<std::string> names;
   std::istringstream in(text);
@@ -123,13 +124,13 @@ TEST(KataTypes, PmemAndAllWaysOfAioAreThere) {
         {{"driver", "raw"},
          {"node-name", std::string("disk-") + aio},
          {"read-only", true},
-         {"cache", {{"direct", true}}},  // native wants it
+         {"cache", {{"direct", true}}},  // native requires it
          {"file", {{"driver", "file"}, {"filename", (dir / "disk").string()}, {"aio", aio}}}}))
         << aio;
 }
 
-// Beside what the contract asks for. A guest reaches none of it unless its launcher names it, and
-// Kata does not; what is added here is added on purpose.
+// In addition to the contract. A guest can reach a device only if its launcher names it, and Kata
+// names none of these. Add a device here only on purpose.
 const std::set<std::string> kOtherDevices{"pci-bridge-seat",
                                           "pcie-pci-bridge",
                                           "ramfb",
@@ -172,7 +173,7 @@ const std::set<std::string> kLibraries{"libaio.so.1",      "libc.so.6",        "
                                        "libpixman-1.so.0", "libpmem.so.1",     "libseccomp.so.2",
                                        "liburing.so.2",    "libz.so.1"};
 
-/// Those of `have` that `known` does not have.
+/// The names in `have` that are not in `known`.
 std::string Unknown(const std::set<std::string>& have, const std::set<std::string>& known) {
   std::string unknown;
   for (const std::string& name : have)
@@ -184,7 +185,7 @@ TEST(KataTypes, NothingElseIsThere) {
   std::set<std::string> devices = kOtherDevices;
   for (const std::string& name : kDevices) {
     devices.insert(name);
-    // The same device with another class of PCI id.
+    // The same device with another PCI id.
     devices.insert(name + "-transitional");
     devices.insert(name + "-non-transitional");
   }
@@ -217,7 +218,7 @@ TEST(KataTypes, AMachineThatAsksForWhatIsNotBuiltSaysSo) {
 TEST(KataBinary, LinksNoLibraryThatNoOptionNeeds) {
   std::set<std::string> libraries;
   for (const std::string& name : ReadElfFacts(QemuBinary()).libraries)
-    if (!Sanitized() || !(name.starts_with("libasan") || name.starts_with("libubsan")))
+    if (!IsSanitized() || !(name.starts_with("libasan") || name.starts_with("libubsan")))
       libraries.insert(name);
   EXPECT_EQ(Unknown(libraries, kLibraries), "");
 }
@@ -228,12 +229,12 @@ TEST(KataBinary, IsHardened) {
   EXPECT_TRUE(facts.relro && facts.bind_now) << "no full RELRO";
   EXPECT_FALSE(facts.executable_stack);
   EXPECT_TRUE(facts.imports.contains("__stack_chk_fail")) << "no stack protector";
-  // Fortified functions would hide from a sanitizer what they read.
+  // Fortified functions would hide their reads from a sanitizer.
   EXPECT_EQ(std::any_of(facts.imports.begin(), facts.imports.end(),
                         [](const std::string& name) {
                           return name.starts_with("__") && name.ends_with("_chk");
                         }),
-            !Sanitized())
+            !IsSanitized())
       << "no _FORTIFY_SOURCE";
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where guest memory comes from: each back-end's mapping as the kernel knows it, NUMA,
-// preallocation, huge pages, and what is said when the host cannot give it.
+// Where guest memory comes from: the kernel's view of each back-end's mapping, NUMA, preallocation,
+// huge pages, and the messages if the host cannot provide the memory.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -163,8 +163,8 @@ TEST_F(Backend, AFileOfAnotherSizeIsRefusedOrLeftAsItIs) {
 
 TEST_F(Backend, WithoutAHugetlbfsTheFolderHoldsOrdinaryPages) {
   Covers({"1.2 enable_hugepages"});
-  // A path that does not exist becomes a file of the RAM's size that stays behind: the trap of
-  // /dev/hugepages without a mount.
+  // A path that does not exist becomes a file of the RAM's size, which is left behind. This happens
+  // with /dev/hugepages if nothing is mounted there.
   const fs::path absent = dir / "hugepages";
   Start("memory-backend-file,id=ram,size=64M,share=on,mem-path=" + absent.string());
   EXPECT_TRUE(fs::is_regular_file(absent));
@@ -185,12 +185,12 @@ TEST_F(Backend, HugePagesOfAMountedHugetlbfsBackTheRam) {
   Mapping ram = Ram();
   EXPECT_TRUE(ram.flags.contains("ht")) << ram.ToString();
   EXPECT_EQ(ram.hugetlb, kSize);
-  Start(object);  // as with 9p: neither shared nor taken at once
+  Start(object);  // as with 9p: neither shared nor preallocated
   ram = Ram();
   EXPECT_TRUE(ram.flags.contains("ht"));
   EXPECT_EQ(ram.permissions, "rw-p");
   qemu.reset();
-  // More than there are: preallocation finds out, and says so.
+  // More pages than there are: preallocation detects and reports it.
   const RunResult result = RunQemu(
       {"-machine", "q35,accel=tcg,memory-backend=ram", "-m", "1G", "-nodefaults", "-nographic",
        "-object",
@@ -233,7 +233,7 @@ TEST_F(Backend, NumaNodesAreTheTablesThatTheGuestReads) {
   qemu.emplace(std::move(options));
   ASSERT_TRUE(WaitTinyKernel(qemu->qmp(), dir / "scratch"));
   const AcpiTables acpi(qemu->qtest());
-  const std::string& srat = acpi.One("SRAT");
+  const std::string& srat = acpi.GetOnly("SRAT");
   std::map<uint32_t, uint64_t> memory;
   std::map<uint32_t, int> cpus;
   for (size_t at = 48; at < srat.size(); at += LoadAt<uint8_t>(srat, at + 1, "SRAT")) {
@@ -244,11 +244,11 @@ TEST_F(Backend, NumaNodesAreTheTablesThatTheGuestReads) {
       memory[LoadAt<uint32_t>(srat, at + 2, "SRAT")] += LoadAt<uint64_t>(srat, at + 16, "SRAT");
     if (type == 0) ++cpus[LoadAt<uint8_t>(srat, at + 2, "SRAT")];
   }
-  // 384 KiB below 1 MiB are no RAM.
+  // 384 KiB below 1 MiB are not RAM.
   EXPECT_EQ(memory[0], 32 * kMiB - (384 << 10));
   EXPECT_EQ(memory[1], 96 * kMiB);
   EXPECT_EQ(cpus, (std::map<uint32_t, int>{{0, 2}, {1, 2}}));
-  const std::string& slit = acpi.One("SLIT");
+  const std::string& slit = acpi.GetOnly("SLIT");
   ASSERT_EQ(LoadAt<uint64_t>(slit, 36, "SLIT"), 2u);
   EXPECT_EQ(slit.substr(44, 4), "\x0a\x21\x21\x0a");
   const json nodes = qemu->qmp().Execute("query-memdev");

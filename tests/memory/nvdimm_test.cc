@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// NVDIMMs as pods have them: the image read-only, volumes writable, labels; what the guest reads
-// and writes against the file, and the NFIT (ACPI 6.2, section 5.2.25) as firmware leaves it in
-// memory.
+// NVDIMMs as pods have them: the image read-only, volumes writable, labels. What the guest reads
+// and writes is compared with the file, and the NFIT (ACPI 6.2, section 5.2.25) is read from guest
+// memory where firmware has put it.
 
 #include <gtest/gtest.h>
 
@@ -34,7 +34,7 @@ class Nvdimm : public testing::Test {
   static std::vector<std::string> Machine(const std::string& more = ",nvdimm=on") {
     return {"-machine", "q35" + more, "-m", "128M,slots=4,maxmem=4G", "-nodefaults"};
   }
-  /// -object and -device of an NVDIMM in `image`; `backend` and `device` are more properties.
+  /// -object and -device of an NVDIMM in `image`; `backend` and `device` are additional properties.
   std::vector<std::string> Dimm(const std::string& id, const std::string& backend,
                                 const std::string& device = "", uint64_t size = 16 * kMiB) {
     return {"-device", "nvdimm,id=" + id + ",memdev=mem-" + id + device, "-object",
@@ -51,7 +51,7 @@ class Nvdimm : public testing::Test {
     qemu.emplace(std::move(options));
     qemu->qmp();
   }
-  /// Boots firmware to a kernel and takes the tables that it left.
+  /// Boots firmware up to a kernel and reads the tables that it left.
   AcpiTables Boot(std::vector<std::string> args, const std::vector<std::string>& more) {
     WriteTinyBzImage(dir / "kernel");
     args.insert(args.end(), {"-kernel", dir / "kernel"});
@@ -184,7 +184,7 @@ TEST_F(Nvdimm, HotPluggedAsKataDoesItIsTheVolume) {
   Start(Machine(), {});
   for (bool pmem : {false, true}) {
     const std::string id = pmem ? "1" : "0";
-    // `pmem` is always sent. A file that is no PMEM is used all the same, with a warning.
+    // `pmem` is always sent. A file that is not PMEM is used with a warning.
     qemu->qmp().Execute("object-add", {{"qom-type", "memory-backend-file"},
                                        {"id", "nvdimmbackmem" + id},
                                        {"mem-path", (dir / "image").string()},
@@ -219,7 +219,7 @@ TEST_F(Nvdimm, AMachineWithoutNvdimmRefusesOne) {
 TEST_F(Nvdimm, NfitDescribesTheImage) {
   Covers({"1.1 nvdimm-image", "4 acpi"});
   const AcpiTables acpi = Boot(Machine(), Dimm("nv0", ",readonly=on,share=on", ",unarmed=on"));
-  const std::vector<NfitEntry> entries = Entries(acpi.One("NFIT"));
+  const std::vector<NfitEntry> entries = Entries(acpi.GetOnly("NFIT"));
   ASSERT_EQ(entries.size(), 3u);
   const json info = Info("nv0");
   const int slot = info["slot"];
@@ -263,7 +263,7 @@ TEST_F(Nvdimm, NfitTellsArmedOnesAndPlatformCapabilities) {
   std::map<uint32_t, uint16_t> flags;
   std::map<uint64_t, uint64_t> ranges;
   uint32_t capabilities = 0;
-  for (const NfitEntry& entry : Entries(acpi.One("NFIT"))) {
+  for (const NfitEntry& entry : Entries(acpi.GetOnly("NFIT"))) {
     if (entry.type == 0) ranges[entry.At<uint64_t>(32)] = entry.At<uint64_t>(40);
     if (entry.type == 1) flags[entry.At<uint32_t>(4)] = entry.At<uint16_t>(44);
     if (entry.type == 7) capabilities = entry.At<uint32_t>(8);

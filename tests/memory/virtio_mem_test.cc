@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// virtio-mem (virtio 1.2, section 5.15) as Kata resizes pods with it: requests of the host, blocks
-// that the guest plugs, and the bytes behind them.
+// virtio-mem (virtio 1.2, section 5.15) as Kata uses it to resize pods: requests of the host,
+// blocks that the guest plugs, and the memory behind them.
 
 #include <gtest/gtest.h>
 
@@ -32,7 +32,7 @@ class VirtioMem : public testing::Test {
     StartDriver();
   }
   void StartDriver() {
-    // UNPLUGGED_INACCESSIBLE (section 5.15.3) cannot be chosen with shared memory.
+    // UNPLUGGED_INACCESSIBLE (section 5.15.3) cannot be disabled with shared memory.
     device->Negotiate(virtio::Bit(1));
     queue.emplace(device->SetUpQueue(0, pod->heap()));
     device->SetDriverOk();
@@ -41,7 +41,8 @@ class VirtioMem : public testing::Test {
     pod->qmp().Execute("qom-set",
                        {{"path", "virtiomem0"}, {"property", "requested-size"}, {"value", size}});
   }
-  /// One request of the guest; the response's type, and for kState its state in `state`.
+  /// Sends one request of the guest and returns the type of the response; for kState, `state` is
+  /// set.
   uint16_t Ask(uint16_t type, uint64_t address = 0, uint16_t blocks = 0) {
     QTest& qtest = pod->qtest();
     const uint64_t at = pod->heap().Allocate(64);

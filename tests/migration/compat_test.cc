@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A guest moves between Debian's QEMU 7.2 ($QEMU_DEBIAN) and ours and back, in the middle of its
-// work: the series adds nothing to the migration stream. Both sides run a real CPU (TCG) that
-// counts in memory; the devices' driver is this test, over the qtest socket.
+// A guest moves between Debian's QEMU 7.2 ($QEMU_DEBIAN) and ours and back while it works: the
+// series adds nothing to the migration stream. On both sides a real CPU (TCG) counts in memory. The
+// test is the devices' driver, through the qtest socket.
 
 #include <gtest/gtest.h>
 
@@ -15,11 +15,11 @@ namespace fs = std::filesystem;
 
 fs::path Debian() { return EnvOr("QEMU_DEBIAN", "/usr/bin/qemu-system-x86_64"); }
 
-/// Why there is nothing to compare with; empty when there is.
+/// Why there is nothing to compare with; empty if there is.
 std::string DebianMissing() {
   if (!fs::exists(Debian()))
     return "no " + Debian().string() + " (Debian's qemu-system-x86; QEMU_DEBIAN names another)";
-  const std::string version = Run({Debian(), "-version"}, Machine::kTimeout).out;
+  const std::string version = Run({Debian(), "-version"}, MigrationMachine::kTimeout).out;
   if (version.find("version 7.2") == std::string::npos)
     return Debian().string() + " is not QEMU 7.2: " + version.substr(0, version.find('\n'));
   return "";
@@ -32,12 +32,12 @@ class Compat : public testing::TestWithParam<const char*> {
   }
 
   void Move(const fs::path& from, const fs::path& to) {
-    Machine source(from, GetParam());
+    MigrationMachine source(from, GetParam());
     Guest guest(source);
     guest.Talk();
     guest.LeaveInFlight();
     const std::string stream = MigrateToBytes(source.qemu());
-    Machine target(to, GetParam(), &stream);
+    MigrationMachine target(to, GetParam(), &stream);
     EXPECT_TRUE(source.Memory() == target.Memory()) << "the guest's memory differs";
     EXPECT_EQ(json::diff(source.DeviceState(), target.DeviceState()).dump(), "[]");
     const uint32_t counted = target.Counter();
@@ -52,13 +52,13 @@ class Compat : public testing::TestWithParam<const char*> {
 TEST_P(Compat, AGuestOfDebiansGoesOnInOurs) { Move(Debian(), QemuBinary()); }
 TEST_P(Compat, AGuestOfOursGoesOnInDebians) { Move(QemuBinary(), Debian()); }
 
-// The description of all devices that both have, in use or not.
+// Compares the description of all devices that both binaries have, whether in use or not.
 TEST_P(Compat, EveryDeviceHasTheSameFieldsAsDebians) {
   const TempDir dir;
   const auto dump = [&](const fs::path& binary) {
     const RunResult run = stx::Run({binary, "-machine", GetParam(), "-nodefaults", "-display",
                                     "none", "-dump-vmstate", dir / "dump"},
-                                   Machine::kTimeout);
+                                   MigrationMachine::kTimeout);
     EXPECT_TRUE(run.status.Success()) << run.err;
     return json::parse(ReadFile(dir / "dump"));
   };
@@ -72,7 +72,8 @@ TEST_P(Compat, EveryDeviceHasTheSameFieldsAsDebians) {
   EXPECT_GT(common, 100) << "of Debian's " << debian.size() << " and our " << ours.size();
 }
 
-/// What a stream says at its end about its sections (docs/devel/migration.rst, "Stream structure").
+/// The description of the sections at the end of a stream (docs/devel/migration.rst, "Stream
+/// structure").
 json Description(const std::string& stream) {
   const size_t at = stream.rfind("{\"page_size\"");
   if (at == std::string::npos) throw std::runtime_error("a stream without description");
@@ -82,13 +83,13 @@ json Description(const std::string& stream) {
 TEST_P(Compat, TheStreamHasTheSameSectionsAndFieldsAsDebians) {
   std::vector<json> descriptions;
   for (const fs::path& binary : {Debian(), QemuBinary()}) {
-    Machine machine(binary, GetParam());
+    MigrationMachine machine(binary, GetParam());
     Guest guest(machine);
     guest.Talk();
     guest.LeaveInFlight();
     descriptions.push_back(Description(MigrateToBytes(machine.qemu())));
   }
-  // Virtio devices write one opaque field: its size is all that is said, and is compared.
+  // Virtio devices write one opaque field, so only its size can be compared.
   EXPECT_GT(descriptions[0]["devices"].size(), 20u);
   EXPECT_EQ(json::diff(descriptions[0], descriptions[1]).dump(), "[]");
 }

@@ -7,7 +7,7 @@
 namespace stx {
 namespace {
 
-// virtio 1.2, section 5.2.6: of a disk's request, in bytes; its types.
+// virtio 1.2, section 5.2.6: the parts of a disk request in bytes, and its types.
 constexpr uint32_t kHeader = 16, kSector = 512, kStatus = kHeader + kSector;
 constexpr uint32_t kIn = 0, kOut = 1;
 
@@ -20,12 +20,12 @@ void Expect(const std::string& what, const std::string& got, const std::string& 
   if (got != wanted) throw std::runtime_error(what + " got other bytes than were sent");
 }
 
-/// A frame as virtio-net gave it to the guest: its header says how many buffers it took.
+/// A frame as virtio-net delivered it. The header says how many buffers it took.
 std::string WithoutHeader(const std::string& frame) { return frame.substr(kNetHeader); }
 
 }  // namespace
 
-Guest::Guest(Machine& machine) {
+Guest::Guest(MigrationMachine& machine) {
   Attach(machine);
   net_->Negotiate(virtio::Bit(kMac) | virtio::Bit(kCtrlVq) | virtio::Bit(kCtrlRx));
   if (vhost_) vhost_->Negotiate(0);
@@ -45,7 +45,7 @@ Guest::Guest(Machine& machine) {
     if (*device) rings_.emplace_back(**device, index, heap_);
   for (auto* device : {&net_, &serial_, &vhost_, &disk_})
     if (*device) (*device)->SetDriverOk();
-  // VIRTIO_NET_CTRL_RX_PROMISC 0: only frames for the guest's own address, from here on.
+  // VIRTIO_NET_CTRL_RX_PROMISC 0: from now on, accept only frames for the guest's own address.
   const uint64_t promiscuous = heap_.Allocate(4);
   filter.Add({{promiscuous, 2, false}, {promiscuous + 2, 1, false}, {promiscuous + 3, 1, true}});
   filter.Wait();
@@ -55,21 +55,21 @@ Guest::Guest(Machine& machine) {
     for (int i = 0; i < Ring::kSize; ++i) ring->Offer();
 }
 
-void Guest::GoOn(Machine& machine) {
+void Guest::GoOn(MigrationMachine& machine) {
   Attach(machine);
   for (size_t i = 0; i < rings_.size(); ++i)
     rings_[i].MoveTo(*std::array{&net_, &serial_, &vhost_}[i / 2]->operator->());
   if (disk_) requests_->MoveTo(*disk_);
 }
 
-void Guest::Attach(Machine& machine) {
+void Guest::Attach(MigrationMachine& machine) {
   machine_ = &machine;
   PciBus bus(machine.qtest());
-  net_.emplace(bus, bus.At(Machine::kNetSlot));
-  if (machine.has_vhost()) vhost_.emplace(bus, bus.At(Machine::kVhostSlot));
-  serial_.emplace(bus, bus.At(Machine::kSerialSlot));
-  if (machine.has_disk()) disk_.emplace(bus, bus.At(Machine::kDiskSlot));
-  // Not before the BARs are placed, as no CPU touches a device then.
+  net_.emplace(bus, bus.At(MigrationMachine::kNetSlot));
+  if (machine.has_vhost()) vhost_.emplace(bus, bus.At(MigrationMachine::kVhostSlot));
+  serial_.emplace(bus, bus.At(MigrationMachine::kSerialSlot));
+  if (machine.has_disk()) disk_.emplace(bus, bus.At(MigrationMachine::kDiskSlot));
+  // Not before the BARs are placed, because until then no CPU accesses a device.
   machine.qmp().Execute("cont");
 }
 
@@ -126,20 +126,20 @@ void Guest::Talk() {
 }
 
 void Guest::LeaveInFlight() {
-  // Arrived, and not yet seen by the guest.
+  // Arrived but not yet seen by the guest.
   const uint16_t net = net_in().UsedIndex(), serial = serial_in().UsedIndex();
   machine_->SendOnWire(Frame("unseen"));
   machine_->WritePort("unseen");
   Until([&] { return net_in().UsedIndex() != net && serial_in().UsedIndex() != serial; });
-  // Taken from the ring, and written to the port in part: nobody reads there.
+  // Taken from the ring and partly written to the port, because nobody reads there.
   message_.resize(1 << 20);
   for (size_t i = 0; i < message_.size(); ++i) message_[i] = static_cast<char>(i * 7 + (i >> 12));
   const uint64_t at = heap_.Allocate(message_.size());
   machine_->qtest().MemWrite(at, message_.data(), message_.size());
   serial_out().Add({{at, static_cast<uint32_t>(message_.size()), false}});
-  // For the back-end, which has nowhere to put it.
+  // For the back-end, which has no buffer for it.
   vhost_out().Post(Frame("nowhere"));
-  // Kicked when the machine had stopped: only "tx_waiting" tells the target to send it.
+  // Kicked after the machine has stopped: only "tx_waiting" tells the target to send it.
   machine_->qmp().Execute("stop");
   net_out().Post(Frame("waiting"));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The guest: drivers over qtest of what a Machine has, and their state, which moves with it.
+// The guest: drivers (through qtest) for the devices of a MigrationMachine, and their state, which
+// moves with it.
 #pragma once
 
 #include <optional>
@@ -11,7 +12,7 @@
 
 namespace stx {
 
-/// One queue of the driver, of four buffers.
+/// One queue of the driver, with four buffers.
 class Ring {
  public:
   static constexpr uint16_t kSize = 4;
@@ -27,7 +28,7 @@ class Ring {
     queue_.MoveTo(qtest());
   }
 
-  /// Gives the device bytes, without waiting.
+  /// Gives bytes to the device without waiting.
   void Post(const std::string& bytes) {
     const uint64_t at = Next();
     qtest().MemWrite(at, bytes.data(), bytes.size());
@@ -37,17 +38,17 @@ class Ring {
     queue_.Add(chain);
     device_->Notify(index_);
   }
-  void Wait() { queue_.Wait(Deadline(Machine::kTimeout)); }
+  void Wait() { queue_.Wait(Deadline(MigrationMachine::kTimeout)); }
   void Send(const std::string& bytes) {
     Post(bytes);
     Wait();
   }
 
-  /// Gives the device a buffer to write to.
+  /// Gives a writable buffer to the device.
   void Offer() { Add({{Next(), kBuffer, true}}); }
   /// What the device wrote to the oldest buffer.
   std::string Take() {
-    const auto used = queue_.Wait(Deadline(Machine::kTimeout));
+    const auto used = queue_.Wait(Deadline(MigrationMachine::kTimeout));
     const auto bytes = qtest().MemRead(buffers_ + used.head * kBuffer, used.written);
     return {bytes.begin(), bytes.end()};
   }
@@ -72,22 +73,22 @@ class Ring {
 class Guest {
  public:
   /// Starts the machine and the drivers.
-  explicit Guest(Machine& machine);
-  /// Goes on in `machine`, to which it was migrated, and starts that.
-  void GoOn(Machine& machine);
+  explicit Guest(MigrationMachine& machine);
+  /// Continues in `machine`, to which the guest was migrated, and starts it.
+  void GoOn(MigrationMachine& machine);
 
-  /// Messages both ways on all devices, more of them than the rings have entries; the disk has what
-  /// was written when this was last called, and takes other bytes. Throws when one is not what was
-  /// sent.
+  /// Sends messages in both directions on all devices, more than the rings have entries. Checks
+  /// that the disk has what the last call wrote, and writes other bytes. Throws if anything differs
+  /// from what was sent.
   void Talk();
-  /// Leaves work for a migration to find half done, and stops the machine.
+  /// Leaves unfinished work for a migration, and stops the machine.
   void LeaveInFlight();
-  /// All of that arrives, once each; `at_source` is what the source had written to the port.
-  /// Throws when not.
+  /// Checks that all of it arrives exactly once; `at_source` is what the source had written to the
+  /// port. Throws otherwise.
   void FinishInFlight(const std::string& at_source);
 
  private:
-  void Attach(Machine& machine);
+  void Attach(MigrationMachine& machine);
   std::string ReadSector(uint64_t sector);
   void WriteSector(uint64_t sector, const std::string& bytes);
   void Request(uint32_t type, uint64_t sector);
@@ -98,12 +99,12 @@ class Guest {
   Ring& vhost_in() { return rings_[4]; }
   Ring& vhost_out() { return rings_[5]; }
 
-  Machine* machine_ = nullptr;
+  MigrationMachine* machine_ = nullptr;
   GuestHeap heap_{0x100000, 0x700000};
   std::optional<VirtioPciDevice> net_, vhost_, serial_, disk_;
   std::vector<Ring> rings_;
   std::optional<Ring> requests_;
-  uint64_t request_ = 0;  // a disk's request in guest memory: header, a sector, status
+  uint64_t request_ = 0;  // a disk request in guest memory: header, one sector, status
   std::string on_disk_;   // what the last Talk wrote
   unsigned talks_ = 0;
   std::string message_;

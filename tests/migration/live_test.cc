@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A guest at work moves between two QEMUs: its CPU dirties memory, its drivers talk to their
-// devices all the while. By Unix socket and TCP, plain, over several channels, throttled, and with
-// the target running before its memory is there.
+// A working guest moves between two QEMUs while its CPU dirties memory and its drivers use their
+// devices. Over a Unix socket and TCP, on one channel and on several, throttled, and with a target
+// that runs before its memory has arrived.
 
 #include <gtest/gtest.h>
-
 
 #include "base/waiting.h"
 #include "harness/qemu/contract.h"
@@ -26,18 +25,18 @@ struct Way {
 
 void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
 
-void SetParameters(Machine& machine, const json& parameters) {
+void SetParameters(MigrationMachine& machine, const json& parameters) {
   machine.qmp().Execute("migrate-set-parameters", parameters);
 }
 
-/// Where the target listens, as migrate wants it.
-std::string Listen(Machine& target, const TempDir& dir, bool tcp) {
+/// The URI at which the target listens, for migrate.
+std::string Listen(MigrationMachine& target, const TempDir& dir, bool tcp) {
   if (!tcp) {
     const std::string uri = "unix:" + (dir / "migration").string();
     target.qmp().Execute("migrate-incoming", {{"uri", uri}});
     return uri;
   }
-  // Port 0: the kernel chooses; query-migrate tells.
+  // With port 0 the kernel chooses the port, and query-migrate reports it.
   target.qmp().Execute("migrate-incoming", {{"uri", "tcp:127.0.0.1:0"}});
   const json address = target.qmp().Execute("query-migrate").at("socket-address").at(0);
   return "tcp:127.0.0.1:" + address["port"].get<std::string>();
@@ -52,8 +51,8 @@ class Live : public testing::TestWithParam<Way> {
   MachineRole Source() const { return {.disk = dir / "disk"}; }
   MachineRole Target() const { return {.target = true, .disk = dir / "disk"}; }
 
-  /// Waits for a status of the source; the last answer.
-  json Until(Machine& machine, const std::function<bool(const json&)>& done) {
+  /// Waits until query-migrate on the source satisfies `done`; returns that reply.
+  json Until(MigrationMachine& machine, const std::function<bool(const json&)>& done) {
     json info;
     const bool happened = HoldsBefore(Deadline(Milliseconds(25000)), [&] {
       return done(info = machine.qmp().Execute("query-migrate"));
@@ -62,7 +61,7 @@ class Live : public testing::TestWithParam<Way> {
     return info;
   }
 
-  void ExpectSame(Machine& source, Machine& target) {
+  void ExpectSame(MigrationMachine& source, MigrationMachine& target) {
     const std::string ours = source.Memory(), theirs = target.Memory();
     std::string pages;
     for (size_t at = 0; at < ours.size() && pages.size() < 200; at += 4096)
@@ -78,14 +77,14 @@ class Live : public testing::TestWithParam<Way> {
 TEST_P(Live, TheGuestGoesOnWithItsMemoryAndDevices) {
   const auto [name, tcp, mode] = GetParam();
   const bool postcopy = mode == Mode::kPostcopy || mode == Mode::kPostcopyRunsAtOnce;
-  // The base's libvhost-user cannot wait for pages that are not there yet.
+  // The base's libvhost-user cannot wait for pages that have not arrived yet.
   const bool vhost = mode != Mode::kPostcopyRunsAtOnce;
-  Machine source(QemuBinary(), kMachine, nullptr, {.vhost = vhost, .disk = dir / "disk"}),
+  MigrationMachine source(QemuBinary(), kMachine, nullptr, {.vhost = vhost, .disk = dir / "disk"}),
       target(QemuBinary(), kMachine, nullptr,
              {.target = true, .vhost = vhost, .disk = dir / "disk"});
   Guest guest(source);
   guest.Talk();
-  for (Machine* machine : {&source, &target}) {
+  for (MigrationMachine* machine : {&source, &target}) {
     if (mode == Mode::kMultifd) {
       SetMigrationCapability(machine->qmp(), "multifd");
       SetParameters(*machine, {{"multifd-channels", 4}});
@@ -114,7 +113,7 @@ TEST_P(Live, TheGuestGoesOnWithItsMemoryAndDevices) {
     Until(source, [](const json& info) {
       return info.value("status", "") == "active" && info["ram"]["transferred"] > (1 << 20);
     });
-    guest.Talk();  // while pages go over
+    guest.Talk();  // while pages are transferred
     source.qmp().Execute("migrate-start-postcopy");
     Until(source, [](const json& info) {
       const std::string status = info.value("status", "");
@@ -122,7 +121,7 @@ TEST_P(Live, TheGuestGoesOnWithItsMemoryAndDevices) {
     });
   }
   if (mode == Mode::kPostcopyRunsAtOnce) {
-    // Its devices are loaded; most of its memory is not.
+    // Its devices have been loaded, but most of its memory has not.
     Until(target, [](const json& info) {
       const std::string status = info.value("status", "");
       return status == "postcopy-active" || status == "completed";
@@ -171,15 +170,15 @@ INSTANTIATE_TEST_SUITE_P(
 
 class LiveFails : public Live {
  protected:
-  /// Slow enough to be caught in the middle.
-  void StartSlowly(Machine& source, Machine& target) {
+  /// Slow enough to be interrupted in the middle.
+  void StartSlowly(MigrationMachine& source, MigrationMachine& target) {
     SetParameters(source, {{"max-bandwidth", 1 << 20}});
     source.qmp().Execute("migrate", {{"uri", Listen(target, dir, GetParam().tcp)}});
     Until(source, [](const json& info) {
       return info.value("status", "") == "active" && info["ram"]["transferred"] > (256 << 10);
     });
   }
-  void ExpectGoesOn(Machine& source, Guest& guest) {
+  void ExpectGoesOn(MigrationMachine& source, Guest& guest) {
     EXPECT_EQ(source.qmp().Execute("query-status")["status"], "running");
     const uint32_t counted = source.Counter();
     guest.Talk();
@@ -188,7 +187,7 @@ class LiveFails : public Live {
 };
 
 TEST_P(LiveFails, ACancelledMigrationLeavesTheSourceAtWork) {
-  Machine source(QemuBinary(), kMachine, nullptr, Source()),
+  MigrationMachine source(QemuBinary(), kMachine, nullptr, Source()),
       target(QemuBinary(), kMachine, nullptr, Target());
   Guest guest(source);
   StartSlowly(source, target);
@@ -199,17 +198,17 @@ TEST_P(LiveFails, ACancelledMigrationLeavesTheSourceAtWork) {
 }
 
 TEST_P(LiveFails, ATargetThatDiesLeavesTheSourceAtWorkAndASecondTargetTakesIt) {
-  Machine source(QemuBinary(), kMachine, nullptr, Source());
+  MigrationMachine source(QemuBinary(), kMachine, nullptr, Source());
   Guest guest(source);
   {
-    Machine target(QemuBinary(), kMachine, nullptr, Target());
+    MigrationMachine target(QemuBinary(), kMachine, nullptr, Target());
     StartSlowly(source, target);
     target.qemu().process().Kill();
     EXPECT_EQ(WaitMigrationEnd(source.qmp())["status"], "failed");
   }
   ExpectGoesOn(source, guest);
   SetParameters(source, {{"max-bandwidth", 1 << 30}});
-  Machine second(QemuBinary(), kMachine, nullptr, Target());
+  MigrationMachine second(QemuBinary(), kMachine, nullptr, Target());
   std::filesystem::remove(dir / "migration");
   source.qmp().Execute("migrate", {{"uri", Listen(second, dir, GetParam().tcp)}});
   ASSERT_EQ(WaitMigrationEnd(source.qmp())["status"], "completed");

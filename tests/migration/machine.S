@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The code of Machine's guest (machine.h). Runs at F000:0000. */
+/* The code of MigrationMachine's guest (machine.h). Runs at F000:0000. */
 #include "harness/guest_code/guest_code.inc"
 
 #define COUNTER 0x500

@@ -27,7 +27,7 @@ constexpr char kEtherType[] = "\x88\xb5";  // IEEE 802: local experimental
 
 std::string ReadFrom(int fd, size_t size) {
   std::string text(size, '\0');
-  Deadline deadline(Machine::kTimeout);
+  Deadline deadline(MigrationMachine::kTimeout);
   for (size_t at = 0; at < size;) {
     if (!WaitFor(fd, POLLIN, deadline)) throw std::runtime_error("nothing to read in time");
     const ssize_t n = read(fd, text.data() + at, size - at);
@@ -47,14 +47,14 @@ std::string Frame(const std::string& payload, char to) {
   return frame;
 }
 
-Machine::Machine(const std::filesystem::path& binary, const std::string& type,
-                 const std::string* stream, const MachineRole& role)
+MigrationMachine::MigrationMachine(const std::filesystem::path& binary, const std::string& type,
+                                   const std::string* stream, const MachineRole& role)
     : role_(role), qtest_listener_(ListenUnix(dir_ / "qtest")) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) ThrowErrno("socketpair");
   wire_.Reset(pair[0]);
   const UniqueFd theirs(pair[1]);
-  WriteFile(dir_ / "firmware", Firmware(GUEST_CODE(migrating)));
+  WriteFile(dir_ / "firmware", MakeFirmware(GUEST_CODE(migrating)));
   QemuOptions options;
   options.binary = binary;
   std::istringstream words(
@@ -79,7 +79,8 @@ Machine::Machine(const std::filesystem::path& binary, const std::string& type,
     add({"-blockdev", "raw,node-name=disk,file.driver=file,file.filename=" + role.disk.string(),
          "-device", "virtio-blk-pci,drive=disk,addr=8"});
   add({"-chardev", "socket,id=port,server=on,wait=off,path=" + (dir_ / "port").string()});
-  // From a file, the whole load is one step of the main loop, and nothing can come between.
+  // Reading from a file, the whole load is one step of the main loop, and nothing can happen in
+  // between.
   UniqueFd file(memfd_create("stream", MFD_CLOEXEC));
   std::string stream_fd;
   if (stream) {
@@ -105,7 +106,7 @@ Machine::Machine(const std::filesystem::path& binary, const std::string& type,
   }
 }
 
-Machine::~Machine() {
+MigrationMachine::~MigrationMachine() {
   if (const std::string broken = vhost_.Broken(); !broken.empty())
     std::cerr << "the vhost-user back-end gave up: " << broken << "\n";
   if (std::uncaught_exceptions())
@@ -113,13 +114,13 @@ Machine::~Machine() {
               << qemu_->Report() << "\n";
 }
 
-void Machine::SendOnWire(const std::string& frame) {
-  // A frame's length, big-endian, then its bytes (-netdev stream).
+void MigrationMachine::SendOnWire(const std::string& frame) {
+  // The length of a frame, big-endian, and its bytes (-netdev stream).
   const char length = static_cast<char>(frame.size() - kNetHeader);
   WriteAll(wire_.get(), std::string{0, 0, 0, length} + frame.substr(kNetHeader));
 }
 
-std::string Machine::ReceiveOnWire() {
+std::string MigrationMachine::ReceiveOnWire() {
   for (;;) {
     const std::string length = ReadFrom(wire_.get(), 4);
     const std::string frame = ReadFrom(wire_.get(), static_cast<uint8_t>(length[3]));
@@ -127,9 +128,9 @@ std::string Machine::ReceiveOnWire() {
   }
 }
 
-std::string Machine::ReadPort(size_t size) { return ReadFrom(port_.get(), size); }
+std::string MigrationMachine::ReadPort(size_t size) { return ReadFrom(port_.get(), size); }
 
-std::string Machine::EndAndReadPort() {
+std::string MigrationMachine::EndAndReadPort() {
   qemu_->process().Kill();
   std::string text;
   char chunk[65536];
@@ -138,14 +139,14 @@ std::string Machine::EndAndReadPort() {
   return text;
 }
 
-uint32_t Machine::Counter() { return qtest().ReadL(kCounter); }
+uint32_t MigrationMachine::Counter() { return qtest().ReadL(kCounter); }
 
-std::string Machine::Memory() {
+std::string MigrationMachine::Memory() {
   qmp().Execute("pmemsave", {{"val", 0}, {"size", kMemory}, {"filename", dir_ / "memory"}});
   return ReadFile(dir_ / "memory");
 }
 
-json Machine::DeviceState() {
+json MigrationMachine::DeviceState() {
   json state{{"filter", qmp().Execute("query-rx-filter", {{"name", "net"}})}};
   for (uint8_t slot : {kNetSlot, kVhostSlot, kSerialSlot, kDiskSlot})
     for (int at = 0; at < 256; at += 4)
@@ -156,14 +157,14 @@ json Machine::DeviceState() {
       if (device["name"] == "virtio-blk" && queue > 0) break;
       json ring = qmp().Execute("x-query-virtio-queue-status",
                                 {{"path", device["path"]}, {"queue", queue}});
-      ring.erase("shadow-avail-idx");  // a cache of guest memory, read anew by the target
+      ring.erase("shadow-avail-idx");  // a cache of guest memory, which the target reads again
       state["rings"].push_back(ring);
     }
   return state;
 }
 
 void Until(const std::function<bool()>& done) {
-  WaitUntil("what the machine was to do", Deadline(Machine::kTimeout), done);
+  WaitUntil("what the machine was to do", Deadline(MigrationMachine::kTimeout), done);
 }
 
 }  // namespace stx

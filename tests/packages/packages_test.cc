@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The packages in a Debian 12 system: over Debian's and back, beside Debian's other packages, and
-// away again. $PACKAGES is the folder they are in, with an index (scripts/step/try makes it);
-// $REPOSITORY is where debian/ and docs/ are.
+// The packages in a Debian 12 system: installed over Debian's, downgraded again, next to Debian's
+// other packages, and removed. $PACKAGES is their folder, with an index (scripts/step/try makes
+// it); $REPOSITORY is the folder of debian/ and docs/.
 #include <fnmatch.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -48,7 +48,7 @@ std::string At(const std::string& version, const std::string& names) {
   return all;
 }
 
-/// What libvirt says of the host's QEMU: the lines of one document a question.
+/// What libvirt reports about the host's QEMU: one document per question, as lines.
 using Documents = std::map<std::string, std::multiset<std::string>>;
 Documents Capabilities(const Root& root) {
   root.Shell(R"sh(
@@ -66,7 +66,8 @@ virsh -q -c qemu:///system domcapabilities --virttype qemu --arch i686 --machine
   for (const auto& entry : fs::directory_iterator(root / "tmp/caps")) {
     std::istringstream text(ReadFile(entry.path()));
     auto& lines = documents[entry.path().filename().string()];
-    // Of the host, not of QEMU: made at each start, or what memory is free.
+    // These describe the host and not QEMU: they are generated at each start, or depend on free
+    // memory.
     auto of_host = [](const std::string& line) {
       for (const char* element : {"<uuid>", "<memory unit=", "<pages unit="})
         if (line.find(element) != std::string::npos) return true;
@@ -79,7 +80,7 @@ virsh -q -c qemu:///system domcapabilities --virttype qemu --arch i686 --machine
   return documents;
 }
 
-/// "-LINE" for each line that is only in `a`, "+LINE" for each only in `b`.
+/// "-LINE" for each line that is only in `a`, "+LINE" for each that is only in `b`.
 std::set<std::string> Differences(const std::multiset<std::string>& a,
                                   const std::multiset<std::string>& b) {
   std::set<std::string> lines;
@@ -90,7 +91,7 @@ std::set<std::string> Differences(const std::multiset<std::string>& a,
   return lines;
 }
 
-/// "PACKAGE PATH" of each file and link that the packages have.
+/// "PACKAGE PATH" for each file and link in the packages.
 std::set<std::string> Files(const Root& root) {
   std::istringstream lines(root.Shell("for package in " + kQemu + R"sh(; do
   dpkg -L $package | while read -r file; do
@@ -126,8 +127,8 @@ std::string FromManual(const std::string& first) {
   return block;
 }
 
-/// Each of Debian's files is among ours, or a row of debian/files.md says why not; and no row is
-/// without a file.
+/// Each of Debian's files is among ours, or a row of debian/files.md explains why not; and every
+/// row has a file.
 void CompareFiles(const std::set<std::string>& debians, const std::set<std::string>& ours) {
   const std::vector<std::string> patterns = FilesWithAReason();
   std::set<std::string> used;
@@ -213,7 +214,8 @@ TEST_F(Packages, GoOverDebiansAndBackUnderLibvirt) {
   for (const auto& [name, lines] : Capabilities(root))
     EXPECT_EQ(Differences(capabilities.at(name), lines), std::set<std::string>()) << name;
   EXPECT_EQ(Files(root), files);
-  // Only what the operator has edited is not as Debian packaged it, and nothing of ours is left.
+  // Only the file that the operator edited differs from Debian's packages, and nothing of ours is
+  // left.
   EXPECT_EQ(root.Shell("dpkg -V " + kQemu + " || true").out, "??5?????? c /etc/qemu-ifup\n");
   for (const auto& [name, content] : root.Unowned()) {
     if (name.find("qemu") == std::string::npos) continue;
@@ -254,10 +256,10 @@ TEST_F(Packages, AnUpgradeNeverMixesWithDebiansOtherTargets) {
     fresh.Shell("apt-get -q -y install --no-install-recommends qemu-system-x86 qemu-system-arm");
   });
   root.AddArchive(EnvOr("PACKAGES", ""));
-  // A plain upgrade removes nothing: all stays as it is, none of ours alone.
+  // A plain upgrade removes nothing: everything stays as it is.
   std::string plan = root.Shell("apt-get -q update >/dev/null; apt-get -s upgrade").out;
   EXPECT_EQ(plan.find("Inst qemu"), std::string::npos) << plan;
-  // Asked for, it says what has to go.
+  // If asked explicitly, apt reports what has to be removed.
   plan = root.Shell("apt-get -s install --no-install-recommends" +
                     At(Ours(), "qemu-system-x86 qemu-system-common qemu-system-data"))
              .out;
@@ -268,7 +270,7 @@ TEST_F(Packages, AnUpgradeNeverMixesWithDebiansOtherTargets) {
 TEST_F(Packages, ThePinOfTheManualKeepsOurs) {
   Root root("minbase", [](Root&) {});
   root.AddArchive(EnvOr("PACKAGES", ""));
-  // Debian's next point release, as far as apt looks at it.
+  // Debian's next point release, with as much as apt looks at.
   WriteFile(root / "control", "Package: qemu-utils\nSource: qemu\nVersion: " + Next() +
                                   "\nArchitecture: amd64\nMaintainer: T <t@localhost>\n"
                                   "Description: next\n");

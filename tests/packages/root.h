@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A Debian 12 system in a folder, for installing packages in it: made by debootstrap from the
-// machine's own archive, kept as a template, copied for each use.
+// A Debian 12 system in a folder, for installing packages: debootstrap makes it from the machine's
+// own archive, and it is kept as a template and copied for each use.
 #pragma once
 
 #include <functional>
@@ -13,21 +13,22 @@ namespace stx {
 
 class Root {
  public:
-  /// A copy of the template `name` below $ROOTS, which `make` has filled when it was not there.
+  /// A copy of the template `name` in $ROOTS. If the template does not exist, `make` fills it.
   Root(const std::string& name, const std::function<void(Root&)>& make);
   Root(const Root&) = delete;
   Root& operator=(const Root&) = delete;
 
   std::filesystem::path operator/(std::string_view path) const { return path_ / path; }
-  /// Runs a shell script as root of this system, in mount and pid namespaces of its own: what it
-  /// leaves running ends with it. Throws with all it said when it fails.
+  /// Runs a shell script as root of this system, in its own mount and pid namespaces, so that
+  /// anything that it leaves running ends with it. Throws with all of its output if it fails.
   RunResult Shell(const std::string& script) const;
-  /// The folder `packages` as an archive of this system's apt, at /debs; not yet read by apt.
+  /// Adds the folder `packages` to this system's apt, at /debs. apt has not read it yet.
   void AddArchive(const std::filesystem::path& packages);
-  /// Files and links that belong to no package: path and, for files, size and sum. Without what
-  /// apt, dpkg and others keep for themselves (lists, logs, caches).
+  /// Files and links that belong to no package: path and, for files, size and checksum. What apt,
+  /// dpkg and others keep for themselves (lists, logs, caches) is left out.
   std::map<std::string, std::string> Unowned() const;
-  /// The packages that are installed or have configuration left, "NAME VERSION STATE" a line.
+  /// The packages that are installed or have remaining configuration files, one "NAME VERSION
+  /// STATE" per line.
   std::string Packages(const std::string& pattern) const;
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Machines that work long, and machines that end suddenly: nothing grows, and nothing stays behind
-// that blocks the next start.
+// Machines that work for a long time, and machines that end suddenly: nothing grows, and nothing is
+// left behind that blocks the next start.
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -30,7 +30,7 @@ size_t Descriptors(pid_t pid) {
 
 class Endurance : public testing::TestWithParam<Plug> {};
 
-// A thousand in all: 250 of each of four devices.
+// A thousand in total: 250 of each of four devices.
 TEST_P(Endurance, HotPluggedAndUnpluggedManyTimesNothingGrows) {
   Covers({"2.1 device_del"});
   constexpr int kCycles = 250, kWarmUp = 50;
@@ -45,7 +45,7 @@ TEST_P(Endurance, HotPluggedAndUnpluggedManyTimesNothingGrows) {
   size_t descriptors = 0;
   for (int cycle = 0; cycle < kCycles; ++cycle) {
     if (cycle == kWarmUp) {
-      memory = StatusSize(pid, "VmRSS");
+      memory = ReadStatusSize(pid, "VmRSS");
       descriptors = Descriptors(pid);
     }
     json device = GetParam().device;
@@ -56,15 +56,15 @@ TEST_P(Endurance, HotPluggedAndUnpluggedManyTimesNothingGrows) {
           "blockdev-add",
           MakeBlockNode({.id = "disk", .path = dir / "disk", .driver = "file", .aio = "threads"}));
     pod.Add(device, "pci-bridge-0", 5);
-    ASSERT_TRUE(pod.bridge().At(5).Present()) << cycle;
+    ASSERT_TRUE(pod.bridge().At(5).IsPresent()) << cycle;
     pod.Remove("plugged", "pci-bridge-0", 5);
     if (disk) pod.qmp().Execute("blockdev-del", {{"node-name", "disk"}});
   }
-  EXPECT_FALSE(pod.bridge().At(5).Present());
+  EXPECT_FALSE(pod.bridge().At(5).IsPresent());
   EXPECT_EQ(Descriptors(pid), descriptors);
-  // A sanitizer keeps what was freed.
-  const uint64_t allowed = Sanitized() ? uint64_t{1} << 30 : 2 << 20;
-  EXPECT_LT(StatusSize(pid, "VmRSS"), memory + allowed) << "200 cycles later";
+  // A sanitizer keeps freed memory.
+  const uint64_t allowed = IsSanitized() ? uint64_t{1} << 30 : 2 << 20;
+  EXPECT_LT(ReadStatusSize(pid, "VmRSS"), memory + allowed) << "200 cycles later";
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -103,7 +103,7 @@ TEST(Sigkill, AtAnyMomentLeavesNothingThatBlocksTheNextStart) {
     QemuOptions options;
     options.args = args();
     Qemu qemu(std::move(options));
-    // From before its first instruction to a machine that runs.
+    // At moments from before its first instruction until the machine runs.
     poll(nullptr, 0, static_cast<int>(random() % 150));
     if (i % 5 == 4) {
       ASSERT_EQ(qemu.qmp().Execute("query-status")["running"], true) << qemu.Report();

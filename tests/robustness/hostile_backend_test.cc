@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// vhost-user back-ends that answer with nonsense: QEMU refuses the device with a message, or goes
-// on without it, and never dies of it.
+// vhost-user back-ends with invalid answers: QEMU refuses the device with a message, or continues
+// without it, and never crashes.
 
 #include <algorithm>
 
@@ -20,12 +20,12 @@ std::string Frame(uint32_t request, uint32_t flags, uint32_t size, const std::st
 }
 std::string U64(uint64_t value) { return {reinterpret_cast<char*>(&value), 8}; }
 
-/// An answer to one request of the start that cannot be.
+/// An invalid answer to one request at the start.
 struct Nonsense {
   const char* name;
   Request to;
   std::string raw;
-  bool fatal;  ///< the start must end in an error; else QEMU may go on
+  bool fatal;  ///< the start must fail; otherwise QEMU may continue
 };
 void PrintTo(const Nonsense& nonsense, std::ostream* out) { *out << nonsense.name; }
 
@@ -41,7 +41,7 @@ TEST_P(HostileBackendStart, EndsInASentenceOrAMachineThatLives) {
     if (message.request == GetParam().to) return GetParam().raw;
     return std::nullopt;
   });
-  // A back-end that sends too little would wait for more, and QEMU for the rest: it hangs up.
+  // If a back-end sends too little, it and QEMU would wait for each other, so it disconnects.
   backend.SetFate([](const VhostUserMessage& message) {
     return message.request == GetParam().to ? VhostUserFate::kAnswerAndDie : VhostUserFate::kServe;
   });
@@ -82,12 +82,12 @@ INSTANTIATE_TEST_SUITE_P(
                  true}),
     [](const auto& info) { return std::string(info.param.name); });
 
-/// What becomes of one request while a driver starts or ends.
+/// What happens to one request while a driver starts or stops.
 struct Mishap {
   const char* name;
   Request at;
   VhostUserFate fate;
-  std::string raw;  ///< instead of the answer, if not empty
+  std::string raw;  ///< instead of the answer, unless empty
 };
 void PrintTo(const Mishap& mishap, std::ostream* out) { *out << mishap.name; }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Guests whose drivers lie, on each virtio device: QEMU must neither die nor hang, must say of a
-// ring that cannot be that the device needs a reset (virtio 1.2, section 2.1.2), and must serve the
-// next driver.
+// Guests with malicious drivers, on each virtio device. QEMU must neither crash nor hang, must
+// report for an invalid ring that the device needs a reset (virtio 1.2, section 2.1.2), and must
+// serve the next driver.
 
 #include <unistd.h>
 
@@ -21,11 +21,11 @@ using Queue = Virtqueue;
 
 struct Victim {
   const char* name;
-  const char* device;  ///< -device, first of all its type
-  uint16_t queue;      ///< the one that is attacked: QEMU takes what comes on it at once
-  std::vector<const char*> args = {};  ///< more, before it; @dir@ is a folder
-  bool only_writes = false;            ///< takes no buffer that it cannot write to
-  bool served_by_qemu = true;          ///< else by a back-end in another process
+  const char* device;  ///< -device, beginning with its type
+  uint16_t queue;      ///< the queue that is attacked: QEMU takes buffers from it at once
+  std::vector<const char*> args = {};  ///< further arguments that come first; @dir@ is a folder
+  bool only_writes = false;            ///< accepts only buffers that it can write to
+  bool served_by_qemu = true;          ///< otherwise by a back-end in another process
 };
 void PrintTo(const Victim& victim, std::ostream* out) { *out << victim.name; }
 
@@ -58,7 +58,8 @@ const std::vector<Victim> kHostDevices = {
     {"Iommu", "virtio-iommu-pci", 0},
 };
 
-/// Those whose type the binary has. Whether kata's are all there is machine/types_test.cc's to say.
+/// The devices whose type the binary has. machine/types_test.cc checks whether the kata build has
+/// all of them.
 std::vector<Victim> Present(const std::vector<Victim>& victims) {
   std::vector<Victim> present;
   if (EnvOr("QEMU", "").empty()) return present;
@@ -86,7 +87,7 @@ class HostileMachine : public MachineTest {
     StartMachine(args, "q35", "256M,slots=2,maxmem=4G");
     device.emplace(*bus, bus->At(kSlot));
   }
-  /// All features, all queues.
+  /// With all features and all queues.
   void StartDriver() {
     device->Negotiate(device->OfferedFeatures() & ~virtio::Bit(virtio::kFeatureRingPacked) &
                       ~virtio::Bit(33 /* ACCESS_PLATFORM */));
@@ -95,7 +96,7 @@ class HostileMachine : public MachineTest {
       if (device->QueueMaxSize(i)) queues.emplace(i, device->SetUpQueue(i, *heap));
     device->SetDriverOk();
   }
-  /// The next driver finds a device that works, as far as one can tell without knowing it.
+  /// The next driver finds a working device, as far as can be told without knowledge of the device.
   void ExpectServesTheNextDriver() {
     ExpectAlive();
     if (HasFailure()) return;
@@ -112,12 +113,12 @@ class HostileMachine : public MachineTest {
   std::map<uint16_t, Queue> queues;
 };
 
-/// A ring that cannot be. `buffer` is 4 KiB of guest memory.
+/// An invalid ring. `buffer` is 4 KiB of guest memory.
 struct BadRing {
   const char* name;
-  /// `flags` go to each buffer that a device is to look at.
+  /// `flags` are set in each buffer that a device is to look at.
   void (*make)(Queue& queue, QTest& qtest, uint64_t buffer, uint16_t flags);
-  /// False: some devices can serve it, or cannot tell.
+  /// False if some devices can serve it, or cannot detect it.
   bool always_told = true;
 };
 void PrintTo(const BadRing& ring, std::ostream* out) { *out << ring.name; }
@@ -155,7 +156,7 @@ const BadRing kBadRings[] = {
      }},
     {"IndirectLoop",
      [](Queue& queue, QTest& qtest, uint64_t buffer, uint16_t flags) {
-       // Two descriptors that follow each other for ever.
+       // Two descriptors that point at each other.
        for (uint16_t i = 0; i < 2; ++i) {
          qtest.WriteQ(buffer + 16 * i, buffer + 1024);
          qtest.WriteL(buffer + 16 * i + 8, 16);
@@ -173,7 +174,8 @@ const BadRing kBadRings[] = {
      false},
     {"LengthPastTheEndOfMemory",
      [](Queue& queue, QTest&, uint64_t, uint16_t flags) {
-       // Not 4 GiB: virtio-rng would fetch so much entropy before it looks where to put it.
+       // Not 4 GiB, because virtio-rng would fetch that much entropy before it looks where to put
+       // it.
        queue.WriteDescriptor(0, (256 << 20) - 4096, 1 << 20, flags, 0);
        queue.Offer(0);
      }},
@@ -200,7 +202,7 @@ TEST_P(HostileRing, NeedsAResetAndServesTheNextDriver) {
   ring.make(queues.at(victim.queue), qtest(), heap->Allocate(4096, 4096),
             victim.only_writes ? kWrite : 0);
   device->Notify(victim.queue);
-  // No room at all is not a reason for an entropy device to look closer.
+  // An entropy device has no reason to examine a buffer without room.
   const bool unseen = victim.only_writes && std::string(ring.name) == "BufferOfNoLength";
   if (victim.served_by_qemu && ring.always_told && !unseen) {
     EXPECT_TRUE(HoldsBefore(Deadline(Milliseconds(5000)), [&] {
@@ -210,14 +212,15 @@ TEST_P(HostileRing, NeedsAResetAndServesTheNextDriver) {
   ExpectServesTheNextDriver();
 }
 
-/// What a driver can do beside its rings.
+/// What a driver can do apart from its rings.
 struct Trick {
   const char* name;
   void (*play)(VirtioPciDevice& device, std::map<uint16_t, Queue>& queues, GuestHeap& heap);
 };
 void PrintTo(const Trick& trick, std::ostream* out) { *out << trick.name; }
 
-/// Writes of 1, 2 and 4 bytes over everything that a BAR decodes, in an order that the seed gives.
+/// Writes of 1, 2 and 4 bytes to everything that a BAR decodes, in an order that depends on the
+/// seed.
 void FillBars(VirtioPciDevice& device, unsigned seed) {
   std::mt19937 random(seed);
   QTest& qtest = device.qtest();
@@ -331,7 +334,7 @@ TEST_P(HostileDriver, LeavesADeviceForTheNextDriver) {
   try {
     trick.play(*device, queues, *heap);
   } catch (const std::runtime_error& error) {
-    // A device may refuse; it must not die.
+    // A device may refuse, but QEMU must not crash.
     if (!qemu->process().Running()) FAIL() << error.what();
   }
   ExpectServesTheNextDriver();

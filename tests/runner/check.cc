@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// check: runs all test programs of our build and counts. scripts/check builds what it needs and
-// calls it.
+// check runs all test programs of our build and counts results. scripts/check builds what it needs
+// and calls it.
 #include <cstdio>
 
 #include "base/arguments.h"
 #include "base/check_help.h"
 #include "base/os.h"
 #include "base/process.h"
-#include "runner/contract.h"
+#include "runner/contract_table.h"
 #include "runner/junit.h"
 #include "runner/programs.h"
 #include "runner/sanitizer.h"
@@ -22,7 +22,8 @@ struct Options {
   bool sanitized = false;
 };
 
-/// Runs the programs on `qemu`, or on our builds when it is empty; one line each, failures in full.
+/// Runs the programs on `qemu`, or on our builds if it is empty. Prints one line for each, and
+/// failures in full.
 std::vector<SuiteResult> RunAll(const Options& options, const fs::path& qemu) {
   std::vector<SuiteResult> results;
   SanitizerReports reports;
@@ -56,7 +57,7 @@ std::vector<SuiteResult> RunAll(const Options& options, const fs::path& qemu) {
   return results;
 }
 
-/// Prints skips and counts; true when all is well.
+/// Prints skipped cases and counts; returns true if all is well.
 bool Summary(const std::vector<SuiteResult>& results, const std::vector<ContractRow>& contract) {
   int passed = 0, failed = 0, skipped = 0;
   for (const SuiteResult& suite : results) {
@@ -80,7 +81,7 @@ std::string Version(const fs::path& qemu) {
   return run.out.substr(0, run.out.find('\n'));
 }
 
-/// Writes the page; true when every row and every difference has its explanation.
+/// Writes the page; returns true if every row and every difference is explained.
 bool WriteTable(const Options& options, const std::vector<ContractRow>& contract,
                 std::vector<SuiteResult> results) {
   std::printf("== now on %s\n", options.against.c_str());

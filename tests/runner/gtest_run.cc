@@ -12,8 +12,8 @@
 namespace stx {
 namespace {
 
-/// "Suite.Case" of "[ RUN      ] Suite.Case" and "[       OK ] Suite.Case (3 ms)", whose brackets
-/// hold `mark`.
+/// Extracts "Suite.Case" from "[ RUN      ] Suite.Case" and "[       OK ] Suite.Case (3 ms)", whose
+/// brackets hold `mark`.
 bool TakeMark(const std::string& line, std::string_view mark, std::string* name,
               Milliseconds* took = nullptr) {
   std::string start = "[" + std::string(mark) + "] ";
@@ -43,7 +43,7 @@ std::vector<CaseResult> ParseGtest(const std::string& output) {
   std::istringstream in(output);
   for (std::string line, name; std::getline(in, line);) {
     if (!inside && TakeMark(line, " RUN      ", &name)) {
-      // Until its end is seen, a case has failed: its program may not live that long.
+      // A case counts as failed until its end is seen, because its program may crash.
       cases.push_back({name, Verdict::kFailed, ""});
       inside = true;
     } else if (inside && TakeMark(line, "       OK ", &name, &cases.back().took)) {
@@ -51,7 +51,7 @@ std::vector<CaseResult> ParseGtest(const std::string& output) {
       inside = false;
     } else if (inside && TakeMark(line, "  SKIPPED ", &name, &cases.back().took)) {
       cases.back().verdict = Verdict::kSkipped;
-      // The place in the source is of no use in a summary.
+      // The position in the source is of no use in a summary.
       std::string& text = cases.back().text;
       if (const size_t at = text.find(": Skipped\n"); at != std::string::npos)
         text.erase(0, at + 10);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Runs one GoogleTest program on one QEMU and says what became of each of its cases.
+// Runs one GoogleTest program on one QEMU and returns the result of each case.
 #pragma once
 
 #include <filesystem>
@@ -15,47 +15,47 @@ enum class Verdict { kPassed, kFailed, kSkipped };
 struct CaseResult {
   std::string name;  ///< Suite.Case
   Verdict verdict;
-  /// A failure's text as the case printed it, or a skip's reason.
+  /// The text of a failure as the case printed it, or the reason for a skip.
   std::string text;
-  /// The rows of the Kata contract that it answers for (harness/qemu/contract.h).
+  /// The rows of the Kata contract for which it answers (harness/qemu/contract.h).
   std::vector<std::string> rows = {};
-  /// Those of its rows whose step this machine cannot do: it does not answer for them.
+  /// The rows whose step this machine cannot perform; the case does not answer for them.
   std::vector<std::string> unseen_rows = {};
   Milliseconds took{0};
-  bool crashed = false;  ///< the test program ended in it
+  bool crashed = false;  ///< the test program crashed in this case
 
-  /// Each failure as it was printed, without its place in the source.
+  /// Each failure as it was printed, without its position in the source.
   std::vector<std::string> Failures() const;
-  /// The first of them in a line.
+  /// The first failure, in one line.
   std::string FailureInALine() const;
 };
 
 struct GtestResult {
   std::vector<CaseResult> cases;
   Milliseconds took{0};
-  /// Unset when all went as GoogleTest plans: no case at all, a crash outside a case, no end in
-  /// time.
+  /// Unset if the program ran as GoogleTest intends. Otherwise why not: no case at all, a crash
+  /// outside a case, or no end within the time limit.
   std::string broken;
 
   int Count(Verdict verdict) const;
   bool Failed() const { return !broken.empty() || Count(Verdict::kFailed) > 0; }
-  /// The first failure in a line, for a summary.
+  /// The first failure in one line, for a summary.
   std::string FirstFailure() const;
 };
 
 struct SuiteResult {
-  std::string name;  ///< of meson's test()
+  std::string name;  ///< the name in meson's test()
   GtestResult result;
 };
 
-/// A failure in a line, for a summary.
+/// A failure in one line, for a summary.
 std::string InALine(const std::string& failure);
 
-/// `environment` is NAME=value; a case that ends its program counts as failed.
+/// `environment` holds NAME=value. A case that crashes its program counts as failed.
 GtestResult RunGtest(const std::filesystem::path& program, std::vector<std::string> environment,
                      Milliseconds timeout);
 
-/// The cases in what a GoogleTest program printed.
+/// The cases in the output of a GoogleTest program.
 std::vector<CaseResult> ParseGtest(const std::string& output);
 
 }  // namespace stx

@@ -16,7 +16,7 @@ std::string Seconds(Milliseconds time) {
   return text;
 }
 
-/// XML 1.0 has no place for control characters, and a guest's console may print any byte.
+/// XML 1.0 does not allow control characters, and a guest's console may print any byte.
 std::string Printable(std::string text) {
   for (char& c : text)
     if (const auto byte = static_cast<unsigned char>(c);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Results in the XML form that CI systems read (JUnit's, as GoogleTest writes it too).
+// Results in the XML format that CI systems read (JUnit's, which GoogleTest writes as well).
 #pragma once
 
 #include <filesystem>
@@ -11,10 +11,10 @@
 namespace stx {
 
 /// Writes one testsuite element per suite and one testcase per case, with its time in seconds, the
-/// reason when it failed or was skipped (what it printed when it passed), and a property "contract"
-/// for each row that it answers for. What broke a whole suite is a case named after the suite, with
-/// an error. The file appears whole or not at all; throws std::runtime_error when it cannot be
-/// written.
+/// reason if it failed or was skipped (what it printed if it passed), and one property "contract"
+/// for each row for which it answers. What broke a whole suite becomes a case with the name of the
+/// suite and an error. The file appears completely or not at all. Throws std::runtime_error if it
+/// cannot be written.
 void WriteJunit(const std::filesystem::path& file, const std::vector<SuiteResult>& suites);
 
 }  // namespace stx

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// prove: for every patch of the series, the cases that its header names fail on the base and pass
-// on ours. scripts/prove builds what it needs and calls it.
+// prove checks for every patch of the series that the cases named in its header fail on the base
+// and pass on ours. scripts/prove builds what it needs and calls it.
 #include <algorithm>
 #include <cstdio>
 #include <set>
@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Files that differ between the revision and the work tree.
+/// The files that differ between the revision and the work tree.
 std::set<std::string> ChangedSince(const fs::path& root, const std::string& revision) {
   const RunResult diff =
       Run({"git", "-C", root, "diff", "--name-only", revision, "--"}, Milliseconds(60000));
@@ -60,10 +60,11 @@ const Program& ProgramOf(const std::vector<Program>& programs, const fs::path& b
   const fs::path path = build / "tests" / fs::path(test.file).replace_extension();
   for (const Program& program : programs)
     if (program.path == path) return program;
-  throw BadInput(test.file + ": no test() of our meson.build files is made of it");
+  throw BadInput(test.file + ": no test() in our meson.build files is built from it");
 }
 
-/// What has to be built for these patches, for scripts/prove: "profile NAME" and "target NAME".
+/// Prints what has to be built for these patches, for scripts/prove: "profile NAME" and "target
+/// NAME".
 void PrintPlan(const std::vector<PatchClaims>& chosen, const std::vector<Program>& programs,
                const fs::path& build) {
   std::set<std::string> lines;
@@ -86,7 +87,7 @@ GtestResult RunOn(const Program& program, const fs::path& build, const std::stri
   return RunGtest(program.path, environment, program.timeout);
 }
 
-/// Prints what one test shows for a patch; its result stands for it in a report.
+/// Prints what one test shows for a patch, and returns the result for a report.
 CaseResult Prove(const std::string& patch, const TestClaim& test, const Program& program,
                  const fs::path& build) {
   // The base has every device that our profiles have.

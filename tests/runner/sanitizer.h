@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What AddressSanitizer and UndefinedBehaviorSanitizer of a QEMU under test say. Most cases end
-// QEMU by SIGKILL and do not read its stderr to the end: the former's reports go to files, which
-// are looked at after each test program; the latter's end QEMU, which fails its case.
+// Reports of AddressSanitizer and UndefinedBehaviorSanitizer from a QEMU under test. Most cases end
+// QEMU with SIGKILL and do not read its stderr to the end. AddressSanitizer's reports therefore go
+// to files, which are examined after each test program; UBSan's reports end QEMU, which fails its
+// case.
 #pragma once
 
 #include <string>
@@ -14,9 +15,9 @@ namespace stx {
 class SanitizerReports {
  public:
   SanitizerReports();
-  /// NAME=value, for the processes whose reports are to come here.
+  /// NAME=value, for the processes whose reports are to be collected here.
   std::vector<std::string> Environment() const;
-  /// AddressSanitizer's reports since the last call, each with its stack; empty without any.
+  /// AddressSanitizer's reports since the last call, each with its stack; empty if there are none.
   std::string Take();
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// upstream: runs QEMU's own unit tests and x86_64 qtests on the base and on ours, and compares:
-// this machine's own failures appear on both. scripts/check --upstream builds what it needs and
-// calls it.
+// upstream runs QEMU's own unit tests and x86_64 qtests on the base and on ours, and compares the
+// results, because failures that this machine causes appear in both. scripts/check --upstream
+// builds what it needs and calls it.
 #include "runner/upstream_log.h"
 
 #include <cstdio>
@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Runs the tests of one profile; which of them pass is for the comparison.
+/// Runs the tests of one profile. The comparison decides about failures.
 UpstreamResults RunTests(const fs::path& build) {
   const std::string profile = build.filename();
   const fs::path log = build / "upstream.log", results = build / "meson-logs/upstream.json";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What QEMU's own tests said, from meson's log, and how two runs differ.
+// The results of QEMU's own tests, from meson's log, and the differences between two runs.
 #pragma once
 
 #include <filesystem>
@@ -9,20 +9,20 @@
 
 namespace stx {
 
-/// A case's name and what became of it: "OK", "SKIP", "FAIL", and for a program as a whole
-/// "TIMEOUT" or "ERROR" as well. A program that speaks TAP (testanything.org, version 13) has a row
-/// for each of its cases, "PROGRAM: CASE", beside its own: one that ends in the middle must not
-/// hide what it had found until there.
+/// The name and the result of each case: "OK", "SKIP", "FAIL", and for a whole program also
+/// "TIMEOUT" or "ERROR". A program that speaks TAP (testanything.org, version 13) has, besides its
+/// own row, a row "PROGRAM: CASE" for each of its cases, so that a program that ends early does not
+/// hide earlier results.
 using UpstreamResults = std::map<std::string, std::string>;
 
-/// `path` is what `meson test --logbase` leaves with the ending .json: a JSON object a line.
+/// `path` is the file ending in .json that `meson test --logbase` leaves: one JSON object per line.
 UpstreamResults ReadUpstreamLog(const std::filesystem::path& path);
 
 /// "3 ERROR, 152 OK".
 std::string Counts(const UpstreamResults& results);
 
 struct UpstreamDifference {
-  std::string name, plain, ours;  ///< a case that one run lacks is "not run"
+  std::string name, plain, ours;  ///< a case that one of the runs does not have is "not run"
   bool Worse() const { return plain == "OK"; }
 };
 std::vector<UpstreamDifference> Compare(const UpstreamResults& plain, const UpstreamResults& ours);

@@ -23,8 +23,8 @@ void Mount(const char* source, const fs::path& target, const char* type, unsigne
 
 void HideKvm() {
   if (unshare(CLONE_NEWNS) < 0) ThrowErrno("unshare");
-  // /dev, not /: in a chroot / is not a mount point, and what is mounted on a shared one all would
-  // see.
+  // /dev and not /: in a chroot, / is not a mount point, and mounts below a shared one are visible
+  // to everyone.
   Mount(nullptr, "/dev", nullptr, MS_PRIVATE | MS_REC);
   const UniqueFd old(open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC));
   const fs::path before = "/proc/self/fd/" + std::to_string(old.get());

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// In a child, whose namespace ends with it; returns its exit code.
+/// Runs in a child, whose namespace ends with it; returns the child's exit code.
 int InChild(int (*child)()) {
   const pid_t pid = fork();
   if (pid == 0) _exit(child());
@@ -34,7 +34,8 @@ TEST(HideKvm, TheRestOfDevStays) {
               if (!fs::is_character_file("/dev/null") || !fs::is_symlink("/dev/stdin")) return 2;
               std::FILE* zero = std::fopen("/dev/zero", "r");
               if (!zero || std::fgetc(zero) != 0) return 3;
-              // Still the machine's own: pages of a shared memory file must be found there.
+              // These must still be the machine's own, because pages of a shared memory file have
+              // to be found there.
               return fs::is_directory("/dev/shm") && fs::exists("/dev/pts/ptmx") ? 0 : 4;
             }),
             0);

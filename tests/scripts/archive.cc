@@ -10,7 +10,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// stdout of a shell command in `dir`; throws when it fails.
+/// The stdout of a shell command in `dir`; throws if it fails.
 std::string Shell(const fs::path& dir, const std::string& command) {
   RunResult result = Run({"sh", "-ec", "cd \"$0\"\n" + command, dir.string()}, Milliseconds(20000));
   if (!result.status.Success()) throw std::runtime_error(command + ": " + result.err);
@@ -87,7 +87,7 @@ void Archive::Offer(const std::string& version) {
              version + "\n";
   }
   WriteFile(debian / "patches/version", patch);
-  // Not by dpkg-source: it would apply the patches to compare, which takes seconds.
+  // Without dpkg-source, which would apply the patches in order to compare, and take seconds.
   Shell(pool_, "version='" + version + R"sh('
 file=${version#*:}
 original=qemu_${file%-*}.orig.tar.xz

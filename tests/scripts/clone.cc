@@ -9,7 +9,8 @@ namespace stx {
 namespace fs = std::filesystem;
 
 Clone::Clone(const Archive& archive, const std::string& pinned) : archive_(archive), dir_("clone") {
-  fs::permissions(path(), fs::perms(0755));  // as a clone is; some cases run as another user
+  fs::permissions(path(), fs::perms(0755));  // with the usual mode of a clone, because some cases
+                                             // run as another user
   fs::copy(fs::path(EnvOr("REPOSITORY", ".")) / "scripts", path() / "scripts",
            fs::copy_options::recursive);
   for (const char* folder : {"qemu-7.2", "patches", "debian", "meson-overrides/small"})
@@ -61,8 +62,8 @@ SpawnOptions Clone::Environment() const {
 RunResult Clone::Step(const std::string& step, const std::vector<std::string>& arguments,
                       std::vector<std::string> before) const {
   for (const std::string& word : Command(step, arguments)) before.push_back(word);
-  // Seconds on an idle machine; whether a step ends is in question here, not how fast a busy one
-  // is.
+  // It takes seconds on an idle machine. The deadline only decides whether a step ends, not how
+  // fast a busy machine is.
   return Run(before, Milliseconds(100000), Environment());
 }
 

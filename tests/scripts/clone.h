@@ -13,7 +13,7 @@
 
 namespace stx {
 
-/// One file of a patch: in hw/FILE.c, the second line `from` becomes `to`.
+/// One edit of a patch: in hw/FILE.c, the second line changes from `from` to `to`.
 struct Edit {
   int file;
   std::string to;
@@ -22,7 +22,7 @@ struct Edit {
 
 class Clone {
  public:
-  /// An empty series on `pinned`, a Build-Depends that is met, and a profile "small".
+  /// A clone with an empty series on `pinned`, a satisfied Build-Depends, and a profile "small".
   explicit Clone(const Archive& archive = Archive::Shared(),
                  const std::string& pinned = Archive::kPinned);
 
@@ -32,20 +32,20 @@ class Clone {
   void Pin(const std::string& version);
   void WritePatch(const std::string& name, const std::vector<Edit>& edits) const;
   void WriteSeries(const std::string& lines) const;
-  /// Everything that a step made, gone.
+  /// Removes everything that a step has made.
   void Reset() const;
 
-  /// The command of a step, to be started by the caller with Environment().
+  /// The command of a step. The caller starts it with Environment().
   std::vector<std::string> Command(const std::string& step,
                                    const std::vector<std::string>& arguments = {}) const;
   SpawnOptions Environment() const;
-  /// Runs a step to its end; `before` is a command that runs it (unshare ...).
+  /// Runs a step to its end; `before` is a prefix of its command (unshare ...).
   RunResult Step(const std::string& step, const std::vector<std::string>& arguments = {},
                  std::vector<std::string> before = {}) const;
-  /// Starts the step as a process group of its own, and kills that after `after`. False when the
-  /// step had ended before.
+  /// Starts the step in its own process group, and kills the group after `after`. False if the step
+  /// ended earlier.
   bool StartAndKill(const std::string& step, Milliseconds after) const;
-  /// The same, as soon as `moment` is true.
+  /// The same, as soon as `moment` returns true.
   bool StartAndKill(const std::string& step, const std::function<bool()>& moment) const;
 
  private:
@@ -53,10 +53,10 @@ class Clone {
   TempDir dir_;
 };
 
-/// Path and bytes of each file below `folder`, with a mark for what may be executed; links as "->
-/// TARGET".
+/// Path and bytes of each file in `folder`, with a mark for executable files; links as "-> TARGET".
 std::map<std::string, std::string> Content(const std::filesystem::path& folder);
-/// "" when equal, else the first path that differs: a failure's text stays short.
+/// "" if they are equal, otherwise the first path that differs, so that the text of a failure stays
+/// short.
 std::string Difference(const std::map<std::string, std::string>& a,
                        const std::map<std::string, std::string>& b);
 

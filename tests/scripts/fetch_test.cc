@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// scripts/step/fetch: what is not what base.toml pins, and an archive that does not have it.
+// scripts/step/fetch: files that differ from what base.toml pins, and an archive that does not have
+// the version.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -17,8 +18,8 @@ std::string Sum(const fs::path& file) {
   return Run({"sha256sum", file.string()}, Milliseconds(5000)).out.substr(0, 64);
 }
 
-/// The file says another thing than base.toml: both sums told, nothing made; removed, it comes
-/// back.
+/// The file differs from base.toml: both sums are reported and nothing is made. Once it is removed,
+/// it is fetched again.
 void ExpectRefused(const Clone& clone, const std::string& file, const std::string& bad) {
   const fs::path path = clone.Base(file);
   const std::string pinned = Sum(path), good = ReadFile(path);
@@ -128,7 +129,7 @@ TEST(Fetch, OfAPinThatIsGoneTheNewestOfTheSeriesIsTakenAndTold) {
   EXPECT_NE(VersionOf(clone).find("Debian 1:7.2+dfsg-7+deb12u20, NOT the pinned base"),
             std::string::npos)
       << VersionOf(clone);
-  // Again: told again, without the archive.
+  // The second run reports the same, without the archive.
   result = clone.Step("tree", {}, {"env", "APT_CONFIG=/nonexistent"});
   EXPECT_TRUE(result.status.Success()) << result.err;
   EXPECT_NE(result.err.find("NOT the pinned " + gone), std::string::npos) << result.err;

@@ -18,7 +18,7 @@ class Verbs : public testing::Test {
     fs::copy_file(fs::path(EnvOr("REPOSITORY", ".")) / "tests/lab/scenarios.txt",
                   clone_ / "tests/lab/scenarios.txt");
   }
-  /// Runs it; it must have made nothing.
+  /// Runs the verb, which must not have made anything.
   RunResult Answer(const std::string& verb, std::vector<std::string> argv) {
     argv.insert(argv.begin(), (clone_ / ("scripts/" + verb)).string());
     RunResult result = stx::Run(argv, Milliseconds(20000));
@@ -73,15 +73,15 @@ TEST_F(Verbs, NameWrongArguments) {
       {"check", {"--asan=yes"}, "--asan takes no value"},
       {"check", {"--only", "a", "--only", "b"}, "--only is given twice"},
       {"check", {"--table", "/nonexistent/table"}, "its folder does not exist"},
-      {"check", {"--against", "/bin/true"}, "--against goes only with --table"},
-      {"check", {"--asan", "--qemu", "/bin/true"}, "--asan goes not with --qemu"},
+      {"check", {"--against", "/bin/true"}, "--against can only be used with --table"},
+      {"check", {"--asan", "--qemu", "/bin/true"}, "--asan cannot be used with --qemu"},
       {"check", {"word"}, "there is no argument word"},
       {"run", {"--machine", "pc"}, "--machine is q35 or microvm, not pc"},
       {"mutate", {"nosuch"}, "there is no tests/mutations/nosuch.patch"},
       {"lab", {"--scenario", "basic", "--scenario", "x"}, "there is no scenario x"},
-      {"lab", {"--kata", "/bin/true", "--qemu", "debian"}, "--kata goes with our QEMU"},
-      {"deb", {"--sha256", "1"}, "--sha256 goes only with --kata"},
-      {"restack/restack", {}, "which command?"},
+      {"lab", {"--kata", "/bin/true", "--qemu", "debian"}, "--kata needs our QEMU"},
+      {"deb", {"--sha256", "1"}, "--sha256 can only be used with --kata"},
+      {"restack/restack", {}, "a command is missing"},
       {"restack/restack", {"nosuch"}, "there is no command nosuch"},
       {"restack/restack", {"check"}, "--base is missing"},
       {"restack/restack", {"matrix"}, "BASE is missing"},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Each step is killed at many moments, and ends as if nothing had been when it is started again.
+// Each step is killed at many moments. When it is started again, it completes as if nothing had
+// happened.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -19,7 +20,7 @@ Milliseconds TimeOf(const Clone& clone, const std::string& step) {
   return std::chrono::duration_cast<Milliseconds>(Clock::now() - start);
 }
 
-/// A patch to 25 files: copying them takes long enough to be hit.
+/// A patch to 25 files: copying them takes long enough to be interrupted.
 std::vector<Edit> ManyFiles(int first) {
   std::vector<Edit> edits;
   for (int i = 0; i < 25; ++i) edits.push_back({first + i, "II"});
@@ -65,7 +66,7 @@ TEST(Killed, AChangeOfTheSeriesThatIsThenTakenBack) {
   clone.WriteSeries("a\n");
   TimeOf(clone, "tree");
   const auto expected = Content(clone / "qemu-7.2");
-  for (int file : {25, 37, 48}) {  // in the middle of writing what "b" touches
+  for (int file : {25, 37, 48}) {  // while the files that "b" touches are being written
     const fs::path written = clone / ("qemu-7.2/tree/hw/" + std::to_string(file) + ".c");
     clone.WriteSeries("a\nb\n");
     ASSERT_TRUE(clone.StartAndKill(
@@ -89,8 +90,7 @@ TEST(Killed, EditsMadeAfterwardsAreNotLost) {
   const fs::path edited = clone / "qemu-7.2/tree/hw/50.c";
   WriteFile(edited, "by hand\n");
   RunResult result = clone.Step("tree");
-  // Whether or not the last killed one had ended: nothing of it is taken for an edit but what is
-  // one.
+  // Whether or not the killed step had ended, only a real edit may be taken for one.
   EXPECT_EQ(ReadFile(edited), "by hand\n");
   EXPECT_TRUE(result.status.Success() ||
               result.err.find("edits that the series does not have: hw/50.c\n") !=
@@ -100,7 +100,7 @@ TEST(Killed, EditsMadeAfterwardsAreNotLost) {
 
 TEST(Killed, MkguestLeavesTheWholeImageOrNone) {
   TempDir dir;
-  // A static program as far as mkguest looks: an ELF header without segments.
+  // mkguest accepts this as a static program: an ELF header without segments.
   std::string program =
       "\x7f"
       "ELF" +

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// scripts/next-base: the move to Debian's next point release.
+// scripts/next-base: moving to Debian's next point release.
 #include <gtest/gtest.h>
 
 #include "scripts/clone.h"
@@ -35,7 +35,7 @@ TEST_F(NextBase, PinsItWithItsSumsAndAppliesTheSeries) {
   const RunResult result = Run();
   ASSERT_TRUE(result.status.Success()) << result.err;
 
-  // As a pin that was written by hand.
+  // Like a pin that was written by hand.
   std::string pin = archive_.Pin(kNext);
   EXPECT_EQ(Pinned(), pin);
   const std::string changelog = ReadFile(*clone_ / "debian/changelog");
@@ -44,7 +44,7 @@ TEST_F(NextBase, PinsItWithItsSumsAndAppliesTheSeries) {
   EXPECT_NE(ReadFile(*clone_ / "qemu-7.2/tree/hw/1.c").find("TWO"), std::string::npos);
   EXPECT_NE(ReadFile(*clone_ / "qemu-7.2/plain/hw/1.c").find(kNext), std::string::npos);
 
-  // A second run finds nothing to do, and says so.
+  // A second run finds nothing to do and reports that.
   const RunResult again = Run();
   EXPECT_TRUE(again.status.Success()) << again.err;
   EXPECT_NE(again.err.find("is the newest that the archive has"), std::string::npos) << again.err;
@@ -58,8 +58,7 @@ TEST_F(NextBase, ASeriesThatDoesNotApplyIsNamedWithTheWayOn) {
   clone_->WriteSeries("a\n");
   const RunResult result = Run();
   EXPECT_EQ(result.status.code, 1);
-  EXPECT_NE(result.err.find("restack rebase --onto qemu=1:7.2+dfsg-7+deb12u19"),
-            std::string::npos)
+  EXPECT_NE(result.err.find("restack rebase --onto qemu=1:7.2+dfsg-7+deb12u19"), std::string::npos)
       << result.err;
   EXPECT_EQ(Pinned(), archive_.Pin(kNext));
 }

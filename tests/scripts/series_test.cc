@@ -20,7 +20,7 @@ class Series : public testing::Test {
     before_ = Tree();
   }
   std::map<std::string, std::string> Tree() const { return Content(clone_ / "qemu-7.2/tree"); }
-  /// The step ends with `code`, prints all of `words`, and has changed nothing.
+  /// The step exits with `code`, prints all of `words`, and changes nothing.
   void ExpectRefused(const std::vector<std::string>& words, int code = 1) {
     RunResult result = clone_.Step("tree");
     EXPECT_EQ(result.status.code, code);
@@ -49,7 +49,7 @@ TEST_F(Series, APatchThatDoesNotApplyIsNamedWithFileAndHunk) {
 }
 
 TEST_F(Series, FuzzIsNoApplying) {
-  // The context of hw/3.c after "good" is not that of the patch: patch(1) would apply it with fuzz.
+  // The context of hw/3.c after "good" differs from that in the patch, so patch(1) would need fuzz.
   clone_.WritePatch("bad", {{1, "zwei", "II"}});
   std::string patch = ReadFile(clone_ / "patches/bad");
   WriteFile(clone_ / "patches/bad", patch.replace(patch.find(" one"), 4, " ONE"));
@@ -77,7 +77,7 @@ TEST_F(Series, APatchThatCannotBeReadIsNamed) {
 
 TEST_F(Series, ANameWithoutAFileIsNamed) {
   clone_.WriteSeries("good\nabsent.patch\n");
-  ExpectRefused({"patches/series names absent.patch, which is not there"}, 2);
+  ExpectRefused({"patches/series names absent.patch, which does not exist"}, 2);
   clone_.WritePatch("absent.patch", {{2, "zwei"}});
   ExpectMade("hw/2.c", "zwei");
 }
@@ -94,7 +94,7 @@ TEST_F(Series, EditsByHandAreNotLost) {
   ExpectRefused({"hw/1.c"});
   fs::copy_file(clone_ / "qemu-7.2/plain/hw/1.c", edited, fs::copy_options::overwrite_existing);
   std::string text = ReadFile(edited);
-  WriteFile(edited, text.replace(text.find("two"), 3, "zwei"));  // what the series makes of it
+  WriteFile(edited, text.replace(text.find("two"), 3, "zwei"));  // the result of the series
   ExpectMade("hw/1.c", "zwei");
 }
 
@@ -106,7 +106,7 @@ TEST_F(Series, OnlyWhatChangesIsTouched) {
   ExpectMade("hw/2.c", "zwei");
   EXPECT_EQ(fs::last_write_time(one), one_before);
   EXPECT_GT(fs::last_write_time(two), two_before);
-  // Dropped, its file is the base's again, and newer than what was built from it.
+  // When the patch is dropped, its file is the base's again, and newer than what was built from it.
   const auto patched = fs::last_write_time(two);
   clone_.WriteSeries("good\n");
   ExpectMade("hw/2.c", "two");

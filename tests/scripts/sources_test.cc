@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What holds for every source file of the repository.
+// Properties of every source file of the repository.
 #include <gtest/gtest.h>
 
 #include "base/os.h"
@@ -24,7 +24,7 @@ TEST(Sources, HaveAnSpdxLine) {
       const std::string text = ReadFile(entry.path());
       if (!IsSource(entry.path(), text)) continue;
       ++seen;
-      // The first line, or the one after #!.
+      // The first line, or the second if the first starts with #!.
       const size_t start = text.starts_with("#!") ? text.find('\n') + 1 : 0;
       const std::string line = text.substr(start, text.find('\n', start) - start);
       EXPECT_TRUE(line.ends_with("SPDX-License-Identifier: GPL-2.0-or-later") ||

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A DPDK primary process as small as one can be, in the place of a virtual switch: its arguments
-// are the EAL's. On descriptor 3 it talks to the test, one line each way:
+// A minimal DPDK primary process in place of a virtual switch. Its arguments are those of the EAL.
+// On descriptor 3 it exchanges lines with the test:
 //   -> "ADDRESS LENGTH"  once it is up: a memzone of kBytes bytes at that virtual address
 //   <- "grow"            reserve another memzone, in hugepages that it did not have before
-//   -> "ADDRESS LENGTH"  or "error REASON": every secondary process must have mapped them too
-// Each memzone holds the bytes 0, 1, ... 255, 0, 1, ... At the end of the file it cleans up.
+//   -> "ADDRESS LENGTH"  or "error REASON": every secondary process must have mapped them, too
+// Each memzone holds the bytes 0, 1, ... 255, 0, 1, ... At the end of input it cleans up.
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_memzone.h>
@@ -17,7 +17,7 @@
 namespace {
 
 constexpr size_t kFirst = 4096;
-// More than one 2 MiB page, so that no free part of the heap can serve it.
+// More than one 2 MiB page, so that no free part of the heap is large enough.
 constexpr size_t kGrown = 3 << 20;
 
 std::string Reserve(const char* name, size_t length) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// dpdk.patch: QEMU as a secondary process of a real DPDK primary process over real hugepages.
+// dpdk.patch: QEMU as a secondary process of a real DPDK primary process on real hugepages.
 //
-// Two binaries: $QEMU_DPDK, built with the profile dpdk, joins; $QEMU, built without DPDK, says so.
-// Hugepages and a hugetlbfs mount are the test's own and are given back.
+// There are two binaries: $QEMU_DPDK, built with the profile dpdk, joins the primary; $QEMU, built
+// without DPDK, reports that it cannot. The test reserves hugepages and mounts hugetlbfs itself,
+// and undoes both.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -25,10 +26,10 @@ namespace fs = std::filesystem;
 constexpr Milliseconds kTimeout{20000};
 constexpr char kNrHugepages[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
 
-// 2 MiB pages: one for the primary's heap, two for the memzone it grows by, some to spare.
+// 2 MiB pages: one for the primary's heap, two for the memzone by which it grows, and some spare.
 constexpr int kPages = 8;
 
-/// Takes kPages hugepages more than there were, as long as it lives.
+/// Reserves kPages additional hugepages during its life.
 class Hugepages {
  public:
   Hugepages() : before_(std::stoi(ReadFile(kNrHugepages))) {
@@ -41,7 +42,7 @@ class Hugepages {
   int before_;
 };
 
-/// Where the primary put a memzone: an address that is the same in every process that joined it.
+/// Where the primary put a memzone. The address is the same in every process that has joined.
 struct Memzone {
   uint64_t address = 0;
   size_t length = 0;
@@ -55,7 +56,7 @@ class Primary {
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) ThrowErrno("socketpair");
     control_.Reset(pair[0]);
     UniqueFd theirs(pair[1]);
-    spawn.Inherit(theirs.get());  // 3, where it looks for it
+    spawn.Inherit(theirs.get());  // 3, where the program expects it
     std::vector<std::string> argv{program};
     argv.insert(argv.end(), eal.begin(), eal.end());
     process_ = Process(argv, spawn);
@@ -65,12 +66,12 @@ class Primary {
 
   Process& process() { return process_; }
   const Memzone& first() const { return first_; }
-  /// Reserves memory in new hugepages; it succeeds only if all secondary processes map them.
+  /// Reserves memory in new hugepages. That succeeds only if all secondary processes map them.
   Memzone Grow() {
     WriteAll(control_.get(), "grow\n");
     return Read();
   }
-  /// Tells it to end by itself.
+  /// Tells it to exit by itself.
   std::optional<ExitStatus> Finish() {
     control_.Reset();
     return process_.Wait(kTimeout);
@@ -95,7 +96,7 @@ class Primary {
   Memzone first_;
 };
 
-/// The bytes of `zone` in the memory of process `pid`; unset when nothing is mapped there.
+/// The bytes of `zone` in the memory of process `pid`; unset if nothing is mapped there.
 std::optional<std::string> ReadMemory(pid_t pid, const Memzone& zone) {
   UniqueFd memory(open(("/proc/" + std::to_string(pid) + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
   std::string bytes(zone.length, '\0');
@@ -122,7 +123,7 @@ std::string Affinity(pid_t pid, int64_t thread) {
   throw std::runtime_error("thread " + std::to_string(thread) + " has no affinity");
 }
 
-/// hugetlbfs' mount point, for the child that must not see it.
+/// The mount point of hugetlbfs, for the child that must not see it.
 fs::path hidden_mount;
 bool HideHugepages() {
   return unshare(CLONE_NEWNS) == 0 && umount2(hidden_mount.c_str(), MNT_DETACH) == 0;
@@ -137,7 +138,7 @@ class DpdkTest : public testing::Test {
  protected:
   void SetUp() override {
     binary_ = EnvOr("QEMU_DPDK", "");
-    // Read once: in a chroot the link names another path after the unshare below.
+    // Read only once: in a chroot, the link names another path after the unshare below.
     static const fs::path folder = fs::read_symlink("/proc/self/exe").parent_path();
     program_ = folder / "dpdk_primary";
     if (binary_.empty()) GTEST_SKIP() << "QEMU_DPDK names no QEMU built with the profile dpdk";
@@ -158,9 +159,9 @@ class DpdkTest : public testing::Test {
       GTEST_SKIP() << "no hugetlbfs: " << strerror(errno);
     mounted_ = true;
     hidden_mount = huge();
-    // Where the EAL keeps its sockets and files, in place of /var/run.
+    // Where the EAL keeps its sockets and files, instead of /var/run.
     spawn_.environment = {"RUNTIME_DIRECTORY=" + (dir_ / "run").string()};
-    // A guest that is never run needs no real firmware.
+    // A guest that never runs needs no real firmware.
     WriteFile(dir_ / "bios", std::string(65536, '\0'));
   }
 
@@ -178,7 +179,8 @@ class DpdkTest : public testing::Test {
     primary_ = std::make_unique<Primary>(program_, eal, spawn_);
   }
 
-  /// What libvirt gives, with our prefix and, as DPDK demands, the devices of the primary: none.
+  /// What libvirt passes, with our prefix and, as DPDK requires, the devices of the primary, of
+  /// which there are none.
   std::vector<std::string> Eal(std::vector<std::string> extra = {}) const {
     std::vector<std::string> args{
         "-c", "0x1", "-n", "4", "--proc-type=secondary", "--file-prefix=stx", "--no-pci"};
@@ -192,7 +194,7 @@ class DpdkTest : public testing::Test {
     options.binary = binary_;
     options.args = {"-nodefaults", "-display", "none", "-S", "-machine", "q35",
                     "-accel",      "tcg",      "-m",   "64", "-bios",    dir_ / "bios"};
-    // One that does not know the option is judged by what it does: it joins nothing.
+    // A binary without the option is judged by its behaviour: it does not join.
     if (KnowsDpdk()) {
       options.first_args = Eal();
       options.args.insert(options.args.begin(), "-enable-dpdk");
@@ -206,7 +208,7 @@ class DpdkTest : public testing::Test {
     return stx::Run({binary_, "-help"}, kTimeout).out.find("-enable-dpdk") != std::string::npos;
   }
 
-  /// Starts a QEMU that must not start, and returns what it said.
+  /// Starts a QEMU that must not start, and returns its messages.
   std::string Fails(std::vector<std::string> eal, std::vector<std::string> extra = {},
                     bool (*before_exec)() = nullptr) {
     std::vector<std::string> argv{binary_};
@@ -220,7 +222,7 @@ class DpdkTest : public testing::Test {
     return result.err;
   }
 
-  /// Sockets on which DPDK processes hear each other: mp_socket of the primary, mp_socket_PID_...
+  /// The sockets over which DPDK processes communicate: mp_socket of the primary, mp_socket_PID_...
   int Sockets(const std::string& name) const {
     int count = 0;
     for (const auto& entry : fs::directory_iterator(dir_ / "run/dpdk/stx"))
@@ -238,7 +240,7 @@ class DpdkTest : public testing::Test {
 
 TEST_F(DpdkTest, SharesThePrimarysMemoryNowAndLater) {
   StartPrimary();
-  // The sandbox that libvirt asks for denies what the EAL does at its start.
+  // The sandbox that libvirt requests forbids what the EAL does when it starts.
   Qemu qemu = Start(
       {"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"});
   ASSERT_EQ(qemu.qmp().Execute("query-status")["status"], "prelaunch") << qemu.Report();
@@ -248,7 +250,7 @@ TEST_F(DpdkTest, SharesThePrimarysMemoryNowAndLater) {
   EXPECT_EQ(ReadMemory(pid, primary_->first()), Pattern(primary_->first().length));
   EXPECT_EQ(Sockets(socket), 1);
 
-  // New hugepages: each secondary process is asked to map them and must answer.
+  // New hugepages: each secondary process is asked to map them and has to answer.
   const Memzone grown = primary_->Grow();
   EXPECT_EQ(ReadMemory(pid, grown), Pattern(grown.length));
 
@@ -334,7 +336,7 @@ TEST_F(DpdkTest, ItNeverBecomesThePrimary) {
   EXPECT_TRUE(Says(Fails({"-c", "0x1", "--no-pci", "--proc-type=auto", "--file-prefix=stx",
                           "--huge-dir=" + huge().string(), "--"}),
                    "can only be a secondary process"));
-  StartPrimary();  // its place is free
+  StartPrimary();  // its place is free again
 }
 
 TEST_F(DpdkTest, APanicOfTheEalIsAnErrorAndNotACrash) {

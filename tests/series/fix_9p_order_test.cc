@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// patches/fixes/9p-*.patch, requests that are at work at the same time, and those that the device
-// cannot finish: each round puts several requests into the queue and notifies once.
+// patches/fixes/9p-*.patch: requests in progress at the same time, and requests that the device
+// cannot complete. Each round puts several requests into the queue and notifies once.
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -42,7 +42,7 @@ TEST_F(Fix9pOrder, ARenameWaitsForWhoReadsTheFolder) {
 // 9p-readdir-lock
 
 TEST_F(Fix9pOrder, TwoReadsOfAFolderGetItOneAfterTheOther) {
-  // 9P2000.u: each Tread goes on where the one before has ended, an entry at a time.
+  // 9P2000.u: each Tread continues where the previous one ended, one entry at a time.
   constexpr int kFiles = 400, kRounds = 5;
   for (int i = 0; i < kFiles; ++i) WriteFile(share / ("entry-" + std::to_string(i)), "");
   Start(",security_model=none", {"9P2000.u"});
@@ -70,7 +70,7 @@ TEST_F(Fix9pOrder, TwoReadsOfAFolderGetItOneAfterTheOther) {
       ASSERT_EQ(reply.error, 0u);
       for (const std::string& name : names(reply)) seen.insert(name);
     }
-    // Whoever goes on finds the rest.
+    // A further read finds the rest.
     for (;;) {
       const std::vector<std::string> more = names(p9().Try(kRead, Long(1) + Quad(1) + Long(8000)));
       if (more.empty()) break;
@@ -95,7 +95,7 @@ TEST_F(Fix9pOrder, AReplyThatDoesNotFitBreaksTheDeviceAndNotTheMachine) {
     EXPECT_TRUE(p9().device().Status() & virtio::kNeedsReset) << room;
     Connect();
   }
-  // A write that says more than it has writes nothing.
+  // A write whose count exceeds its data writes nothing.
   p9().Walk(1, {"f"});
   p9().Open(1, O_RDWR);
   p9().Add(1, kWrite, Long(1) + Quad(0) + Long(100) + "short");
@@ -134,7 +134,7 @@ TEST_F(Fix9pOrder, AFidIsOpenedOnce) {
     p9().Clunk(1);
     EXPECT_EQ(Descriptors("f").size(), 0u) << "left open";
   }
-  // A fid whose opening failed can be opened.
+  // A fid that could not be opened can be opened later.
   p9().Walk(1, {"f"});
   EXPECT_EQ(p9().Try(kLopen, Long(1) + Long(O_RDONLY | O_DIRECTORY)).error, ENOTDIR);
   p9().Open(1, O_RDONLY);
@@ -162,7 +162,7 @@ TEST_F(Fix9pOrder, AFileIsClosedThoughItsLastRequestIsCancelled) {
 
 // 9p-rename-reopen
 
-/// While it lives, a QEMU that is started has at most `files` descriptors.
+/// During its life, a QEMU that is started may have at most `files` descriptors.
 class FileLimit {
  public:
   explicit FileLimit(rlim_t files) {
@@ -181,7 +181,7 @@ class FileLimit {
 TEST_F(Fix9pOrder, ARenameIntoAFolderThatWasClosedForWantOfDescriptorsEnds) {
   std::filesystem::create_directory(share / "d");
   {
-    const FileLimit limit(640);  // the harness itself wants more than 512
+    const FileLimit limit(640);  // the harness itself needs more than 512
     Start();
   }
   uint32_t next = 100;
@@ -199,7 +199,7 @@ TEST_F(Fix9pOrder, ARenameIntoAFolderThatWasClosedForWantOfDescriptorsEnds) {
   p9().Walk(2, {"f"});
   EXPECT_EQ(p9().Try(kRename, Long(2) + Long(1) + Text("g")).error, 0u);
   EXPECT_EQ(ReadFile(share / "d" / "g"), kContent);
-  // The fid has followed its file; the files that are open go on.
+  // The fid has followed its file, and open files stay open.
   EXPECT_EQ(p9().Try(kLopen, Long(2) + Long(O_RDONLY)).error, 0u);
   EXPECT_EQ(p9().Read(2, 0, 100), kContent);
   EXPECT_EQ(p9().Read(next - 1, 0, 100), kContent);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// patches/fixes/9p-*.patch, what one request may do: names, open flags, fids that stand for no open
-// file, sizes, and the mode of a file that is written.
+// patches/fixes/9p-*.patch: what one request may do. Names, open flags, fids without an open file,
+// sizes, and the mode of a file that is written.
 
 #include <gtest/gtest.h>
 #include <sys/xattr.h>
@@ -19,7 +19,7 @@ constexpr const char* kUnix = "9P2000.u";
 
 class Fix9p : public NinePMachine {
  protected:
-  /// Twstat that changes the name, the length, or (neither) nothing.
+  /// Twstat that changes the name, the length, or nothing.
   uint32_t Wstat(uint32_t fid, const std::string& name, uint64_t length = ~0ULL,
                  bool unix_fields = true) {
     const std::string no_id = Byte(0xff) + Long(~0U) + Quad(~0ULL);
@@ -40,7 +40,7 @@ class Fix9p : public NinePMachine {
         .error;
   }
   static constexpr uint32_t kMode = 1, kSize = 8;
-  /// st_mode as the guest sees it, without the file's type.
+  /// st_mode as the guest sees it, without the file type.
   uint32_t GuestMode(uint32_t fid) {
     const NineP::Reply reply = p9().Try(kGetattr, Long(fid) + Quad(0x7ff));
     return LoadAt<uint32_t>(reply.body, 8 + 13, "Rgetattr") & 07777;
@@ -63,7 +63,7 @@ TEST_F(Fix9p, TwstatTakesNoNameThatIsNotOneElementOfAPath) {
     EXPECT_EQ(Wstat(1, name), EINVAL) << name;
   for (const char* name : {".", ".."}) EXPECT_EQ(Wstat(1, name), EISDIR) << name;
   EXPECT_EQ(Names(), (std::set<std::string>{"share", "share/f"}));
-  // Nothing of a request that is refused is done.
+  // A refused request has no effect.
   EXPECT_EQ(Wstat(1, "a/b", 0), EINVAL);
   EXPECT_EQ(ReadFile(share / "f"), kContent);
   EXPECT_EQ(Wstat(1, "g"), 0u);
@@ -115,7 +115,7 @@ TEST_F(Fix9p, AFidThatIsNoOpenFileIsNeitherSyncedNorLocked) {
   p9().Open(2, O_RDONLY);
   EXPECT_EQ(requests(2), done) << "an open folder";
 
-  // As many bytes of an attribute as name a descriptor of QEMU's that can be synced.
+  // An attribute with as many bytes as the number of a descriptor of QEMU that can be synced.
   ASSERT_EQ(Descriptors("f").size(), 1u);
   const uint32_t descriptor = Descriptors("f").front();
   ASSERT_EQ(CreateXattr(3, "user.x", 1000), 0u);
@@ -154,12 +154,12 @@ TEST_F(Fix9p, AttributesTakeABoundedAmountOfMemory) {
   const uint32_t held = fill();
   EXPECT_LE(held, 256u) << "of 64 KiB each";
   EXPECT_GE(held, 250u);
-  // The refused fid is as it was; one that goes makes room.
+  // The refused fid is unchanged, and a fid that is clunked makes room.
   EXPECT_EQ(GuestMode(held + 1), ModeOf("f"));
   EXPECT_EQ(p9().Try(kClunk, Long(1)).error, EINVAL) << "a value that was never written";
   p9().Clunk(held + 1);
   EXPECT_EQ(CreateXattr(1, "user.x", kValue), 0u);
-  // So does a new session, to the last byte.
+  // So does a new session, down to the last byte.
   Connect();
   EXPECT_EQ(fill(), held);
 }
@@ -169,7 +169,7 @@ TEST_F(Fix9p, AttributesThatAreReadCountToo) {
   if (setxattr((share / "f").c_str(), "user.big", value.data(), value.size(), 0) != 0)
     GTEST_SKIP() << "no user attributes in " << share;
   Start();
-  // All but the room of one value of 64 KiB is taken by those that are to be written.
+  // All room except for one value of 64 KiB is taken by attributes that are being written.
   constexpr uint32_t kValue = 64 << 10, kTooMany = 300;
   uint32_t fid = 1, error = 0;
   while (fid < kTooMany && CreateXattr(fid, "user.x", kValue) == 0) ++fid;
@@ -182,7 +182,7 @@ TEST_F(Fix9p, AttributesThatAreReadCountToo) {
   EXPECT_EQ(p9().Read(first, 0, 4000), value);
   p9().Clunk(first);
   p9().Clunk(first + 1);
-  // What is set in pieces arrives whole.
+  // A value that is written in pieces arrives completely.
   constexpr uint32_t kOther = 2000;
   ASSERT_EQ(CreateXattr(kOther, "user.set", 5), 0u);
   EXPECT_EQ(p9().Write(kOther, 0, "he"), 2u);
@@ -232,7 +232,7 @@ struct ModeCase {
   mode_t before, after;
 };
 constexpr ModeCase kModes[] = {{04755, 0755},  {02755, 0755},  {06711, 0711},
-                               {06710, 0710},  {02644, 02644},  // marks mandatory locking
+                               {06710, 0710},  {02644, 02644},  // means mandatory locking
                                {01755, 01755}, {0644, 0644}};
 
 TEST_F(Fix9p, AWriteTakesSetUserIdAway) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// patches/fixes/cryptodev-lkcf-session.patch: a guest may end a session that there is not.
+// patches/fixes/cryptodev-lkcf-session.patch: a guest may close a session that does not exist.
 
 #include <gtest/gtest.h>
 

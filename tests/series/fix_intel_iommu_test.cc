@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// patches/fixes/intel-iommu-*.patch: the VT-d unit's registers (VT-d specification, chapter 11) by
-// accesses of 8 bytes, and wait descriptors of its invalidation queue (6.5.2.8).
+// patches/fixes/intel-iommu-*.patch: 8-byte accesses to the registers of the VT-d unit (VT-d
+// specification, chapter 11), and wait descriptors in its invalidation queue (6.5.2.8).
 
 #include <gtest/gtest.h>
 

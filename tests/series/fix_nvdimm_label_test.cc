@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // patches/fixes/nvdimm-label-*.patch: the label functions of an NVDIMM's _DSM (NVDIMM DSM
-// interface, revision 1, functions 0 and 4 to 6), called as QEMU's ACPI code calls them: a page
-// with the arguments, whose address is written to a port.
+// interface, revision 1, functions 0 and 4 to 6), called as QEMU's ACPI code calls them: the
+// address of a page with the arguments is written to a port.
 
 #include <gtest/gtest.h>
 
@@ -29,7 +29,7 @@ class FixNvdimmLabel : public MachineTest {
                   "-device", "nvdimm,id=nv0,memdev=mem0,label-size=128K" + device},
                  "q35,nvdimm=on", "256M,slots=2,maxmem=1G");
   }
-  /// Calls `function` of the first NVDIMM; what it returns, from its length on.
+  /// Calls `function` of the first NVDIMM. Returns the output buffer, beginning with its length.
   std::string Call(uint32_t function, const std::string& arguments) {
     constexpr uint64_t kPage = 0x300000;
     constexpr uint16_t kPort = 0xa18;

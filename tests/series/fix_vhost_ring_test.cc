@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// vhost-verify-ring.patch: a guest that takes away memory in which a running vhost device has a
-// ring. The machine lives, the device says that it needs a reset, its back-end is told to stop and
-// of no ring that it cannot find; the next driver is served.
+// vhost-verify-ring.patch: a guest takes away memory that contains a ring of a running vhost
+// device. QEMU survives, the device reports that it needs a reset, the back-end is told to stop and
+// never gets a ring that it cannot find, and the next driver is served.
 
 #include <gtest/gtest.h>
 
@@ -22,8 +22,8 @@ using Messages = std::vector<VhostUserMessage>;
 
 constexpr Milliseconds kWait{20000};
 constexpr uint16_t kQueueSize = 64;
-// q35's PAM registers (MCH, section 5.1.19 of its datasheet): two bits, read and write, for each 16
-// KiB from 0xc0000 on; 0x91 is for 0xc0000 (low nibble) and 0xc4000 (high).
+// q35's PAM registers (MCH, section 5.1.19 of its datasheet) have two bits, read and write, for
+// each 16 KiB from 0xc0000 on. 0x91 is for 0xc0000 (low nibble) and 0xc4000 (high nibble).
 constexpr uint8_t kPam0 = 0x90;
 constexpr uint64_t kSegment = 0xc4000;
 
@@ -34,7 +34,7 @@ size_t Count(const Messages& messages, Request request) {
 
 class VhostRing : public testing::Test {
  protected:
-  /// A pod's shared folder on a recording back-end; all memory below 1 MiB is RAM.
+  /// A pod's shared folder on a recording back-end. All memory below 1 MiB is RAM.
   void SetUp() override {
     recorder.emplace(dir / "vhost.sock");
     QemuOptions options;
@@ -58,7 +58,7 @@ class VhostRing : public testing::Test {
   void SetSegment(bool is_ram) {
     bus->At(0).WriteW(kPam0, static_cast<uint16_t>((is_ram ? 0x33 : 0x03) << 8 | 0x33));
   }
-  /// The second queue's descriptors are there, all else in ordinary memory.
+  /// The descriptors of the second queue are at `descriptors`, everything else in ordinary memory.
   void StartDriver(uint64_t descriptors) {
     device->Negotiate(0);
     device->SetUpQueue(0, heap, kQueueSize);
@@ -97,7 +97,7 @@ class VhostRing : public testing::Test {
     const Messages start = recorder->MessagesAfter(stopped);
     EXPECT_EQ(Count(start, Request::kSetMemTable), 1u);
     EXPECT_EQ(Count(start, Request::kSetVringKick), 2u);
-    // From now on changes of the memory are followed as ever.
+    // From now on, memory changes are followed as usual.
     const size_t running = recorder->Messages().size();
     SetSegment(true);
     EXPECT_EQ(qemu->qmp().Execute("query-status")["status"], "running");
@@ -124,7 +124,7 @@ TEST_F(VhostRing, ThatIsTakenAwayAsAWhole) {
   ExpectStoppedAndServedAgain();
 }
 
-// Only a ring in use matters: a paused machine has none.
+// Only a ring in use matters, and a paused machine has none.
 TEST_F(VhostRing, ThatIsTakenAwayWhileTheMachineIsPaused) {
   StartDriver(kSegment + 4096);
   qemu->qmp().Execute("stop");

@@ -22,7 +22,7 @@ class BlkScsiRequest : public MachineTest {
     StartMachine({"-drive", "if=none,id=d,format=raw,file=" + (dir / "disk").string(), "-device",
                   "virtio-blk-pci,drive=d,addr=5," + properties});
   }
-  /// The status of a SCSI request whose header's buffer is there.
+  /// The status of a SCSI request whose header is at that address.
   uint8_t Request(VirtioDevice& device, Virtqueue& queue, uint64_t header, uint32_t length) {
     const uint64_t type = heap->Allocate(16), command = heap->Allocate(16),
                    sense = heap->Allocate(64), status = heap->Allocate(1);
@@ -83,7 +83,7 @@ TEST_F(BlkLegacy, AHeaderThatDoesNotFitIsAnErrorAndOneThatDoesIsWritten) {
   qtest().MemSet(header, 64, 0xaa);
   EXPECT_EQ(Request(device, queue, header, kScsiHeader - 1), kIoError);
   EXPECT_EQ(qtest().MemRead(header, 64), Untouched(64));
-  // A file takes no SCSI commands.
+  // A file accepts no SCSI commands.
   EXPECT_EQ(Request(device, queue, header, kScsiHeader), kUnsupported);
   EXPECT_EQ(qtest().ReadL(header), 255u);
   EXPECT_EQ(qtest().MemRead(header + kScsiHeader, 48), Untouched(48));

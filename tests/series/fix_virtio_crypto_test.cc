@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// virtio-crypto-request-size.patch (CVE-2025-14876): what a request may cost the host, whatever
-// lengths it names.
+// virtio-crypto-request-size.patch (CVE-2025-14876): how much memory a request may cost the host,
+// whatever lengths it contains.
 
 #include "harness/host/memory_map.h"
 #include "harness/qemu/device_types.h"
@@ -39,7 +39,7 @@ class CryptoRequest : public MachineTest {
     qtest().MemSet(request, kRequest, 0);
     qtest().MemSet(response, kResponse, 0xff);
   }
-  uint64_t HighWater() { return StatusSize(qemu->process().pid(), "VmHWM"); }
+  uint64_t HighWater() { return ReadStatusSize(qemu->process().pid(), "VmHWM"); }
   void WaitNeedsReset() {
     for (Deadline deadline(kWait); !(device->Status() & virtio::kNeedsReset);)
       ASSERT_FALSE(deadline.Passed()) << "the device says nothing";
@@ -47,8 +47,8 @@ class CryptoRequest : public MachineTest {
 
   std::optional<VirtioPciDevice> device;
   std::optional<Virtqueue> data, control;
-  /// Offers `request` with eight times 64 MiB of source: the device needs a reset, and has not
-  /// taken that memory on top of `before`.
+  /// Offers `request` with a source of eight times 64 MiB. The device must need a reset, and must
+  /// not have used that memory in addition to `before`.
   void ExpectRefusedCheaply(uint64_t before) {
     std::vector<VirtqueueBuffer> chain{{request, kRequest, false}};
     chain.insert(chain.end(), 8, {big, kBig, false});
@@ -63,7 +63,7 @@ class CryptoRequest : public MachineTest {
   uint64_t request = 0, response = 0, big = 0;
 };
 
-// Source and destination as long as the whole of what the guest offers: eight times 64 MiB.
+// Source and destination are as long as everything that the guest offers: eight times 64 MiB.
 TEST_F(CryptoRequest, OfACipherCostsALittleWhateverItsLength) {
   const uint64_t before = HighWater();
   qtest().WriteL(request, kCipherEncrypt);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a virtio-gpu's driver may say.
-//   GpuMemory     virtio-gpu-host-memory.patch (CVE-2026-3886): what resources may cost the host
+// What a driver of virtio-gpu may send.
+//   GpuMemory     virtio-gpu-host-memory.patch (CVE-2026-3886): how much host memory resources cost
 //   ShortRequest  virtio-gpu-short-request.patch (CVE-2026-18054)
 //   Blob          virtio-gpu-blob-bounds.patch (CVE-2026-63109, -66021). FAKE_UDMABUF names a
-//                 library that stands for a host with /dev/udmabuf, which blob=on wants
+//                 library that stands for a host with /dev/udmabuf, which blob=on needs
 
 #include "harness/host/memory_map.h"
 #include "harness/qemu/device_types.h"
@@ -20,7 +20,7 @@ constexpr uint32_t kCreate2d = 0x101, kUnref = 0x102, kAttachBacking = 0x106,
                    kDetachBacking = 0x107, kOk = 0x1100, kOutOfMemory = 0x1201;
 constexpr uint32_t kUnspecified = 0x1200, kInvalid = 0x1205;
 constexpr uint32_t kB8g8r8x8 = 2, kHeader = 24;
-constexpr uint32_t kEntries = 16384;  // of a backing: the most that QEMU takes
+constexpr uint32_t kEntries = 16384;  // of a backing: the maximum that QEMU accepts
 
 class GpuTest : public MachineTest {
  protected:
@@ -38,7 +38,7 @@ class GpuTest : public MachineTest {
     device->SetDriverOk();
     command = heap->Allocate(128);
     response = heap->Allocate(kHeader);
-    // The list of a backing: the same 16 bytes again and again.
+    // The list of a backing: the same 16 bytes repeated.
     list = heap->Allocate(16 * kEntries);
     for (uint64_t i = 0; i < kEntries; ++i) {
       qtest().WriteQ(list + 16 * i, command);
@@ -62,7 +62,7 @@ class GpuTest : public MachineTest {
   uint32_t Create(uint32_t id, uint32_t width, uint32_t height) {
     return Execute(kCreate2d, {id, kB8g8r8x8, width, height});
   }
-  uint64_t Status(const std::string& field) { return StatusSize(qemu->process().pid(), field); }
+  uint64_t Status(const std::string& field) { return ReadStatusSize(qemu->process().pid(), field); }
 
   std::optional<VirtioPciDevice> device;
   std::optional<Virtqueue> queue, cursors;
@@ -73,7 +73,7 @@ class GpuMemory : public GpuTest {};
 
 TEST_F(GpuMemory, OfAnImageIsItsWholeSize) {
   const uint64_t before = Status("VmData");
-  // 2^32 bytes, and 2^32 and a little.
+  // 2^32 bytes, and a little more than 2^32.
   EXPECT_EQ(Create(1, 65536, 16384), kOutOfMemory);
   EXPECT_EQ(Create(2, 65536, 16385), kOutOfMemory);
   EXPECT_LT(Status("VmData"), before + 64 * kMiB);
@@ -95,7 +95,7 @@ TEST_F(GpuMemory, OfBackingsIsBoundedAndComesBack) {
   const uint32_t first = fill();
   EXPECT_LT(first, 50u) << "16 MiB hold 42 lists of 384 KiB";
   EXPECT_GT(first, 30u);
-  // Half by detaching, all by the end of the resources.
+  // Half of them by detaching, all of them by destroying the resources.
   for (uint32_t id = 1; id < first; ++id) {
     if (id % 2) {
       EXPECT_EQ(Execute(kDetachBacking, {id, 0}), kOk);

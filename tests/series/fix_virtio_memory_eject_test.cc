@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// virtio-memory-eject.patch: a guest that ejects virtio-mem or virtio-pmem unasked, by ACPI and
-// by the slot of a root port.
+// virtio-memory-eject.patch: a guest ejects virtio-mem or virtio-pmem without a request, through
+// ACPI and through the slot of a root port.
 
 #include "harness/qemu/acpi_hotplug.h"
 #include "harness/qemu/device_types.h"
@@ -21,7 +21,8 @@ struct Memory {
 
 class MemoryEject : public MachineTest, public testing::WithParamInterface<Memory> {
  protected:
-  /// The memory device behind `bridge`, in `slot`; without `acpi` the bridge's own hot-plug works.
+  /// The memory device is in `slot` behind `bridge`. Without `acpi`, the bridge's native hot-plug
+  /// is used.
   void StartMemory(const std::string& bridge, uint8_t slot, const std::string& acpi = "on") {
     if (!HasDeviceType(GetParam().driver)) GTEST_SKIP() << "$QEMU has no " << GetParam().driver;
     StartMachine(
@@ -33,7 +34,7 @@ class MemoryEject : public MachineTest, public testing::WithParamInterface<Memor
     behind.emplace(bus->Behind(bus->At(kBridgeSlot)));
     this->slot = slot;
   }
-  /// The device is there, answers its driver, and is known to the monitor.
+  /// Checks that the device is still there, answers its driver, and is known to the monitor.
   void ExpectStays() {
     ExpectAlive();
     if (HasFailure()) return;
@@ -59,16 +60,18 @@ TEST_P(MemoryEject, ByAcpi) {
   ExpectStays();
 }
 
-// PCI Express 4.0, section 7.5.3.10: Power Controller Control off and both indicators off.
+// PCI Express 4.0, section 7.5.3.10: Power Controller Control off, and both indicators off.
 TEST_P(MemoryEject, ByTheSlotOfARootPort) {
   StartMemory("pcie-root-port,chassis=1,slot=1", 0, "off");
   if (IsSkipped()) return;
   constexpr uint8_t kPciExpress = 0x10, kSlotControl = 0x18;
   const PciDevice port = bus->At(kBridgeSlot);
-  const auto control = static_cast<uint8_t>(port.Capabilities(kPciExpress).at(0) + kSlotControl);
+  const auto control =
+      static_cast<uint8_t>(port.FindCapabilities(kPciExpress).at(0) + kSlotControl);
   port.WriteW(control, 0x0140 | 0x0080);  // power indicator on, attention indicator on, power on
   port.WriteW(control, 0x07c0);           // both indicators off, power off
-  port.WriteW(control, 0x0140);           // on again: what is there can be seen
+  port.WriteW(control, 0x0140);           // on again, so that a device that is still there can be
+                                          // seen
   ExpectStays();
 }
 

@@ -15,7 +15,7 @@
 #include <exception>
 #include <thread>
 
-#include "harness/host/tap.h"
+#include "harness/host/tap_host.h"
 #include "harness/qemu/machine_test.h"
 #include "harness/virtio/virtio_pci.h"
 #include "harness/virtio/virtio_pci_legacy.h"
@@ -35,7 +35,7 @@ constexpr uint32_t kBuffer = 2048;
 
 const std::string kMac("\x52\x54\0\0\0\1", 6), kPeer("\x52\x54\0\0\1\1", 6);
 
-/// An Ethernet frame of our own type (IEEE 802: local experimental) from the peer to the guest.
+/// An Ethernet frame with our own type (IEEE 802: local experimental) from the peer to the guest.
 std::string Frame(const std::string& payload, const std::string& tag = "") {
   return kMac + kPeer + tag + "\x88\xb5" + payload;
 }
@@ -64,7 +64,7 @@ class NetTest : public MachineTest {
     for (uint64_t i = 0; i < 16; ++i) receive->Add({{buffers + i * kBuffer, kBuffer, true}});
     device->Notify(kReceive);
   }
-  /// The status that a control command ends in.
+  /// The status with which a control command completes.
   uint8_t Command(uint8_t command_class, uint8_t command, const std::string& data) {
     const uint64_t at = heap->Allocate(2 + data.size() + 1);
     qtest().WriteB(at, command_class);
@@ -78,7 +78,7 @@ class NetTest : public MachineTest {
     control->Wait(Deadline(kWait));
     return qtest().ReadB(status);
   }
-  /// The next frame of the guest.
+  /// The next frame that the guest receives.
   std::string Receive() {
     const DriverQueue::Used used = receive->Wait(Deadline(kWait));
     const auto bytes = qtest().MemRead(buffers + used.head * uint64_t{kBuffer}, used.written);
@@ -90,7 +90,7 @@ class NetTest : public MachineTest {
   uint64_t buffers = 0;
 };
 
-/// The wire is a datagram socket: a datagram a frame.
+/// The wire is a datagram socket with one datagram per frame.
 class ShortFrame : public NetTest {
  protected:
   void StartDriver(uint64_t features) {
@@ -119,7 +119,7 @@ class ShortFrame : public NetTest {
 
 constexpr uint64_t kFilter = virtio::Bit(kCtrlVq) | virtio::Bit(kCtrlRx) | virtio::Bit(kCtrlVlan);
 
-// What is left of the frame before in the back-end's memory would make these frames the guest's.
+// The rest of the previous frame in the back-end's memory would make these frames match the guest.
 TEST_F(ShortFrame, IsNotCompletedByWhatFollowsItInTheHostsMemory) {
   StartDriver(kFilter);
   ASSERT_EQ(Command(kClassRx, kRxPromiscuous, std::string(1, '\0')), 0);
@@ -153,18 +153,11 @@ class TapNet : public NetTest {
     std::string why_not;
     tap = Tap::Make("tap0_fix", 1, &why_not);
     if (!tap) GTEST_SKIP() << why_not;
-    std::exception_ptr failed;
-    std::thread([&] {
-      try {
-        if (setns(tap->network_namespace(), CLONE_NEWNET) < 0) ThrowErrno("setns");
-        wire = UniqueFd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-        if (!wire) ThrowErrno("socket(AF_PACKET)");
-        index = if_nametoindex("tap0_fix");
-      } catch (...) {
-        failed = std::current_exception();
-      }
-    }).join();
-    if (failed) std::rethrow_exception(failed);
+    RunInNamespace(*tap, [&] {
+      wire = UniqueFd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+      if (!wire) ThrowErrno("socket(AF_PACKET)");
+      index = if_nametoindex("tap0_fix");
+    });
   }
   void StartTap(const std::string& properties, uint64_t features) {
     inherited = {tap->fds().at(0).get()};
@@ -187,7 +180,7 @@ class TapNet : public NetTest {
 std::string Be16(size_t value) { return {static_cast<char>(value >> 8), static_cast<char>(value)}; }
 std::string Be32(size_t value) { return Be16(value >> 16) + Be16(value & 0xffff); }
 
-/// A TCP segment with these bytes of its stream, padded to the shortest Ethernet frame.
+/// A TCP segment with these bytes of its stream, padded to the minimum Ethernet frame.
 std::string Segment(uint32_t sequence, const std::string& payload) {
   std::string frame = kMac + kPeer + Be16(0x0800);
   frame += std::string("\x45\0", 2) + Be16(40 + payload.size()) + Be16(1) + Be16(0x4000) +
@@ -249,7 +242,8 @@ TEST_F(Rsc, IsNotSwitchedOnByACommandWhenItWasNotNegotiated) {
 
 class HashReport : public TapNet {};
 
-// The first driver's header has a hash; the next one's, without VERSION_1, ends before it.
+// The first driver's header has a hash. The next driver's header, without VERSION_1, ends before
+// it.
 TEST_F(HashReport, OfAnEarlierDriverFillsNoBuffer) {
   StartTap(",hash=on,disable-legacy=off", virtio::Bit(kHashReport));
   if (HasFailure()) return;
@@ -272,7 +266,7 @@ TEST_F(HashReport, OfAnEarlierDriverFillsNoBuffer) {
     const auto bytes = qtest().MemRead(buffer + used.head * uint64_t{kBuffer}, kBuffer);
     EXPECT_EQ(std::count(bytes.begin() + used.written, bytes.end(), 0xaa), kBuffer - used.written);
     const std::string got(bytes.begin() + kLegacyHeader, bytes.begin() + used.written);
-    if (got == frame) break;  // others are the host's own
+    if (got == frame) break;  // others come from the host itself
   }
 }
 

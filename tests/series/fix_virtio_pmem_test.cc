@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// virtio-pmem-reset.patch (CVE-2026-63323): a flush that is on its way when the driver resets the
-// device. SLOW_FSYNC names a library that holds fsync(2) back until a file appears.
+// virtio-pmem-reset.patch (CVE-2026-63323): a flush is in progress when the driver resets the
+// device. SLOW_FSYNC names a library that delays fsync(2) until a file appears.
 
 #include <thread>
 
@@ -17,7 +17,7 @@ namespace {
 
 constexpr Milliseconds kWait{20000};
 
-// The driver resets the device while a flush is held back, and uses the memory anew.
+// The driver resets the device while a flush is delayed, and reuses the memory.
 TEST(PmemReset, LeavesNoAnswerForTheNextDriver) {
   if (!HasDeviceType("virtio-pmem-pci")) GTEST_SKIP() << "$QEMU has no virtio-pmem-pci";
   TempDir dir;
@@ -26,7 +26,7 @@ TEST(PmemReset, LeavesNoAnswerForTheNextDriver) {
   options.qtest = true;
   options.spawn.environment = {
       "LD_PRELOAD=" + EnvOr("SLOW_FSYNC", ""), "FSYNC_GATE=" + (dir / "gate").string(),
-      // A sanitizer wants to be the first library otherwise.
+      // Otherwise a sanitizer requires to be the first library.
       "ASAN_OPTIONS=" + EnvOr("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"};
   options.args = {"-nodefaults",
                   "-M",
@@ -51,7 +51,8 @@ TEST(PmemReset, LeavesNoAnswerForTheNextDriver) {
   first.Add({{request, 4, false}, {response, 4, true}});
   device.Notify(0);
 
-  // The gate opens while the reset waits, or, where it does not wait, after it.
+  // The gate opens while the reset waits for the flush or, on a QEMU that does not wait, after the
+  // reset. Nothing can be observed while it waits, so this is a delay.
   std::thread opener([&] {
     std::this_thread::sleep_for(Milliseconds(500));
     WriteFile(dir / "gate", "");

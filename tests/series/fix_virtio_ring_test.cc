@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // virtio-packed-*.patch, virtio-queue-size.patch, virtio-features-ring-cache.patch: rings that no
-// driver makes. Each must leave a device that says that it needs a reset, or one that goes on, and
+// driver makes. In each case the device must either report that it needs a reset or continue, and
 // the monitor must answer.
 
 #include <poll.h>
@@ -79,7 +79,7 @@ TEST_P(PackedRing, AnIndirectTableOfNoLengthBreaksTheDevice) {
   if (!HasFailure()) WaitNeedsReset();
 }
 
-// The table's length is wrong: nothing can be taken from the queue, and it stays as it is.
+// The length of the table is wrong: nothing can be taken from the queue, and it stays as it is.
 TEST_P(PackedRing, OfABrokenDeviceIsNotLookedAtForEver) {
   PackedVirtqueue queue = StartVictim();
   WritePacked(queue, 0, heap->Allocate(32), 17, kAvailable | kIndirect);
@@ -115,7 +115,7 @@ class PackedNet : public RingTest {
     transmit.emplace(device->SetUpPackedQueue(kTransmit, *heap, kSize));
     device->SetDriverOk();
   }
-  /// A frame of `size` bytes (below 64 KiB) to the guest.
+  /// Sends a frame of `size` bytes (below 64 KiB) to the guest.
   void Send(size_t size) {
     WriteAll(wire.get(), std::string{0, 0, static_cast<char>(size >> 8), static_cast<char>(size)});
     WriteAll(wire.get(), std::string(size, '\xff'));
@@ -125,12 +125,13 @@ class PackedNet : public RingTest {
   std::optional<PackedVirtqueue> receive, transmit;
 };
 
-// A frame needs two chains: one of 15 of the ring's 16 descriptors, and one that begins with the
-// last and goes on through those. The device gives both back at once, and each time counts further
-// past the end of the ring.
+// A frame needs two chains: one with 15 of the ring's 16 descriptors, and one that begins with the
+// last descriptor and continues through those 15. The device returns both at once, and each time
+// counts further past the end of the ring.
 TEST_F(PackedNet, AChainDoesNotRunIntoWhatTheDeviceHas) {
   StartNet(kMergeable, kSize);
-  constexpr uint32_t kLength = 120;  // 15 are 12 bytes too few for the frame and its header
+  constexpr uint32_t kLength = 120;  // 15 of these are 12 bytes too few for the frame and its
+                                     // header
   const uint64_t buffer = heap->Allocate(kLength);
   for (const uint16_t first : {0, 15, 14}) {
     const auto last = static_cast<uint16_t>((first + kSize - 2) % kSize);
@@ -168,7 +169,8 @@ TEST_F(PackedNet, ADroppedQueueOfEndlessChainsEnds) {
   if (!HasFailure()) WaitNeedsReset();
 }
 
-// What is dropped while the link is down comes back, and the queue works when it is up again.
+// Buffers of frames that are dropped while the link is down come back, and the queue works when it
+// is up again.
 TEST_F(PackedNet, GoesOnAfterFramesWereDropped) {
   StartNet(0, kSize);
   const uint64_t frame = heap->Allocate(12 + 60);
@@ -201,7 +203,7 @@ TEST_F(QueueSize, AboveWhatIsOfferedBreaksTheDevice) {
   EXPECT_TRUE(device->Status() & virtio::kNeedsReset);
   EXPECT_EQ(device->QueueMaxSize(0), offered);
   ExpectAlive();
-  // The next driver, content with half of it, is served.
+  // The next driver, which takes half of the size, is served.
   device->Negotiate(0);
   EXPECT_EQ(device->Status() & virtio::kNeedsReset, 0);
   device->SetUpQueue(0, *heap, 128);

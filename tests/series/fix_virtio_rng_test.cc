@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// rng-request-size.patch, rng-unplug.patch: what a request for entropy may cost, and who gets the
-// answer.
+// rng-request-size.patch, rng-unplug.patch: how much a request for entropy may cost, and who gets
+// the answer.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -29,13 +29,13 @@ class RngRequest : public MachineTest {
     queue.emplace(device->SetUpQueue(0, *heap));
     device->SetDriverOk();
   }
-  uint64_t Status(const std::string& field) { return StatusSize(qemu->process().pid(), field); }
+  uint64_t Status(const std::string& field) { return ReadStatusSize(qemu->process().pid(), field); }
 
   std::optional<VirtioPciDevice> device;
   std::optional<Virtqueue> queue;
 };
 
-// Eight descriptors that name the same 128 MiB: a request for a gigabyte.
+// Eight descriptors that name the same 128 MiB: a request for one gigabyte.
 TEST_F(RngRequest, CostsTheHostALittleMemoryWhateverItsSize) {
   StartDriver("/dev/urandom");
   constexpr uint32_t kSize = 128 * kMiB;
@@ -48,7 +48,7 @@ TEST_F(RngRequest, CostsTheHostALittleMemoryWhateverItsSize) {
   const uint32_t written = queue->Wait(Deadline(kWait)).written;
   EXPECT_EQ(written, kMostAtATime);
   EXPECT_LT(Status("VmHWM"), before + 64 * kMiB);
-  // The bytes are there, and none beyond the length that was told.
+  // The bytes are there, and nothing beyond the reported length was changed.
   const auto bytes = ram.subspan(buffer, 2 * kMostAtATime);
   EXPECT_LT(std::count(bytes.begin(), bytes.begin() + kMostAtATime, 0xaa), kMostAtATime / 64);
   EXPECT_EQ(std::count(bytes.begin() + kMostAtATime, bytes.end(), 0xaa), kMostAtATime);
@@ -68,7 +68,7 @@ TEST_F(RngRequest, AllBuffersOfAFullQueueAreServed) {
   EXPECT_EQ(device->Status() & virtio::kNeedsReset, 0);
 }
 
-// The back-end has nothing yet; the driver notifies again and again.
+// The back-end has nothing yet, and the driver notifies repeatedly.
 TEST_F(RngRequest, IsNotMadeAnewWithEachNotification) {
   ASSERT_EQ(mkfifo((dir / "fifo").c_str(), 0600), 0);
   UniqueFd fifo(open((dir / "fifo").c_str(), O_RDWR | O_CLOEXEC));
@@ -108,7 +108,7 @@ class RngUnplug : public MachineTest {
  protected:
   static constexpr uint32_t kSize = 16;
 
-  /// Plugs a device into `slot` and has it ask for kSize bytes at `buffer`.
+  /// Plugs a device into `slot` and makes it request kSize bytes at `buffer`.
   Virtqueue PlugAndAsk(const std::string& id, uint8_t slot, uint64_t buffer) {
     qmp().Execute("device_add", {{"driver", "virtio-rng-pci"},
                                  {"id", id},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // virtio-scsi-refused-requests.patch (CVE-2026-61476): a disk whose driver misbehaved can still be
-// unplugged. virtio-scsi-cdb-size.patch (CVE-2026-5763): a driver that changes cdb_size while an
+// unplugged. virtio-scsi-cdb-size.patch (CVE-2026-5763): a driver changes cdb_size while an
 // iothread takes its requests.
 
 #include <algorithm>
@@ -36,7 +36,8 @@ class ScsiController : public MachineTest {
     queue.emplace(device->SetUpQueue(kRequestQueue, *heap));
     device->SetDriverOk();
   }
-  /// A request's header in guest memory, of `size` bytes, its CDB at the end of the fixed part.
+  /// The header of a request in guest memory, of `size` bytes, with its CDB at the end of the fixed
+  /// part.
   uint64_t Header(const std::vector<uint8_t>& cdb, size_t size) {
     const uint64_t at = heap->Allocate(size);
     qtest().MemSet(at, size, 0);
@@ -51,7 +52,7 @@ class ScsiController : public MachineTest {
 
 class ScsiRefused : public ScsiController, public testing::WithParamInterface<const char*> {};
 
-// Good requests and a bad one that the device finds together.
+// Valid requests and an invalid one that the device finds together.
 TEST_P(ScsiRefused, LeaveTheDiskFreeToGo) {
   StartDisk(GetParam(), std::string(1 << 20, 'd'));
   const std::vector<uint8_t> test_unit_ready(6, 0);
@@ -84,10 +85,10 @@ INSTANTIATE_TEST_SUITE_P(Threads, ScsiRefused, testing::Values("", ",iothread=io
 
 class ScsiCdbSize : public ScsiController {};
 
-// Each request has many descriptors, so that there is time to change cdb_size between the moment
-// that the device allocates the request and the moment that it copies it in. What follows the CDB
-// in the header then lands where the request keeps the addresses of its data buffers: a READ that
-// succeeds has not filled them.
+// Each request has many descriptors, so that there is time to change cdb_size between the
+// allocation of the request and the moment when the device copies it in. What follows the CDB in
+// the header then overwrites the addresses of the request's data buffers, and a READ that succeeds
+// has not filled them.
 TEST_F(ScsiCdbSize, ThatChangesInBetweenChangesNoAddress) {
   constexpr uint32_t kBlock = 512, kBlocks = 480, kHeader = kRequestHeader + 255;
   std::string content(kBlocks * kBlock, '\0');
@@ -110,7 +111,7 @@ TEST_F(ScsiCdbSize, ThatChangesInBetweenChangesNoAddress) {
     device->Notify(kRequestQueue);
     qtest().WriteL(cdb_size, 255);
     queue->Wait(Deadline(kWait));
-    // response OK and status GOOD: then all of it has been read.
+    // With response OK and status GOOD, all of it must have been read.
     if (qtest().ReadB(response + 11) != 0 || qtest().ReadB(response + 10) != 0) continue;
     ++read;
     const auto bytes = ram.subspan(data, content.size());
@@ -119,7 +120,7 @@ TEST_F(ScsiCdbSize, ThatChangesInBetweenChangesNoAddress) {
         << "request " << i;
   }
   ExpectAlive();
-  // A driver that leaves it alone is served.
+  // A driver that does not change it is served.
   qtest().WriteL(cdb_size, 32);
   chain[0].length = kRequestHeader + 32;
   queue->Add(chain);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// virtio-serial-control-queue.patch, virtio-serial-ring-not-ready.patch: what a guest's control
-// messages may cost, and queues that it has set up by half.
+// virtio-serial-control-queue.patch, virtio-serial-ring-not-ready.patch: how much a guest's control
+// messages may cost, and queues that it has only partly set up.
 
 #include "harness/host/memory_map.h"
 #include "harness/qemu/machine_test.h"
@@ -19,7 +19,7 @@ constexpr uint32_t kHeader = 8;
 
 class SerialDriver : public MachineTest {
  protected:
-  /// The console of a pod: a port that the host always takes for connected.
+  /// The console of a pod, a port that the host always considers connected.
   void StartConsole() {
     StartMachine({"-device", "virtio-serial-pci,addr=5", "-chardev", "null,id=c", "-device",
                   "virtconsole,chardev=c"});
@@ -56,18 +56,18 @@ class SerialControl : public SerialDriver {
   uint64_t answer = 0;
 };
 
-// Eight descriptors that name the same 128 MiB: a message of a gigabyte.
+// Eight descriptors that name the same 128 MiB: a message of one gigabyte.
 TEST_F(SerialControl, AMessageOfAnyLengthCostsNoMemoryAndItsHeaderIsObeyed) {
   StartDriver();
   constexpr uint32_t kSize = 128 * kMiB;
   const uint64_t message = heap->Allocate(kSize);
   WriteReady(message);
   const pid_t pid = qemu->process().pid();
-  const uint64_t before = StatusSize(pid, "VmHWM");
+  const uint64_t before = ReadStatusSize(pid, "VmHWM");
   transmit->Add(std::vector<VirtqueueBuffer>(8, {message, kSize, false}));
   device->Notify(kControlTransmit);
   EXPECT_EQ(transmit->Wait(Deadline(kWait)).written, 0u);
-  EXPECT_LT(StatusSize(pid, "VmHWM"), before + 64 * kMiB);
+  EXPECT_LT(ReadStatusSize(pid, "VmHWM"), before + 64 * kMiB);
   ExpectPortAdded();
 }
 
@@ -96,7 +96,7 @@ TEST_F(SerialRing, AConsoleQueueWithoutAnAvailableRingMayBeNotified) {
   device->SetDriverOk();
   device->Notify(kTransmit);
   ExpectAlive();
-  // The next driver finds a console that takes what it is given.
+  // The next driver finds a console that accepts its output.
   device->Negotiate(kMultiport);
   Virtqueue queue = device->SetUpQueue(kTransmit, *heap);
   device->SetDriverOk();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Disk images that are made to be read past the end of a buffer.
+// Disk images that are crafted so that QEMU reads past the end of a buffer.
 //   Vmdk   vmdk-grain-marker.patch
 //   Dmg    dmg-chunk-bounds.patch
 
@@ -38,7 +38,7 @@ class ImageFaults : public MachineTest {
     queue = device->SetUpQueue(0, *heap);
     device->SetDriverOk();
   }
-  /// Reads a sector; virtio-blk's status, and the bytes in `sector`.
+  /// Reads a sector into `sector`; returns virtio-blk's status.
   uint8_t Read(uint64_t number) {
     const uint64_t header = heap->Allocate(16), data = heap->Allocate(512),
                    status = heap->Allocate(1);
@@ -52,8 +52,8 @@ class ImageFaults : public MachineTest {
     sector.assign(bytes.begin(), bytes.end());
     return qtest().ReadB(status);
   }
-  /// What blockdev-add says to the image; "" when it takes it.
-  std::string Refusal(const std::string& driver, const std::string& image) {
+  /// The message with which blockdev-add refuses the image; "" if it accepts it.
+  std::string GetRefusal(const std::string& driver, const std::string& image) {
     WriteFile(dir / "image", image);
     StartMachine({});
     try {
@@ -94,7 +94,7 @@ class Vmdk : public ImageFaults {
     Big(stream, stream.size(), b << 16 | a, 4);
     return stream;
   }
-  /// A stream-optimized image of one grain, whose marker says `size`.
+  /// A stream-optimized image of one grain, whose marker contains `size`.
   static std::string Image(uint32_t size) {
     std::string image("KDMV");
     Little(image, 4, 3, 4);
@@ -148,7 +148,7 @@ class Dmg : public ImageFaults {
     uint32_t type;
     uint64_t sector, sectors, offset, length;
   };
-  /// An image of `sectors` sectors, its data 'r' from the start on.
+  /// An image of `sectors` sectors, whose data begins with 'r' bytes.
   static std::string Image(uint64_t sectors, const std::vector<Chunk>& chunks) {
     std::string mish("mish");
     mish.resize(244 - 40);
@@ -192,8 +192,8 @@ TEST_F(Dmg, ACopiedChunkAndZeroesAreRead) {
 }
 
 TEST_F(Dmg, ACopiedChunkWhoseDataIsNotThatOfItsSectorsIsRefused) {
-  EXPECT_NE(Refusal("dmg", Image(131072, {{kRaw, 0, 131072, 0, 512}})), "");
-  EXPECT_NE(Refusal("dmg", Image(16, {{kRaw, 0, 1, 0, 1024}})), "");
+  EXPECT_NE(GetRefusal("dmg", Image(131072, {{kRaw, 0, 131072, 0, 512}})), "");
+  EXPECT_NE(GetRefusal("dmg", Image(16, {{kRaw, 0, 1, 0, 1024}})), "");
   ExpectAlive();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// patches/kata/pidfile-stays.patch: what QEMU leaves in its pidfile: of profile kata (KataPidfile)
-// and of any other (HostPidfile); tests/series/meson.build has each case judge its profile.
+// patches/kata/pidfile-stays.patch: what QEMU leaves in its pidfile with the profile kata
+// (KataPidfile) and with any other profile (HostPidfile). tests/series/meson.build makes each case
+// judge its profile.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -14,7 +15,7 @@ namespace {
 
 class Pidfile : public testing::Test {
  protected:
-  /// Starts QEMU; `end` ends it. Its process id.
+  /// Starts QEMU and ends it with `end`; returns its process id.
   pid_t RunToItsEnd(void (*end)(Qemu&)) {
     QemuOptions options;
     options.args = {"-machine", "none",     "-nodefaults",   "-nographic",
@@ -40,7 +41,7 @@ void Quit(Qemu& qemu) { qemu.qmp().Execute("quit"); }
 TEST_F(KataPidfile, NamesNoProcessOnceItsOwnHasEnded) {
   for (void (*end)(Qemu&) : {Terminate, Quit}) {
     const pid_t pid = RunToItsEnd(end);
-    // Kata reads a number that kill(2) takes for one process, and for none that there can be.
+    // Kata reads a number that kill(2) takes for one process, and for one that cannot exist.
     ASSERT_TRUE(std::filesystem::exists(pidfile)) << "Kata would signal its own process group";
     const long left = std::stol(ReadFile(pidfile));
     EXPECT_NE(left, pid) << "which may soon be another process";

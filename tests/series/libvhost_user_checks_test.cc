@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// libvhost-user-checks.patch: QEMU as a vhost-user-blk back-end. A guest's indirect table may lie
-// across two memory regions; a front-end may name queues and regions that there are not.
+// libvhost-user-checks.patch: QEMU as a vhost-user-blk back-end. A guest's indirect table may span
+// two memory regions; a front-end may name queues and regions that do not exist.
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -21,7 +21,7 @@ namespace {
 using Request = VhostUserRequest;
 
 constexpr Milliseconds kTimeout{10000};
-constexpr uint64_t kRegion = 1 << 20;  ///< bytes; two of them, one behind the other, from 0 on
+constexpr uint64_t kRegion = 1 << 20;  ///< bytes; two of them, adjacent, from 0 on
 constexpr uint16_t kQueueSize = 16;
 constexpr uint64_t kDescriptors = 0x1000, kAvailable = 0x2000, kUsed = 0x3000, kHeader = 0x4000,
                    kData = 0x5000, kStatus = 0x6000;
@@ -148,7 +148,7 @@ class LibvhostUserChecks : public testing::Test {
     Send(Request::kSetVringCall, U64({0}), {call.get()});
     Send(Request::kSetVringKick, U64({0}), {kick.get()});
   }
-  /// Reads the first sector by an indirect table of three descriptors at `table`.
+  /// Reads the first sector through an indirect table of three descriptors at `table`.
   void ExpectRead(uint64_t table) {
     memory.Put<uint64_t>(kHeader, 0);
     memory.Put<uint64_t>(kHeader + 8, 0);
@@ -169,7 +169,8 @@ class LibvhostUserChecks : public testing::Test {
     EXPECT_EQ(memory.Get<uint8_t>(kStatus), 0);
     EXPECT_EQ(memory.Bytes(kData, 512), std::string(512, 'd'));
   }
-  /// The back-end ends the connection, serves the next one, and QEMU lives.
+  /// Checks that the back-end closes the connection and serves the next one, and that QEMU
+  /// survives.
   void ExpectRefused() {
     char byte;
     ASSERT_TRUE(WaitFor(connection.get(), POLLIN, Deadline(kTimeout)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The LSI 53C895A. The driver is this test, by SCRIPTS (LSI53C895A technical manual, chapter 5).
+// The LSI 53C895A. The test is the driver, using SCRIPTS (LSI53C895A technical manual, chapter 5).
 //   LsiCancelledRequest  lsi-cancelled-request.patch: messages that end a request twice
 //   LsiUnplug            lsi-unplug-in-scripts.patch: SCRIPTS that eject the adapter
 
@@ -65,7 +65,7 @@ class LsiCancelledRequest : public MachineTest, public testing::WithParamInterfa
     Move(kMessageIn, 1, heap->Allocate(1));
     Run();
   }
-  /// READ(10) of the first sector, up to the disk's disconnection.
+  /// READ(10) of the first sector, until the disk disconnects.
   void BeginRead() {
     Select("\x80");
     Move(kCommand, 10, Put(std::string("\x28\0\0\0\0\0\0\0\1\0", 10)));
@@ -152,10 +152,10 @@ TEST_F(LsiUnplug, IsSurvivedByTheScriptsThatEjectTheirAdapter) {
   qtest().WriteL(registers + kDsp, static_cast<uint32_t>(script));
   // In a pause, with its registers out of reach: nothing but its slot keeps it.
   adapter.WriteW(pci::kCommand, pci::kCommandMaster);
-  ASSERT_TRUE(adapter.Present());
+  ASSERT_TRUE(adapter.IsPresent());
   qmp().Execute("device_del", {{"id", "lsi"}});
   put(script, {kJump, static_cast<uint32_t>(script) + 8});
-  for (const Deadline deadline(kTimeout); adapter.Present();) {
+  for (const Deadline deadline(kTimeout); adapter.IsPresent();) {
     ASSERT_FALSE(deadline.Passed()) << "the adapter is not ejected";
     if (HasQtestAccelerator(QemuBinary())) qtest().ClockStep(1'000'000);
   }

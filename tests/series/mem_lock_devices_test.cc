@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// mem-lock-guest-ram.patch: devices beside locked memory. None may end QEMU when its own memory
-// cannot be locked, and a balloon takes nothing of what is locked.
+// mem-lock-guest-ram.patch: devices next to locked memory. None may end QEMU if its own memory
+// cannot be locked, and a balloon does not take locked memory.
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -16,7 +16,8 @@
 namespace stx {
 namespace {
 
-/// A running machine with buses of the usual kinds that may lock `room` bytes more than it has.
+/// A running machine with buses of the usual kinds that may lock `room` bytes more than it has
+/// locked.
 std::unique_ptr<Qemu> MachineWithLittleRoom(uint64_t room) {
   auto qemu = std::make_unique<Qemu>(
       Limited(SmallMachine("on", {"-machine", "pc", "-device", "virtio-serial-pci", "-device",
@@ -47,8 +48,8 @@ TEST_F(MemLockLimit, EndsNoQemuWhateverDeviceIsPlugged) {
       ++plugged;
     } catch (const QmpError& error) {
       refused += error.desc().find("RLIMIT_MEMLOCK") != std::string::npos;
-    } catch (const std::exception&) {
-      ADD_FAILURE() << "QEMU ends with " << name << "\n" << qemu->Report();
+    } catch (const std::runtime_error& error) {
+      ADD_FAILURE() << "QEMU ends with " << name << ": " << error.what() << "\n" << qemu->Report();
       qemu = MachineWithLittleRoom(kRoom);
       plugged = 0;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // mem-lock-guest-ram.patch (WRO 8) in migration: post-copy unlocks and re-locks the same blocks,
-// and blocks that the stream resizes are locked as far as they are used then.
+// and blocks that the stream resizes are locked up to their new used length.
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -37,7 +37,7 @@ class MemLockMigration : public MemLockLimit {
                        {{"capabilities", {{{"capability", name}, {"state", true}}}}});
   }
 
-  /// False when this machine has no userfaultfd for QEMU; `why_not_` says what QEMU says.
+  /// False if this machine does not give QEMU userfaultfd; `why_not_` is then QEMU's message.
   bool AllowPostCopy(Qemu& qemu) {
     try {
       SetCapability(qemu, "postcopy-ram");
@@ -68,7 +68,7 @@ class MemLockMigration : public MemLockLimit {
               [&] { return Locked(*target_) == bytes; });
   }
 
-  /// Arguments whose ACPI tables need a bigger RAM block than the default.
+  /// Arguments whose ACPI tables need a larger RAM block than the default.
   std::vector<std::string> BigAcpiTables() {
     WriteFile(dir_ / "table", std::string(60000, 'x'));
     std::vector<std::string> arguments;
@@ -84,7 +84,7 @@ class MemLockMigration : public MemLockLimit {
 };
 
 TEST_F(MemLockMigration, PostCopyRunsUnlockedAndEndsLocked) {
-  Start(Machine(""), Machine("on"));
+  Start(MakeMachine(""), MakeMachine("on"));
   if (!AllowPostCopy(*target_) || !AllowPostCopy(*source_)) GTEST_SKIP() << why_not_;
   const uint64_t before = Locked(*target_);
   EXPECT_GE(before, kRam);
@@ -107,7 +107,7 @@ TEST_F(MemLockMigration, PostCopyRunsUnlockedAndEndsLocked) {
 }
 
 TEST_F(MemLockMigration, PreCopyThatEndsBeforePostCopyEndsLocked) {
-  Start(Machine(""), Machine("on"));
+  Start(MakeMachine(""), MakeMachine("on"));
   if (!AllowPostCopy(*target_) || !AllowPostCopy(*source_)) GTEST_SKIP() << why_not_;
   const uint64_t before = Locked(*target_);
   Migrate();
@@ -118,7 +118,7 @@ TEST_F(MemLockMigration, PreCopyThatEndsBeforePostCopyEndsLocked) {
 }
 
 TEST_F(MemLockMigration, ATargetThatOnlyAllowsPostCopyStaysLocked) {
-  Start(Machine(""), Machine("on"));
+  Start(MakeMachine(""), MakeMachine("on"));
   if (!AllowPostCopy(*target_)) GTEST_SKIP() << why_not_;
   ExpectGuestRamLockedAndOnlyIt(*target_);
   Migrate();
@@ -128,20 +128,20 @@ TEST_F(MemLockMigration, ATargetThatOnlyAllowsPostCopyStaysLocked) {
 }
 
 TEST_F(MemLockMigration, BlocksThatGrowAreLockedAsFarAsTheyAreUsed) {
-  Start(Machine("", BigAcpiTables()), Machine("on"));
-  const uint64_t small = RamBlockNamed(target_->qmp(), kTables).used;
+  Start(MakeMachine("", BigAcpiTables()), MakeMachine("on"));
+  const uint64_t small = FindRamBlock(target_->qmp(), kTables).used;
   Migrate();
   WaitForStatus(*target_, "completed");
-  ASSERT_GT(RamBlockNamed(target_->qmp(), kTables).used, small);
+  ASSERT_GT(FindRamBlock(target_->qmp(), kTables).used, small);
   ExpectGuestRamLockedAndOnlyIt(*target_);
 }
 
 TEST_F(MemLockMigration, BlocksThatShrinkAreUnlockedWhereTheyAreUnused) {
-  Start(Machine(""), Machine("on", BigAcpiTables()));
-  const uint64_t big = RamBlockNamed(target_->qmp(), kTables).used;
+  Start(MakeMachine(""), MakeMachine("on", BigAcpiTables()));
+  const uint64_t big = FindRamBlock(target_->qmp(), kTables).used;
   Migrate();
   WaitForStatus(*target_, "completed");
-  ASSERT_LT(RamBlockNamed(target_->qmp(), kTables).used, big);
+  ASSERT_LT(FindRamBlock(target_->qmp(), kTables).used, big);
   ExpectGuestRamLockedAndOnlyIt(*target_);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // mem-lock-guest-ram.patch (WRO 8): -overcommit mem-lock=on locks the used part of the guest's RAM
-// blocks and nothing else of QEMU; a lock that fails is an error where memory is added.
+// blocks and nothing else of QEMU. A lock that fails is an error of the operation that adds memory.
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -15,35 +15,35 @@ namespace stx {
 namespace {
 
 TEST_F(MemLockGuestRam, LocksGuestRamAndOnlyIt) {
-  Qemu qemu(Machine("on"));
+  Qemu qemu(MakeMachine("on"));
   ExpectGuestRamLockedAndOnlyIt(qemu);
   EXPECT_GE(Locked(qemu), kRam);
 }
 
 TEST_F(MemLockGuestRam, OffAndTheDefaultLockNothing) {
   for (const char* value : {"off", ""}) {
-    Qemu qemu(Machine(value));
+    Qemu qemu(MakeMachine(value));
     qemu.qmp();
     EXPECT_EQ(Locked(qemu), 0U) << value;
   }
 }
 
 TEST_F(MemLockGuestRam, AllLocksTheWholeProcess) {
-  Qemu qemu(Machine("all"));
+  Qemu qemu(MakeMachine("all"));
   qemu.qmp();
-  const auto locked = LockedMappings(qemu.process().pid());
+  const auto locked = ReadLockedMappings(qemu.process().pid());
   EXPECT_TRUE(std::any_of(locked.begin(), locked.end(), [](const auto& m) { return m.is_code(); }));
   EXPECT_TRUE(
       std::any_of(locked.begin(), locked.end(), [](const auto& m) { return m.name == "[heap]"; }));
   qemu.qmp().Execute("object-add",
                      {{"qom-type", "memory-backend-ram"}, {"id", "m"}, {"size", 32 * kMiB}});
-  const auto later = LockedMappings(qemu.process().pid());
+  const auto later = ReadLockedMappings(qemu.process().pid());
   EXPECT_TRUE(
       std::any_of(later.begin(), later.end(), [](const auto& m) { return m.size() == 32 * kMiB; }));
 }
 
 TEST_F(MemLockGuestRam, ASecondOvercommitOptionDoesNotResetIt) {
-  Qemu qemu(Machine("on", {"-overcommit", "cpu-pm=on"}));
+  Qemu qemu(MakeMachine("on", {"-overcommit", "cpu-pm=on"}));
   qemu.qmp();
   EXPECT_GE(Locked(qemu), kRam);
 }
@@ -55,8 +55,8 @@ TEST_F(MemLockGuestRam, AnythingElseIsAnError) {
 }
 
 TEST_F(MemLockGuestRam, LeavesTheTailOfResizeableBlocksAlone) {
-  Qemu qemu(Machine("on"));
-  const RamBlock tables = RamBlockNamed(qemu.qmp(), "/rom@etc/acpi/tables");
+  Qemu qemu(MakeMachine("on"));
+  const RamBlock tables = FindRamBlock(qemu.qmp(), "/rom@etc/acpi/tables");
   ASSERT_LT(tables.used, tables.total);
   ExpectGuestRamLockedAndOnlyIt(qemu);
 }
@@ -107,7 +107,7 @@ class BackEnds : public MemLockGuestRam, public testing::WithParamInterface<Back
   std::string object_;
 };
 
-/// The mapping of the back-end: the only one of its size in these machines.
+/// The mapping of the back-end, which is the only one of its size in these machines.
 Mapping MappingOfBackEnd(Qemu& qemu) {
   for (const Mapping& mapping : ReadMappings(qemu.process().pid()))
     if (mapping.size() == 32 * kMiB) return mapping;
@@ -115,12 +115,12 @@ Mapping MappingOfBackEnd(Qemu& qemu) {
 }
 
 TEST_P(BackEnds, AreLockedAndMappedAsWithoutLock) {
-  Qemu unlocked(Machine("", Arguments()));
+  Qemu unlocked(MakeMachine("", Arguments()));
   unlocked.qmp();
   const Mapping plain = MappingOfBackEnd(unlocked);
   unlocked.process().Kill();
 
-  Qemu qemu(Machine("on", Arguments()));
+  Qemu qemu(MakeMachine("on", Arguments()));
   ExpectGuestRamLockedAndOnlyIt(qemu);
   Mapping locked = MappingOfBackEnd(qemu);
   EXPECT_EQ(locked.permissions, plain.permissions);
@@ -150,7 +150,7 @@ INSTANTIATE_TEST_SUITE_P(
 // ---- hot-plug and limits ------------------------------------------------------------------------
 
 TEST_F(MemLockGuestRam, LocksAPluggedDimmAndFreesItWithTheBackEnd) {
-  Qemu qemu(Machine("on"));
+  Qemu qemu(MakeMachine("on"));
   qemu.qmp();
   const uint64_t before = Locked(qemu);
   qemu.qmp().Execute("object-add",
@@ -210,7 +210,7 @@ TEST_F(MemLockLimit, ThatIsTooSmallRefusesAHotPlugAndLeavesNothingBehind) {
   };
   WaitUntil("RCU frees the block", Deadline(Milliseconds(5000)), [&] { return !mapped(); });
   EXPECT_EQ(Locked(qemu), before);
-  // The id is free, and what fits is plugged.
+  // The id is free, and what fits can be plugged.
   qemu.qmp().Execute("object-add",
                      {{"qom-type", "memory-backend-ram"}, {"id", "m"}, {"size", 2 * kMiB}});
   qemu.qmp().Execute("device_add", {{"driver", "pc-dimm"}, {"id", "d"}, {"memdev", "m"}});
@@ -238,8 +238,8 @@ TEST_F(MemLockLimit, ThatIsTooSmallRefusesADeviceWithAnOptionRom) {
 
 TEST_F(MemLockGuestRam, VirtioMemIsRefusedWithEitherValue) {
   for (const char* value : {"on", "all"}) {
-    Qemu qemu(Machine(value, {"-object", "memory-backend-ram,id=m,size=128M", "-device",
-                              "virtio-mem-pci,memdev=m,requested-size=0"}));
+    Qemu qemu(MakeMachine(value, {"-object", "memory-backend-ram,id=m,size=128M", "-device",
+                                  "virtio-mem-pci,memdev=m,requested-size=0"}));
     auto status = qemu.process().Wait(Milliseconds(10000));
     ASSERT_TRUE(status) << qemu.Report();
     EXPECT_EQ(status->code, 1);

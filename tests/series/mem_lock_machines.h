@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the tests of mem-lock-guest-ram.patch share: machines, limits, and the claim itself.
+// What the tests of mem-lock-guest-ram.patch share: machines, limits, and the check of what is
+// locked.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -19,11 +20,12 @@ namespace stx {
 inline constexpr uint64_t kKiB = 1 << 10, kMiB = 1 << 20;
 inline constexpr uint64_t kRam = 64 * kMiB;
 
-/// A root child without it is bound to RLIMIT_MEMLOCK as everybody else is.
+/// Without this capability, RLIMIT_MEMLOCK applies to a child of root as to everyone else.
 inline bool DropIpcLock() { return prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK) == 0; }
 
-/// Room for `kRam` and DIMMs; `mem_lock` empty leaves the option out.
-inline QemuOptions Machine(const std::string& mem_lock, const std::vector<std::string>& more = {}) {
+/// With room for `kRam` and DIMMs. If `mem_lock` is empty, the option is left out.
+inline QemuOptions MakeMachine(const std::string& mem_lock,
+                               const std::vector<std::string>& more = {}) {
   QemuOptions options;
   options.qtest = true;
   options.args = {"-M", "q35", "-m", "64M,slots=4,maxmem=2G"};
@@ -33,11 +35,11 @@ inline QemuOptions Machine(const std::string& mem_lock, const std::vector<std::s
   return options;
 }
 
-/// A machine whose RAM blocks, 2 MiB of RAM among them, fit into the 8 MiB that an unprivileged
+/// A machine whose RAM blocks, including 2 MiB of RAM, fit into the 8 MiB that an unprivileged
 /// process usually may lock.
 inline QemuOptions SmallMachine(const std::string& mem_lock,
                                 const std::vector<std::string>& more = {}) {
-  QemuOptions options = Machine(mem_lock, {"-m", "2M,slots=4,maxmem=2G", "-nodefaults"});
+  QemuOptions options = MakeMachine(mem_lock, {"-m", "2M,slots=4,maxmem=2G", "-nodefaults"});
   options.args.insert(options.args.end(), more.begin(), more.end());
   return options;
 }
@@ -51,13 +53,13 @@ inline QemuOptions Limited(QemuOptions options, uint64_t limit) {
 class MemLockGuestRam : public testing::Test {
  protected:
   void SetUp() override {
-    if (Sanitized()) GTEST_SKIP() << "AddressSanitizer's mlock() does nothing";
+    if (IsSanitized()) GTEST_SKIP() << "AddressSanitizer's mlock() does nothing";
   }
 };
 
 inline constexpr uint64_t kSmallLimit = 7 * kMiB;
 
-/// RLIMIT_MEMLOCK in force, of up to kSmallLimit.
+/// With RLIMIT_MEMLOCK in force, up to kSmallLimit.
 class MemLockLimit : public MemLockGuestRam {
  protected:
   void SetUp() override {
@@ -75,23 +77,23 @@ class MemLockLimit : public MemLockGuestRam {
   }
 };
 
-inline uint64_t Locked(Qemu& qemu) { return StatusSize(qemu.process().pid(), "VmLck"); }
+inline uint64_t Locked(Qemu& qemu) { return ReadStatusSize(qemu.process().pid(), "VmLck"); }
 
-/// What a SmallMachine's RAM blocks use, so what mem-lock=on has to lock.
+/// The used size of a SmallMachine's RAM blocks, which mem-lock=on has to lock.
 inline uint64_t SmallMachineBlocks(const std::vector<std::string>& more = {}) {
   Qemu qemu(SmallMachine("", more));
   uint64_t sum = 0;
-  for (const RamBlock& block : RamBlocks(qemu.qmp())) sum += block.used;
+  for (const RamBlock& block : ReadRamBlocks(qemu.qmp())) sum += block.used;
   return sum;
 }
 
-/// Locked is each RAM block's used part, as a mapping of its own (a guard page follows every
-/// block), resident as a whole; and nothing else. Huge pages count as locked when they are there:
-/// the kernel never marks them.
+/// The used part of each RAM block must be locked and completely resident, as a mapping of its own
+/// (a guard page follows every block), and nothing else may be locked. Huge pages count as locked
+/// if they are resident, because the kernel never marks them.
 inline void ExpectGuestRamLockedAndOnlyIt(Qemu& qemu) {
   std::vector<uint64_t> want, got, huge_want, huge_got;
   uint64_t sum = 0;
-  for (const RamBlock& block : RamBlocks(qemu.qmp())) {
+  for (const RamBlock& block : ReadRamBlocks(qemu.qmp())) {
     (block.page_size > 4096 ? huge_want : want).push_back(block.used);
     if (block.page_size == 4096) sum += block.used;
   }

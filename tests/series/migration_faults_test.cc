@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Migrations that "succeed" and lose the guest, or a request of it.
+// Migrations that "succeed" but lose the guest, or a request of it.
 //   PostcopyMemory   postcopy-memory-of-files.patch
 //   IgnoreShared     migration-ignore-shared-named.patch
 //   ScsiRequest      scsi-disk-migrated-request.patch
@@ -13,6 +13,7 @@
 #include <iostream>
 #include <thread>
 
+#include "base/waiting.h"
 #include "harness/qemu/machine_test.h"
 #include "harness/qemu/migration.h"
 #include "harness/virtio/virtio_pci.h"
@@ -24,7 +25,7 @@ constexpr Milliseconds kTimeout{20000};
 constexpr uint64_t kAddress = 3 << 20;
 constexpr char kBytes[] = "what the guest relies on";
 
-/// A source and a target; the guest is this test.
+/// A source and a target. The test is the guest.
 class MigrationFaults : public testing::Test {
  protected:
   static QemuOptions Options(std::vector<std::string> args) {
@@ -43,15 +44,13 @@ class MigrationFaults : public testing::Test {
     target.emplace(Options(args));
     target->qmp();
   }
-  /// The guest is in the target when this returns, running or stopped as it was. The stream.
+  /// Migrates; the guest is then in the target, running or stopped as before. Returns the stream.
   std::string Migrate() {
     const std::string stream = MigrateToBytes(*source);
     IncomingStream(*target).Finish(stream);
-    for (const Deadline deadline(kTimeout);;) {
-      if (target->qmp().Execute("query-status")["status"] != "inmigrate") return stream;
-      if (deadline.Passed()) throw std::runtime_error("the target does not take the stream");
-      std::this_thread::sleep_for(Milliseconds(5));
-    }
+    WaitUntil("the target takes the stream", Deadline(kTimeout),
+              [&] { return target->qmp().Execute("query-status")["status"] != "inmigrate"; });
+    return stream;
   }
   static void Write(Qemu& qemu) { qemu.qtest().MemWrite(kAddress, kBytes, sizeof(kBytes)); }
   static std::string Read(Qemu& qemu) {
@@ -74,8 +73,8 @@ std::vector<std::string> Memory(const std::string& object) {
 
 class PostcopyMemory : public MigrationFaults {
  protected:
-  /// What the target says to the capability; "" when it takes it.
-  std::string Refusal() {
+  /// The target's error for the capability; "" if it accepts it.
+  std::string GetRefusal() {
     try {
       SetMigrationCapability(target->qmp(), "postcopy-ram");
     } catch (const QmpError& error) {
@@ -83,14 +82,15 @@ class PostcopyMemory : public MigrationFaults {
     }
     return "";
   }
-  /// A folder whose files are on a disk: userfaultfd serves those of tmpfs.
+  /// A folder on a disk: in tmpfs, userfaultfd would work.
   static std::optional<TempDir> FolderOnADisk() {
     for (const char* parent : {"/var/tmp", "/tmp", "/root", "."}) {
       struct statfs what;
       if (statfs(parent, &what) == 0 && what.f_type != TMPFS_MAGIC && what.f_type != RAMFS_MAGIC)
         try {
           return TempDir("postcopy", parent);
-        } catch (const std::exception&) {
+        } catch (const std::system_error&) {
+          // It cannot be created there.
         }
     }
     return std::nullopt;
@@ -99,7 +99,7 @@ class PostcopyMemory : public MigrationFaults {
 
 TEST_F(PostcopyMemory, OfAFileOnADiskIsRefusedAndAnOrdinaryMigrationArrives) {
   StartTarget(Memory("memory-backend-memfd,share=on"));
-  if (const std::string why = Refusal(); !why.empty())
+  if (const std::string why = GetRefusal(); !why.empty())
     GTEST_SKIP() << "no userfaultfd here: " << why;
   const auto disk = FolderOnADisk();
   if (!disk) GTEST_SKIP() << "every folder is in memory";
@@ -107,7 +107,7 @@ TEST_F(PostcopyMemory, OfAFileOnADiskIsRefusedAndAnOrdinaryMigrationArrives) {
     SCOPED_TRACE(share);
     const std::string path = ",mem-path=" + (*disk / ("ram-" + std::string(share))).string();
     StartTarget(Memory("memory-backend-file,share=" + std::string(share) + path));
-    EXPECT_NE(Refusal(), "");
+    EXPECT_NE(GetRefusal(), "");
     EXPECT_NE(target->process().Stderr().find("RAM block ram"), std::string::npos);
     for (const json& capability : target->qmp().Execute("query-migrate-capabilities"))
       if (capability["capability"] == "postcopy-ram") {
@@ -124,12 +124,12 @@ TEST_F(PostcopyMemory, OfTmpfsAndOfNoFileIsTaken) {
   struct statfs what;
   const bool tmpfs = statfs("/dev/shm", &what) == 0 && what.f_type == TMPFS_MAGIC;
   StartTarget(Memory("memory-backend-ram"));
-  if (const std::string why = Refusal(); !why.empty())
+  if (const std::string why = GetRefusal(); !why.empty())
     GTEST_SKIP() << "no userfaultfd here: " << why;
   if (!tmpfs) return;
   TempDir shm("postcopy", "/dev/shm");
   StartTarget(Memory("memory-backend-file,share=on,mem-path=" + (shm / "ram").string()));
-  EXPECT_EQ(Refusal(), "");
+  EXPECT_EQ(GetRefusal(), "");
 }
 
 class IgnoreShared : public MigrationFaults {
@@ -163,7 +163,7 @@ TEST_F(IgnoreShared, MemoryOfANamedFileIsNot) {
   EXPECT_EQ(ReadFile(dir / "ram").substr(kAddress, std::strlen(kBytes)), kBytes);
 }
 
-/// An emulated command with data, which fails on the source for want of space.
+/// An emulated command with data, which fails on the source because space is exhausted.
 struct ScsiCommand {
   const char* name;
   const char* io_type;  ///< of blkdebug
@@ -179,7 +179,7 @@ std::string Pattern() {
   return sector;
 }
 std::string Times4(const std::string& sector) { return sector + sector + sector + sector; }
-/// WRITE SAME(16) and UNMAP (SBC-3, 5.42, 5.28) of 4 sectors from 8 on.
+/// WRITE SAME(16) and UNMAP (SBC-3, 5.42, 5.28) of 4 sectors from sector 8 on.
 std::string WriteSame() { return std::string("\x93\0\0\0\0\0\0\0\0\x08\0\0\0\x04\0\0", 16); }
 std::string Unmap() { return std::string("\x42\0\0\0\0\0\0\0\x18\0", 10); }
 std::string UnmapList() {
@@ -213,7 +213,7 @@ class ScsiRequest : public MigrationFaults, public testing::WithParamInterface<S
     PciBus bus(qemu.qtest());
     device.emplace(bus, bus.At(5));
   }
-  /// Gives the device a command with `data` to write or `read` bytes to read (virtio 1.2, 5.6.6.1).
+  /// Sends a command with `data` to write or `read` bytes to read (virtio 1.2, 5.6.6.1).
   void Send(QTest& qtest, const std::string& cdb, const std::string& data, uint32_t read = 0) {
     request = heap.Allocate(51);
     response = heap.Allocate(108);
@@ -235,7 +235,7 @@ class ScsiRequest : public MigrationFaults, public testing::WithParamInterface<S
     queue->Add(chain);
     device->Notify(kCommands);
   }
-  /// Waits for the command; it was answered (response 0) with status GOOD.
+  /// Waits until the command completes, with response 0 and status GOOD.
   void ExpectGood(QTest& qtest) {
     queue->Wait(Deadline(kTimeout));
     EXPECT_EQ(qtest.ReadB(response + 11), 0) << "response";
@@ -279,7 +279,7 @@ TEST_P(ScsiRequest, ThatFailedForWantOfSpaceIsDoneOnTheTarget) {
   after.replace(8 * 512, 4 * 512, command.expected);
   EXPECT_TRUE(ReadFile(dir / "disk") == after);
 
-  // The disk goes on: READ(10) of the same sectors.
+  // The disk still works: READ(10) of the same sectors.
   Send(target->qtest(), std::string("\x28\0\0\0\0\x08\0\0\x04\0", 10), "", 4 * 512);
   ExpectGood(target->qtest());
   const auto read = target->qtest().MemRead(data_in, 4 * 512);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// migration-thread-placement.patch in the other modes of migration, and for the threads that a
-// placed thread starts for others.
+// migration-thread-placement.patch in the other modes of migration, and threads that a placed
+// thread creates for others.
 
 #include <fcntl.h>
 
@@ -18,7 +18,7 @@ class MigrationThreadModes : public MigrationThreadContext {
     for (Qmp* each : {&qmp(), &target_->qmp()}) SetMigrationCapability(*each, capability);
   }
 
-  /// False where the host does not let QEMU have userfaultfd; `why_not_` is what QEMU says.
+  /// False if the host does not give QEMU userfaultfd; `why_not_` is then QEMU's message.
   bool Allowed(const std::vector<std::string>& capabilities) {
     try {
       for (const std::string& capability : capabilities) Both(capability);
@@ -30,28 +30,24 @@ class MigrationThreadModes : public MigrationThreadContext {
   }
 
   void WaitStatus(Qmp& qmp, const std::string& status) {
-    for (Deadline deadline(kTimeout); qmp.Execute("query-migrate").value("status", "") != status;) {
-      ASSERT_FALSE(deadline.Passed()) << qmp.Execute("query-migrate").dump();
-      std::this_thread::sleep_for(Milliseconds(2));
-    }
+    WaitUntil("the migration is " + status, Deadline(kTimeout),
+              [&] { return qmp.Execute("query-migrate").value("status", "") == status; });
   }
 
   std::vector<ThreadInfo> Workers() {
-    std::vector<ThreadInfo> workers = Threads(source_->process().pid());
+    std::vector<ThreadInfo> workers = ReadThreads(source_->process().pid());
     std::erase_if(workers, [](const ThreadInfo& thread) { return thread.name != "worker"; });
     return workers;
   }
 
-  /// A migration that stops the VM, which flushes a disk with something to write, and is cancelled:
-  /// no worker of the thread pool has what the migration thread has.
+  /// Stops the VM at the end of a migration, which flushes a disk that has data to write, and
+  /// cancels the migration. No worker of the thread pool may inherit the placement of the migration
+  /// thread.
   void ExpectWorkersUnplaced() {
     SetMigrationCapability(qmp(), "pause-before-switchover");
     SetMigrationCapability(target_->qmp(), "pause-before-switchover");
     qmp().Hmp("qemu-io d \"write -P 1 0 64k\"");
-    for (Deadline deadline(Milliseconds(30000)); !Workers().empty();) {
-      ASSERT_FALSE(deadline.Passed()) << "idle workers do not end";
-      std::this_thread::sleep_for(Milliseconds(100));
-    }
+    WaitUntil("idle workers end", Deadline(Milliseconds(30000)), [&] { return Workers().empty(); });
     Begin();
     Set({{"max-bandwidth", 8192ll * kMiB}, {"downtime-limit", 10000}});
     WaitStatus(qmp(), "pre-switchover");
@@ -62,7 +58,7 @@ class MigrationThreadModes : public MigrationThreadContext {
     }
     qmp().Execute("migrate_cancel");
     WaitStatus(qmp(), "cancelled");
-    for (const ThreadInfo& thread : Threads(source_->process().pid())) {
+    for (const ThreadInfo& thread : ReadThreads(source_->process().pid())) {
       if (thread.name == "TC mig") continue;
       EXPECT_EQ(thread.cpus, own_cpus_) << thread.name;
       EXPECT_EQ(thread.policy, SCHED_OTHER) << thread.name;
@@ -128,7 +124,7 @@ TEST_F(MigrationThreadModes, TheThreadOfABackgroundSnapshotIsPlaced) {
     GTEST_SKIP() << error.desc();
   }
   Set({{"thread-cpus", LastCpu()}, {"thread-priority", 10}});
-  // A target that takes the stream and never reads it: no bandwidth limits a snapshot.
+  // A target that accepts the stream and never reads it, because no bandwidth limits a snapshot.
   const UniqueFd target = ListenUnix(dir_ / "sock");
   qmp().Execute("migrate", {{"uri", "unix:" + (dir_ / "sock").string()}});
   WaitStatus(qmp(), "active");
@@ -165,8 +161,8 @@ TEST_F(MigrationThreadModes, TheMigrationThreadIsPlacedWithPostCopyPreempt) {
   qmp().Execute("migrate-start-postcopy");
   WaitStatus(qmp(), "postcopy-active");
   std::vector<std::string> senders{"live_migration"};
-  // Since 8.0 the thread of the return path sends what the target asks for.
-  for (const ThreadInfo& thread : Threads(source_->process().pid()))
+  // Since 8.0, the return path's thread sends the pages that the target requests.
+  for (const ThreadInfo& thread : ReadThreads(source_->process().pid()))
     if (thread.name == "mig/src/return") senders.push_back(another_sender_ = thread.name);
   ExpectPlaced(senders, LastCpu(), 10);
   Set({{"max-postcopy-bandwidth", 0}});
@@ -180,7 +176,7 @@ TEST_F(MigrationThreadModes, AContextInUseMayBeDeleted) {
   qmp().Execute("object-del", {{"id", "mig"}});
   EXPECT_FALSE(Complete().contains("thread-placement-error"));
   const auto context = [&] {
-    const auto threads = Threads(source_->process().pid());
+    const auto threads = ReadThreads(source_->process().pid());
     return std::any_of(threads.begin(), threads.end(),
                        [](const ThreadInfo& thread) { return thread.name == "TC mig"; });
   };
@@ -188,7 +184,7 @@ TEST_F(MigrationThreadModes, AContextInUseMayBeDeleted) {
     ASSERT_FALSE(deadline.Passed()) << "the context outlives the migration";
 }
 
-/// A cpuset of the first CPU only, while it exists. At most one at a time.
+/// A cpuset with only the first CPU, during its life. There is at most one at a time.
 class FirstCpuOnly {
  public:
   FirstCpuOnly() {
@@ -204,7 +200,7 @@ class FirstCpuOnly {
   FirstCpuOnly& operator=(const FirstCpuOnly&) = delete;
   ~FirstCpuOnly() {
     if (members_.empty()) return;
-    // Its members need a moment to be gone.
+    // Its members need a moment to disappear.
     for (Deadline deadline(kTimeout); rmdir(folder_.c_str()) != 0 && !deadline.Passed();)
       std::this_thread::sleep_for(Milliseconds(5));
     members_.clear();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// patches/wro/migration-thread-placement.patch, its interface: what the parameters accept, how they
-// read back, and the old commands in front of them.
+// patches/wro/migration-thread-placement.patch, its interface: which values the parameters accept,
+// how they read back, and the old commands, which set them as well.
 
 #include <gtest/gtest.h>
 

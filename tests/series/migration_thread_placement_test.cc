@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // migration-thread-placement.patch: the threads that send the migration stream run where and how
-// they were asked to, and no other thread does.
+// they were told to, and no other thread does.
 
 #include "migration_threads.h"
 
@@ -34,7 +34,7 @@ TEST_F(MigrationThreadPlacement, CompressionThreadsArePlaced) {
   Set({{"compress-threads", 2}});
   SetMigrationCapability(qmp(), "compress");
   SetMigrationCapability(target_->qmp(), "compress");
-  Begin(0, kMiB / 16);  // the guest's pages get very small
+  Begin(0, kMiB / 16);  // the guest's pages become very small
   ExpectPlaced({"live_migration", "compress", "compress"}, LastCpu(), 10);
   ExpectNoRefusal(Complete());
 }
@@ -74,7 +74,7 @@ TEST_F(MigrationThreadPlacement, ARefusedPriorityIsReportedAndTheMigrationGoesOn
   EXPECT_NE(qmp().Hmp("info migrate").find(error), std::string::npos);
 }
 
-// A refused attempt would be reported: so no report means that nothing was attempted.
+// A refused attempt would be reported, so without a report nothing was attempted.
 TEST_F(MigrationThreadPlacement, NothingIsAttemptedWhenNothingWasAsked) {
   if (!HasSandbox()) GTEST_SKIP() << "this QEMU is built without seccomp";
   Start(kSandbox, DropRealTime);
@@ -89,7 +89,7 @@ TEST_F(MigrationThreadPlacement, ThePlacementCanBeTakenBack) {
   Set({{"thread-cpus", "all"}, {"thread-priority", 0}});
   Begin();
   ExpectPlaced({"live_migration"}, own_cpus_, 0);
-  // For the next migration, not for the one that runs.
+  // For the next migration, not for the running one.
   Set({{"thread-cpus", LastCpu()}, {"thread-priority", 10}});
   ExpectPlaced({"live_migration"}, own_cpus_, 0);
   ExpectNoRefusal(Complete());
@@ -116,8 +116,8 @@ TEST_F(MigrationThreadContext, GivesItsPlacementUnderTheSandbox) {
   ExpectNoRefusal(Complete());
 }
 
-// Everybody but that object: another context, the same context once the filter is on, and the
-// sending threads themselves.
+// For everything but that object: another context, the same context once the filter is active, and
+// the sending threads themselves.
 TEST_F(MigrationThreadContext, TheSandboxStillDeniesBothCallsToEverybody) {
   if (!HasSandbox()) GTEST_SKIP() << "this QEMU is built without seccomp";
   StartSandboxed();

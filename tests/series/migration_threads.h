@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the tests of the migration's threads share: a real migration of a guest that dirties its
-// memory, whose threads are looked at in /proc while they send.
+// memory, whose threads are examined in /proc while they send.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,6 +13,7 @@
 #include <iostream>
 #include <thread>
 
+#include "base/waiting.h"
 #include "harness/guest_code/dirtying_guest.h"
 #include "harness/host/threads.h"
 #include "harness/qemu/migration.h"
@@ -25,7 +26,7 @@ inline constexpr Milliseconds kTimeout{15000};
 
 inline std::string LastCpu() { return std::to_string(sysconf(_SC_NPROCESSORS_CONF) - 1); }
 
-/// The name that a thread has in 7.2: later versions name theirs "mig/src/main", "mig/src/send_0".
+/// The name that a thread has in 7.2. Later versions use "mig/src/main", "mig/src/send_0".
 inline std::string OldName(const std::string& name) {
   if (name == "mig/src/main") return "live_migration";
   if (name == "mig/snapshot") return "bg_snapshot";
@@ -41,10 +42,11 @@ inline bool IsSender(const std::string& thread) {
 
 inline const std::vector<std::string> kSandbox = {"-sandbox", "on,resourcecontrol=deny"};
 
-/// False for a QEMU built without seccomp, which refuses the option.
+/// False for a QEMU that was built without seccomp, which refuses the option.
 inline bool HasSandbox() { return RunQemu({"-sandbox", "off", "-version"}).status.Success(); }
 
-/// Runs in the child: no right to real-time scheduling, as on a host that grants QEMU none.
+/// Runs in the child: removes the right to real-time scheduling, as on a host that does not grant
+/// it to QEMU.
 inline bool DropRealTime() {
   constexpr int kCapSysNice = 23;
   rlimit none{0, 0};
@@ -55,10 +57,10 @@ class MigrationThreadPlacement : public testing::Test {
  protected:
   void SetUp() override {
     if (sysconf(_SC_NPROCESSORS_CONF) < 2) GTEST_SKIP() << "needs two CPUs to tell them apart";
-    if (UsableCpus() < 2) GTEST_SKIP() << "this process may use one CPU only";
+    if (CountUsableCpus() < 2) GTEST_SKIP() << "this process may use one CPU only";
   }
 
-  /// `both` are arguments of source and target, `more` of the source.
+  /// `both` are arguments of source and target, `more` only of the source.
   void Start(const std::vector<std::string>& more = {}, bool (*before_exec)() = nullptr,
              const std::vector<std::string>& both = {}) {
     QemuOptions source, target;
@@ -72,7 +74,7 @@ class MigrationThreadPlacement : public testing::Test {
     source_ = std::make_unique<Qemu>(std::move(source));
     target_ = std::make_unique<Qemu>(std::move(target));
     DirtyingGuest::WaitRunning(qmp());
-    own_cpus_ = Threads(source_->process().pid()).front().cpus;
+    own_cpus_ = ReadThreads(source_->process().pid()).front().cpus;
   }
 
   void TearDown() override {
@@ -81,12 +83,13 @@ class MigrationThreadPlacement : public testing::Test {
                 << "\ntarget: " << target_->process().Stderr();
   }
 
-  /// An error fails the test but does not end it: what the threads do then is judged as well.
+  /// An error fails the test but does not end it, so that what the threads do then is judged as
+  /// well.
   void Set(const json& parameters) {
     EXPECT_NO_THROW(qmp().Execute("migrate-set-parameters", parameters));
   }
 
-  /// Begins a migration that does not get done, and waits for the threads that send it.
+  /// Starts a migration that does not complete, and waits for the threads that send it.
   void Begin(size_t channels = 0, uint32_t bytes_per_second = 8 * kMiB) {
     Set({{"max-bandwidth", bytes_per_second}, {"downtime-limit", 0}});
     if (channels) {
@@ -98,27 +101,24 @@ class MigrationThreadPlacement : public testing::Test {
     json uri{{"uri", "unix:" + (dir_ / "sock").string()}};
     target_->qmp().Execute("migrate-incoming", uri);
     qmp().Execute("migrate", uri);
-    for (Deadline deadline(kTimeout); qmp().Execute("query-migrate")["status"] != "active";) {
-      ASSERT_FALSE(deadline.Passed()) << "the migration does not start";
-      std::this_thread::sleep_for(Milliseconds(2));
-    }
+    WaitUntil("the migration starts", Deadline(kTimeout),
+              [&] { return qmp().Execute("query-migrate")["status"] == "active"; });
   }
 
-  /// Looks for a while at the threads of the running migration: each of `senders` is as asked, and
-  /// all others are as they are born.
+  /// Observes the threads of the running migration for a while: each of `senders` must be as
+  /// requested, and all others must be unchanged.
   void ExpectPlaced(std::vector<std::string> senders, const std::string& cpus, int priority) {
     std::sort(senders.begin(), senders.end());
-    // A thread names and places itself, so wait until all have begun.
-    for (Deadline deadline(Milliseconds(2000)); !deadline.Passed();) {
+    // A thread names and places itself, so wait until all have started.
+    HoldsBefore(Deadline(Milliseconds(2000)), [&] {
       size_t ready = 0;
-      for (const ThreadInfo& thread : Threads(source_->process().pid()))
+      for (const ThreadInfo& thread : ReadThreads(source_->process().pid()))
         ready += Sends(thread.name) && thread.cpus == cpus && thread.priority == priority;
-      if (ready == senders.size()) break;
-      std::this_thread::sleep_for(Milliseconds(5));
-    }
+      return ready == senders.size();
+    });
     for (int look = 0; look < 20; ++look) {
       std::vector<std::string> seen;
-      for (const ThreadInfo& thread : Threads(source_->process().pid())) {
+      for (const ThreadInfo& thread : ReadThreads(source_->process().pid())) {
         const bool sender = Sends(thread.name);
         if (sender) seen.push_back(OldName(thread.name));
         EXPECT_EQ(thread.cpus, sender ? cpus : own_cpus_) << thread.name;
@@ -132,7 +132,7 @@ class MigrationThreadPlacement : public testing::Test {
     }
   }
 
-  /// Lets the migration get done, and returns what query-migrate says then.
+  /// Lets the migration complete; returns the reply of query-migrate.
   json Complete() {
     Set({{"max-bandwidth", 8192ll * kMiB}, {"downtime-limit", 10000}});
     json info = WaitMigrationEnd(qmp());
@@ -155,14 +155,14 @@ class MigrationThreadPlacement : public testing::Test {
 
   DirtyingGuest guest_{17 * kMiB};
   TempDir dir_{"placement"};
-  std::string another_sender_;  ///< beside those of IsSender()
+  std::string another_sender_;  ///< in addition to those of IsSender()
   std::unique_ptr<Qemu> source_, target_;
   std::string own_cpus_;
 };
 
 class MigrationThreadContext : public MigrationThreadPlacement {
  protected:
-  /// A thread-context object made before the sandbox, in a QEMU that denies both calls to itself.
+  /// A thread-context object created before the sandbox, in a QEMU that forbids itself both calls.
   void StartSandboxed() {
     std::vector<std::string> args = {
         "-object", "thread-context,id=mig,sched-priority=7,cpu-affinity=" + LastCpu()};
@@ -171,8 +171,8 @@ class MigrationThreadContext : public MigrationThreadPlacement {
   }
 
   void ExpectPlacedByContext(std::vector<std::string> senders) {
-    // The context's own thread has what it hands on.
-    for (const ThreadInfo& thread : Threads(source_->process().pid())) {
+    // The context's own thread has the placement that it passes on.
+    for (const ThreadInfo& thread : ReadThreads(source_->process().pid())) {
       const bool placed = IsSender(thread.name) || thread.name == "TC mig";
       EXPECT_EQ(thread.cpus, placed ? LastCpu() : own_cpus_) << thread.name;
       EXPECT_EQ(thread.policy, placed ? SCHED_FIFO : SCHED_OTHER) << thread.name;

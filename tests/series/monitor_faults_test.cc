@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Monitor commands that took the guest down.
+// Monitor commands that crashed QEMU.
 //   LatencyHistogram   block-latency-histogram.patch
 //   CalcDirtyRate      calc-dirty-rate-tcg.patch
 //   ListProperties     qom-types-that-are-only-looked-at.patch
@@ -15,6 +15,7 @@
 #include <set>
 #include <thread>
 
+#include "base/waiting.h"
 #include "harness/qemu/device_types.h"
 #include "harness/qemu/machine_test.h"
 #include "harness/virtio/virtio_pci.h"
@@ -41,7 +42,7 @@ class LatencyHistogram : public MachineTest {
     qmp().Execute("block-latency-histogram-set",
                   {{"id", "/machine/peripheral/v/virtio-backend"}, {"boundaries", boundaries}});
   }
-  /// Reads a sector; it must come as the disk has it.
+  /// Reads a sector, which must have the disk's content.
   void Read() {
     const uint64_t header = heap->Allocate(16), data = heap->Allocate(512),
                    status = heap->Allocate(1);
@@ -89,12 +90,12 @@ TEST_F(LatencyHistogram, WithBoundariesCountsAsBefore) {
 class CalcDirtyRate : public MachineTest {
  protected:
   json Measured() {
-    for (const Deadline deadline(kTimeout);;) {
-      const json rate = qmp().Execute("query-dirty-rate");
-      if (rate["status"] == "measured") return rate;
-      if (deadline.Passed()) throw std::runtime_error("no end: " + rate.dump());
-      std::this_thread::sleep_for(Milliseconds(50));
-    }
+    json rate;
+    WaitUntil("the dirty rate is measured", Deadline(kTimeout), [&] {
+      rate = qmp().Execute("query-dirty-rate");
+      return rate["status"] == "measured";
+    });
+    return rate;
   }
 };
 
@@ -132,7 +133,7 @@ TEST_F(ListProperties, OfEveryTypeAnswersAndTheMachinePowersDown) {
   StartMachine({});
   for (const json& type : qmp().Execute("qom-list-types"))
     ASSERT_NO_THROW(Names(type["name"].get<std::string>())) << type << qemu->Report();
-  // Twice: what the first look left behind.
+  // Twice, because the first call may leave something behind.
   for (const char* type :
        {"colo-compare", "microvm-machine", "qio-net-listener", "x-remote-object"})
     if (Has(type)) {
@@ -190,7 +191,7 @@ TEST_F(ListProperties, MicrovmStillPowersDownAfterALookAtItsType) {
 
 class ResetWhileDumping : public MachineTest {};
 
-/// A pipe that nobody reads yet holds the dump up for as long as the test wants.
+/// A pipe that nobody reads yet delays the dump for as long as the test needs.
 TEST_F(ResetWhileDumping, TheVmStaysInSaveVmUntilTheDumpIsComplete) {
   StartMachine({});
   qmp().Execute("cont");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The multifd patches in patches/fixes: the number of channels is that of the set-up, idle channels
-// are counted exactly, and a channel that ends always says so.
+// are counted exactly, and a channel that ends always reports it.
 
 #include "migration_threads.h"
 
@@ -32,7 +32,8 @@ TEST_F(MultifdChannels, MayBeSetWhileOneRunsThatIsCancelled) {
   }
 }
 
-// The source is the test: which channel of a real one is refused depends on who connects first.
+// The test is the source, because with a real one the refused channel depends on which connects
+// first.
 TEST_F(MultifdChannels, ATargetRefusesOneThatItDoesNotHave) {
   Start();
   constexpr uint8_t kChannels = 3;
@@ -45,23 +46,23 @@ TEST_F(MultifdChannels, ATargetRefusesOneThatItDoesNotHave) {
   // migration/multifd.c: magic, version, UUID, number, unused.
   WriteAll(channel.get(), std::string("\x11\x22\x33\x44\0\0\0\1", 8) + std::string(16, '\0') +
                               static_cast<char>(kChannels) + std::string(7 + 32, '\0'));
-  const auto named = [&] {
+  WaitUntil("the target names the parameter", Deadline(kTimeout), [&] {
     return target_->process().Stderr().find("parameter multifd-channels") != std::string::npos;
-  };
-  for (Deadline deadline(kTimeout); !named(); std::this_thread::sleep_for(Milliseconds(5)))
-    ASSERT_FALSE(deadline.Passed()) << target_->Report();
+  });
 }
 
-// A channel that meets the error ends the others, with the jobs that were queued for them: none may
-// leave the migration thread waiting. The bandwidth is good for a few jobs at a time, fewer than
-// channels. A matter of luck: the base hangs in one of ten rounds or so.
+// A channel that meets the error ends the others, together with the jobs that were queued for them.
+// None of them may leave the migration thread waiting. The bandwidth allows a few jobs at a time,
+// fewer than there are channels. The result depends on timing: the base hangs in about one of ten
+// rounds.
 TEST_F(MultifdChannels, ATargetThatDiesEndsTheMigration) {
   for (int round = 0; round < 8; ++round) {
     Start();
     Begin(8, 16 * kMiB);
     target_->process().Kill();
     EXPECT_EQ(WaitMigrationEnd(qmp())["status"], "failed");
-    // That is said at once; its threads have ended when it can be yanked no more.
+    // The error is reported at once. The threads have ended when the migration can no longer be
+    // yanked.
     const auto ended = [&] {
       return qmp().Execute("query-yank").dump().find("migration") == std::string::npos;
     };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine of the 9p cases: a share with the file "f", exported by a virtio-9p as Kata exports
-// one, and what QEMU does with it, seen from the host.
+// The machine of the 9p cases: a virtio-9p share with the file "f", exported as Kata does it, and
+// what QEMU does with it as seen from the host.
 #pragma once
 
 #include <fcntl.h>
@@ -27,7 +27,8 @@ class NinePMachine : public MachineTest {
     WriteFile(share / "f", kContent);
   }
 
-  /// `fsdev`: more properties of the export; the security model is "none" unless it says another.
+  /// `fsdev` are further properties of the export. The security model is "none" unless they set
+  /// another.
   void Start(const std::string& fsdev = ",security_model=none",
              const NineP::Options& options = {}) {
     client.reset();
@@ -41,7 +42,7 @@ class NinePMachine : public MachineTest {
   }
   NineP& p9() { return *client; }
 
-  /// Makes `fid` an extended attribute of "f" that is to be written, `size` bytes long.
+  /// Turns `fid` into an extended attribute of "f" that is to be written with `size` bytes.
   uint32_t CreateXattr(uint32_t fid, const std::string& name, uint64_t size) {
     using namespace nine_p;
     p9().Walk(fid, {"f"});
@@ -53,7 +54,7 @@ class NinePMachine : public MachineTest {
     if (stat((share / name).c_str(), &status) != 0) ThrowErrno(name);
     return status.st_mode & 07777;
   }
-  /// QEMU's descriptors of the file `name` of the share.
+  /// QEMU's descriptors for the file `name` of the share.
   std::vector<uint32_t> Descriptors(const std::string& name) {
     std::vector<uint32_t> found;
     const std::string folder = "/proc/" + std::to_string(qemu->process().pid()) + "/fd";

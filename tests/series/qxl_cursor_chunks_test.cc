@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// QXL. The driver is this test (spice/qxl_dev.h).
-//   QxlCursorChunks  qxl-cursor-chunks.patch: a cursor whose data is said to be longer than what
-//                    there is of it
+// QXL. The test is the driver (spice/qxl_dev.h).
+//   QxlCursorChunks  qxl-cursor-chunks.patch: a cursor whose data is declared longer than it is
 //   QxlUnplug        qxl-unplug.patch: what a secondary device leaves behind
 
 #include <gtest/gtest.h>
@@ -10,6 +9,7 @@
 #include <cstddef>
 #include <thread>
 
+#include "base/waiting.h"
 #include "harness/host/threads.h"
 #include "harness/qemu/device_types.h"
 #include "harness/qemu/machine_test.h"
@@ -23,7 +23,7 @@ constexpr uint64_t kSlot = 1;
 
 class QxlCursorChunks : public MachineTest {
  protected:
-  /// VNC has a use for cursors: without one, they are not looked at.
+  /// With VNC, because without a display that shows cursors they are not examined.
   void Start() {
     StartMachine({"-spice", "unix=on,disable-ticketing=on,addr=" + (dir / "spice").string(), "-vnc",
                   "unix:" + (dir / "vnc").string(), "-device", "qxl-vga,ram_size_mb=64,addr=5"});
@@ -52,8 +52,8 @@ class QxlCursorChunks : public MachineTest {
   }
   static QXLPHYSICAL Physical(uint64_t offset) { return kSlot << 56 | offset; }
 
-  /// A cursor of `size` x `size` pixels at `offset` of the device's memory, which says that `total`
-  /// bytes are its data, and `chunk` that there are in its only chunk.
+  /// Writes a cursor of `size` x `size` pixels to `offset` of the device's memory. It declares
+  /// `total` bytes of data, and `chunk` bytes in its only chunk.
   void Define(uint64_t offset, uint8_t type, uint16_t size, uint32_t total, uint32_t chunk) {
     QXLCursor cursor{};
     cursor.header.type = type;
@@ -78,11 +78,8 @@ class QxlCursorChunks : public MachineTest {
                      sizeof(entry));
     qtest().WriteL(ring + offsetof(QXLCursorRing, prod), number + 1);
     Command(QXL_IO_NOTIFY_CURSOR, 0);
-    for (const Deadline deadline(kTimeout);
-         qtest().ReadL(ring + offsetof(QXLCursorRing, cons)) != number + 1;) {
-      ASSERT_FALSE(deadline.Passed()) << "the command is not taken";
-      std::this_thread::sleep_for(Milliseconds(1));
-    }
+    WaitUntil("the command is taken", Deadline(kTimeout),
+              [&] { return qtest().ReadL(ring + offsetof(QXLCursorRing, cons)) == number + 1; });
   }
 
   uint64_t memory = 0, header = 0;
@@ -96,9 +93,9 @@ TEST_F(QxlCursorChunks, OfTheMemorysLastBytesAreNotReadBehindIt) {
   Define(kCursor, SPICE_CURSOR_TYPE_MONO, 32, 256, 256);
   Define(kCursor, SPICE_CURSOR_TYPE_ALPHA, 32, 4096, 4096);
   ExpectAlive();
-  // Two masks of 512 x 512 bits, of which there is nothing.
+  // Two masks of 512 x 512 bits, none of which exist.
   Define(kLast, SPICE_CURSOR_TYPE_MONO, 512, 2 * 512 * 512 / 8, 0);
-  // The worker takes a command before it looks at it: the next one shows that it lived.
+  // The worker takes a command before it examines it, so the next command shows that it survived.
   Define(kCursor, SPICE_CURSOR_TYPE_MONO, 32, 256, 256);
   Define(kCursor, SPICE_CURSOR_TYPE_MONO, 32, 256, 256);
   ExpectAlive();
@@ -110,7 +107,7 @@ class QxlUnplug : public MachineTest {
  protected:
   size_t Workers() {
     size_t count = 0;
-    for (const ThreadInfo& thread : Threads(qemu->process().pid()))
+    for (const ThreadInfo& thread : ReadThreads(qemu->process().pid()))
       count += thread.name == "SPICE Worker";
     return count;
   }

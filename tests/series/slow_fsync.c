@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Preloaded into a QEMU: fsync(2) returns only when the file $FSYNC_GATE is there, or after 20 s.
+// Preloaded into a QEMU: fsync(2) returns only when the file $FSYNC_GATE exists, or after 20 s.
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// patches/wro/support-statement.patch: -help says, before the usage and at its end, what StarlingX
-// supports; nothing else says it.
+// patches/wro/support-statement.patch: -help prints, before the usage and at its end, what
+// StarlingX supports; nothing else prints it.
 
 #include <gtest/gtest.h>
 
@@ -13,13 +13,13 @@ namespace {
 
 constexpr Milliseconds kTimeout{20000};
 
-/// Line breaks of the output are not part of the statement.
+/// The line breaks of the output are not part of the statement.
 std::string OneLine(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
 }
 
-/// Where `text` says something of StarlingX.
+/// The positions at which `text` mentions StarlingX.
 size_t Mentions(const std::string& text) {
   size_t count = 0;
   for (size_t at = 0; (at = text.find("StarlingX", at)) != std::string::npos; ++at) ++count;

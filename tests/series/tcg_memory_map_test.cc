@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // patches/tcg/tcg-memory-map-of-a-vcpu.patch: while one vCPU changes the memory map, what another
-// reads from a device's register comes from that register.
+// vCPU reads from a device's register must come from that register.
 
 #include <gtest/gtest.h>
 
@@ -23,16 +23,16 @@ constexpr uint32_t kChanges = 200;
 struct Report {
   uint32_t reads;    ///< blocks of 64 reads
   uint32_t changes;  ///< changes
-  uint32_t wrong;    ///< blocks in which a read gave another value
+  uint32_t wrong;    ///< blocks in which a read returned another value
 };
 
 TEST(TcgMemoryMap, ADeviceIsReadWhileAnotherVcpuChangesTheMap) {
   if (!HasTcg(QemuBinary())) GTEST_SKIP() << "$QEMU is built without TCG";
-  if (UsableCpus() < 2) GTEST_SKIP() << "needs two CPUs that this process may use";
+  if (CountUsableCpus() < 2) GTEST_SKIP() << "needs two CPUs that this process may use";
   FlatGuest guest(2);
   guest.Put(FlatGuest::kFirstCpu, GUEST_CODE(reads_a_register));
   guest.Put(FlatGuest::kSecondCpu, GUEST_CODE(changes_the_map));
-  Qemu qemu(guest.Options());
+  Qemu qemu(guest.MakeOptions());
   qemu.qmp();  // throws when it does not start
 
   Report report{};
@@ -41,7 +41,7 @@ TEST(TcgMemoryMap, ADeviceIsReadWhileAnotherVcpuChangesTheMap) {
         << report.changes << " changes, " << report.reads << " blocks of reads";
     ASSERT_TRUE(qemu.process().Running()) << qemu.Report();
     std::this_thread::sleep_for(Milliseconds(20));
-    report = guest.Report<Report>();
+    report = guest.ReadReport<Report>();
     ASSERT_EQ(report.wrong, 0u) << "of " << report.reads << " blocks of reads";
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// patches/tcg/tcg-nested-svm.patch: under TCG, a CPU's global interrupt flag (GIF) is what its own
-// CLGI and STGI made it, whatever other CPUs load into their FPUs; and an interrupt that VMRUN
+// patches/tcg/tcg-nested-svm.patch: under TCG, only a CPU's own CLGI and STGI change its global
+// interrupt flag (GIF), whatever other CPUs load into their FPUs; and an interrupt that VMRUN
 // injects is delivered once.
 
 #include <gtest/gtest.h>
@@ -42,19 +42,19 @@ struct GifReport {
 };
 
 TEST_F(TcgNestedSvm, GifIsNotChangedByAnotherCpuThatLoadsItsFpu) {
-  if (UsableCpus() < 2) GTEST_SKIP() << "needs two CPUs that this process may use";
-  constexpr uint32_t kRounds = 10000;  // without the patch, at least one in ten goes wrong
+  if (CountUsableCpus() < 2) GTEST_SKIP() << "needs two CPUs that this process may use";
+  constexpr uint32_t kRounds = 10000;  // without the patch, at least one in ten fails
   FlatGuest guest(2);
   guest.Put(FlatGuest::kFirstCpu, GUEST_CODE(gif_rounds));
   guest.Put(FlatGuest::kSecondCpu, GUEST_CODE(loads_fpu));
   guest.Put(kHandler, GUEST_CODE(gif_handler));
   guest.SetHandler(kVector, kHandler);
-  Qemu qemu(guest.Options());
+  Qemu qemu(guest.MakeOptions());
   qemu.qmp();  // throws when it does not start
 
   GifReport report{};
   const bool ended = HoldsBefore(Deadline(kTimeout), [&] {
-    report = guest.Report<GifReport>();
+    report = guest.ReadReport<GifReport>();
     return report.rounds >= kRounds || report.taken_with_gif_clear || report.not_taken_with_gif_set;
   });
   EXPECT_TRUE(ended) << "the CPUs do not run side by side, or hang: " << report.rounds
@@ -71,7 +71,7 @@ struct InjectionReport {
   uint32_t delivered, counter;
 };
 
-// What is used of a VMCB: AMD64 Architecture Programmer's Manual, volume 2, appendix B.
+// The fields of a VMCB that are used: AMD64 Architecture Programmer's Manual, volume 2, appendix B.
 struct Segment {
   uint16_t selector, attributes;
   uint32_t limit;
@@ -96,12 +96,12 @@ static_assert(offsetof(Vmcb, asid) == 0x58 && offsetof(Vmcb, event_injection) ==
               offsetof(Vmcb, es) == 0x400 && offsetof(Vmcb, efer) == 0x4d0 &&
               offsetof(Vmcb, cr4) == 0x548 && offsetof(Vmcb, rsp) == 0x5d8);
 
-/// The flat protected mode that the host is in, with interrupts on, and kVector injected.
+/// The flat protected mode in which the host runs, with interrupts on and kVector injected.
 Vmcb FlatVmcb() {
   const Segment code{FlatGuest::kCodeSelector, 0xc9b, 0xffffffff, 0};
   const Segment data{FlatGuest::kDataSelector, 0xc93, 0xffffffff, 0};
   Vmcb vmcb{};
-  vmcb.intercepts[4] = 1;  // VMRUN, which has to be
+  vmcb.intercepts[4] = 1;  // VMRUN, which is mandatory
   vmcb.asid = 1;
   vmcb.event_injection = 1u << 31 | kVector;  // valid, external interrupt
   vmcb.cs = code;
@@ -125,27 +125,27 @@ TEST_F(TcgNestedSvm, AnInjectedInterruptIsDeliveredOnce) {
   guest.Put(kHandler, GUEST_CODE(injected_handler));
   guest.SetHandler(kVector, kHandler);
   guest.Put(kVmcb, FlatVmcb());
-  Qemu qemu(guest.Options());
+  Qemu qemu(guest.MakeOptions());
   qemu.qmp();
 
-  /// Waits until the handler counts on.
+  /// Waits until the handler continues to count.
   const auto wait_counting = [&] {
-    const uint32_t first = guest.Report<InjectionReport>().counter;
+    const uint32_t first = guest.ReadReport<InjectionReport>().counter;
     InjectionReport report{};
     WaitUntil("the interrupt's handler runs", Deadline(kTimeout), [&] {
-      report = guest.Report<InjectionReport>();
+      report = guest.ReadReport<InjectionReport>();
       return report.counter != first;
     });
     return report.delivered;
   };
   ASSERT_EQ(wait_counting(), 1u);
-  // A CPU that is to stop leaves its loop without an interrupt. One that then delivers the old one
-  // again may miss the stop.
+  // A CPU that is told to stop leaves its loop without an interrupt. A CPU that then delivers the
+  // old interrupt again may miss the request.
   for (int i = 0; i < 10; ++i) {
     try {
       qemu.qmp().Execute("stop", nullptr, kStopTimeout);
     } catch (const std::runtime_error& error) {
-      FAIL() << "the interrupt was delivered " << guest.Report<InjectionReport>().delivered
+      FAIL() << "the interrupt was delivered " << guest.ReadReport<InjectionReport>().delivered
              << " times, and the CPU did not stop: " << error.what();
     }
     qemu.qmp().Execute("cont");

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// patches/wro/throttle-ceiling.patch: auto-converge throttles a guest up to 92 percent and never
-// more; what can be set, what is read back and what is obeyed are the same.
+// patches/wro/throttle-ceiling.patch: auto-converge throttles a guest to at most 92 percent. What
+// can be set, what is read back and what takes effect are the same.
 
 #include <gtest/gtest.h>
-
 
 #include "base/waiting.h"
 #include "harness/guest_code/dirtying_guest.h"
@@ -37,7 +36,7 @@ TEST(ThrottleCeiling, ANonConvergingGuestIsThrottledToTheCeilingAndNotAbove) {
   Qmp& qmp = source.qmp();
   DirtyingGuest::WaitRunning(qmp);
   SetMigrationCapability(qmp, "auto-converge");
-  // A round takes about a second, and every second one throttles: 90, then the ceiling.
+  // A round takes about a second, and every second round throttles: to 90, then to the ceiling.
   qmp.Execute("migrate-set-parameters", {{"max-bandwidth", 14 * kMiB},
                                          {"downtime-limit", 1},
                                          {"throttle-trigger-threshold", 1},

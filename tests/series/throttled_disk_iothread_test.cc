@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // throttled-disk-iothread.patch: a throttled disk in an iothread moves to the main loop and back
-// when the VM stops and goes on, also while a backup of it runs.
+// when the VM stops and continues, also while a backup of it runs.
 
 #include <gtest/gtest.h>
 
@@ -33,7 +33,7 @@ class ThrottledDisk : public MachineTest {
     for (Request& request : requests)
       request = {heap->Allocate(16), heap->Allocate(512), heap->Allocate(1)};
   }
-  /// Has reads of the first sectors in flight.
+  /// Starts reads of the first sectors and leaves them in flight.
   void BeginReads() {
     for (size_t i = 0; i < requests.size(); ++i) {
       qtest().MemSet(requests[i].header, 16, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Devices and objects that are removed and leave something behind that is used later.
+// Devices and objects that leave something behind when they are removed, which is used later.
 //   SerialUnplug   serial-unplug-watch.patch: output waits for a client that does not read
 //   Leftovers      unplug-leftovers.patch
 
@@ -33,12 +33,12 @@ class UnplugFaults : public MachineTest {
     qmp().WaitEvent("DEVICE_DELETED", kTimeout,
                     [&](const json& event) { return event["data"].value("device", "") == id; });
   }
-  /// A device that can be plugged and found.
+  /// Checks that a device can be plugged and found.
   void ExpectPlugWorks(const std::string& slot) {
     qmp().Execute(
         "device_add",
         {{"driver", "virtio-rng-pci"}, {"id", "rng" + slot}, {"bus", "br"}, {"addr", slot}});
-    EXPECT_TRUE(bridge->At(static_cast<uint8_t>(std::stoi(slot, nullptr, 16))).Present());
+    EXPECT_TRUE(bridge->At(static_cast<uint8_t>(std::stoi(slot, nullptr, 16))).IsPresent());
     ExpectAlive();
   }
 
@@ -53,9 +53,9 @@ TEST_P(Leftovers, OfADeviceAreNoneAndItComesAgain) {
   for (int i = 0; i < 3; ++i) {
     qmp().Execute("device_add",
                   {{"driver", GetParam()}, {"id", "d"}, {"bus", "br"}, {"addr", "05"}});
-    EXPECT_TRUE(bridge->At(kSlot).Present());
+    EXPECT_TRUE(bridge->At(kSlot).IsPresent());
     Unplug("d");
-    EXPECT_FALSE(bridge->At(kSlot).Present());
+    EXPECT_FALSE(bridge->At(kSlot).IsPresent());
     ExpectAlive();
   }
   ExpectPlugWorks("08");
@@ -84,7 +84,7 @@ TEST_F(UnplugFaults, ACryptodevOfTheKernelComesAndGoes) {
 
 class SerialUnplug : public UnplugFaults, public testing::WithParamInterface<const char*> {
  protected:
-  /// Plugs the port; the I/O address of its registers.
+  /// Plugs the port; returns the I/O address of its registers.
   uint16_t Plug(const std::string& chardev) {
     json device{{"driver", GetParam()}, {"id", "serial"}, {"bus", "br"}, {"addr", "05"}};
     device[std::string(GetParam()) == "pci-serial" ? "chardev" : "chardev1"] = chardev;
@@ -101,7 +101,7 @@ TEST_P(SerialUnplug, WhileItsOutputWaitsAndTheNextOneWorks) {
   UniqueFd client = ConnectUnix(dir / "serial", Deadline(kTimeout));
 
   const uint16_t port = Plug("c");
-  // Written until the client's socket is full: the port keeps the last byte and waits.
+  // Write until the client's socket is full, so that the port keeps the last byte and waits.
   int written = 0;
   for (const Deadline deadline(Milliseconds(60000));
        qtest().InB(port + kLineStatus) & kTransmitterEmpty; ++written) {
@@ -111,7 +111,7 @@ TEST_P(SerialUnplug, WhileItsOutputWaitsAndTheNextOneWorks) {
   ASSERT_GT(written, 0);
   Unplug("serial");
 
-  // What was freed is used again, and the client reads, which wakes whoever waits.
+  // Reuse the freed memory, and let the client read, which wakes everything that waits for it.
   qmp().Execute("object-add", {{"qom-type", "rng-builtin"}, {"id", "r"}});
   for (const char* slot : {"08", "09", "0a", "0b"})
     qmp().Execute("device_add", {{"driver", "virtio-rng-pci"},

@@ -20,7 +20,7 @@ namespace {
 
 constexpr Milliseconds kTimeout{10000};
 
-/// A driver of an xHCI's interrupters (xHCI 1.2, section 5.5.2).
+/// A driver for the interrupters of an xHCI (xHCI 1.2, section 5.5.2).
 class Xhci : public MachineTest {
  protected:
   static constexpr uint32_t kMan = 0x00, kTableSize = 0x08, kTableLow = 0x10, kTableHigh = 0x14,
@@ -47,7 +47,7 @@ class Xhci : public MachineTest {
   void Write(uint32_t interrupter, uint32_t offset, uint64_t value) {
     qtest().WriteL(Register(interrupter, offset), static_cast<uint32_t>(value));
   }
-  /// Has the controller find an event behind what the driver has read: it must interrupt.
+  /// Makes the controller find an event beyond what the driver has read, so that it must interrupt.
   void Raise(uint32_t interrupter) {
     Write(interrupter, kMan, kEnable);
     Write(interrupter, kTableSize, 1);
@@ -76,7 +76,7 @@ TEST_F(Xhci, OfMicrovmHasNoMoreInterruptersThanItSays) {
   EXPECT_EQ(Read(0, kMan), kPending | kEnable);
 }
 
-/// A driver of an OHCI (OpenHCI 1.0a) with a slow USB disk, which is addressed as device 0 by
+/// A driver for an OHCI (OpenHCI 1.0a) with a slow USB disk. It addresses the disk as device 0 with
 /// isochronous transfers, although its endpoints are bulk endpoints.
 class Ohci : public MachineTest {
  protected:
@@ -109,8 +109,9 @@ class Ohci : public MachineTest {
     qtest().WriteL(registers + offset, static_cast<uint32_t>(value));
   }
   uint16_t Frame() { return static_cast<uint16_t>(qtest().ReadL(registers + kFrameNumber)); }
-  /// Has the controller make one transfer of up to a page in a frame to come; the packet's status
-  /// word after that frame, which is unchanged when the packet did not end in it.
+  /// Makes the controller perform one transfer of up to a page in a future frame. Returns the
+  /// packet's status word after that frame, which is unchanged if the packet did not complete in
+  /// it.
   uint16_t Transfer(uint32_t direction, uint32_t endpoint, size_t bytes) {
     const auto frame = static_cast<uint16_t>(Frame() + 200);
     const auto buffer = static_cast<uint32_t>(data);
@@ -155,13 +156,14 @@ TEST_F(Ohci, ATransferThatCannotEndInItsFrameIsForgotten) {
   if (!HasDeviceType("pci-ohci")) GTEST_SKIP() << "$QEMU has no pci-ohci";
   Start();
   const std::string read("\x28\0\0\0\0\0\0\0\1\0", 10);
-  // The first command tells of the unit attention.
+  // The first command reports the unit attention.
   ASSERT_EQ(Command(1, 0, std::string(6, '\0')), 0) << "no answer to the first command";
   ASSERT_EQ(Transfer(kIn, 1, 13), 13);
   for (uint32_t tag = 2; tag < 5; ++tag) {
     ASSERT_EQ(Command(tag, 512, read), 0);
     Transfer(kIn, 1, 512);
-    // What is freed is used again, until the disk would have answered.
+    // Reuse the freed memory. The disk would have answered within this time; a cancelled answer
+    // gives no sign that one could wait for.
     qmp().Execute("qom-list-types");
     std::this_thread::sleep_for(Milliseconds(2000));
     ExpectAlive();
@@ -209,8 +211,8 @@ TEST_F(OhciList, WithPacketsOfNoBytesIsAnError) {
   ExpectAlive();
 }
 
-/// The end of usb-redir that has a device (usbredir's protocol 0.7): a serial adapter for which
-/// QEMU buffers what it receives. The guest drives it by a UHCI, as device 0.
+/// The end of usb-redir that has a device (usbredir's protocol 0.7): a serial adapter whose data
+/// QEMU buffers. The guest drives it through a UHCI, as device 0.
 class Redirected : public MachineTest {
  protected:
   static constexpr uint32_t kHello = 0, kConnect = 1, kInterfaces = 4, kEndpoints = 5,
@@ -274,7 +276,7 @@ class Redirected : public MachineTest {
     body += '\0';
     Send(kBufferedBulk, body, data);
   }
-  /// Waits until QEMU asks for the endpoint's data, by a message of this type.
+  /// Waits until QEMU requests the endpoint's data, with a message of this type.
   void WaitForRequest(uint32_t type = kStartReceiving) {
     std::string got;
     std::string wanted;
@@ -288,7 +290,7 @@ class Redirected : public MachineTest {
       got.append(bytes, static_cast<size_t>(n));
     }
   }
-  /// Lets a frame of the bus pass.
+  /// Lets one frame of the bus pass.
   void Tick() {
     static const bool own_clock = HasQtestAccelerator(QemuBinary());
     if (own_clock)
@@ -314,7 +316,7 @@ class Redirected : public MachineTest {
     buffer = heap->Allocate(kPacket);
     qtest().OutL(port + 8, static_cast<uint32_t>(frames));
   }
-  /// Makes a transfer of a packet from the endpoint active.
+  /// Activates a transfer of one packet from the endpoint.
   void BeginRead() {
     qtest().WriteL(transfer, 1);  // the last one
     qtest().WriteL(transfer + 8, (kPacket - 1) << 21 | 1 << 15 | 0x69);
@@ -342,7 +344,7 @@ TEST_F(Redirected, APacketWhoseLastChunkIsDroppedGivesTheOthers) {
   BeginRead();
   WaitForRequest();
   ASSERT_TRUE(Active());
-  // More than twice 5000 chunks are too many: of these, only the last.
+  // More than twice 5000 chunks are too many, so only the last of these remains.
   constexpr size_t kChunks = 10002;
   std::string data;
   for (size_t i = 0; i < kChunks; ++i)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// vhost-stop-what-was-started.patch: a driver that sets rings up or resets them at times
-// that no specification allows does not end QEMU, and the back-end hears only of rings that it
-// was told about at start.
+// vhost-stop-what-was-started.patch: a driver that sets up or resets rings at times that no
+// specification allows does not end QEMU, and the back-end hears only about rings that it was given
+// at the start.
 
 #include <gtest/gtest.h>
 
@@ -65,7 +65,7 @@ TEST_F(VhostStop, SendsNoAddressesOfSuchARingWhenAMigrationBegins) {
   Start(options);
   StartDriver(2);
   device_->SetUpQueue(4, heap_);
-  // A back-end may well refuse an address that it has no memory for.
+  // A back-end may well refuse an address for which it has no memory.
   recorder_->SetFate([](const VhostUserMessage& m) {
     return m.request == Request::kSetVringAddr && m.RingAddresses().descriptors == 0
                ? VhostUserFate::kRefuse
@@ -77,8 +77,8 @@ TEST_F(VhostStop, SendsNoAddressesOfSuchARingWhenAMigrationBegins) {
   EXPECT_EQ(RingsAddressed(recorder_->MessagesAfter(before)), (std::vector<uint32_t>{0, 1, 2, 3}));
 }
 
-// 7.2 does not tell a vhost-user back-end of such a reset: the ring runs there until the device
-// stops.
+// 7.2 does not tell a vhost-user back-end about such a reset, so the ring runs there until the
+// device stops.
 TEST_F(VhostStop, ForgetsNoRingThatTheDriverResetByItself) {
   VhostUserRecorderOptions options;
   options.features |= kRingReset;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A vhost-user back-end that dies, refuses or stays silent where QEMU waits for it: the guest
-// lives, a migration fails in words, the monitor answers, and the device works when the back-end is
-// back.
+// A vhost-user back-end that disconnects, refuses or does not answer while QEMU waits for it. The
+// guest survives, a migration fails with a message, the monitor answers, and the device works when
+// the back-end is back.
 //   LogStart        vhost-log-start-failure.patch
 //   Silent          vhost-user-silent-back-end.patch
 //   FailedRealize   vhost-failed-realize.patch
@@ -71,7 +71,7 @@ class VhostUserFaults : public testing::Test {
     ASSERT_TRUE(WaitRingsEnabled(recorder->connections()));
   }
 
-  /// Both rings run on the back-end's connection `number` or a later one.
+  /// Waits until both rings run on the back-end's connection `number` or a later one.
   bool WaitRingsEnabled(int number) {
     return recorder->WaitUntil(
         [number](const Messages& messages) {
@@ -91,14 +91,14 @@ class VhostUserFaults : public testing::Test {
     EXPECT_EQ(qemu->qtest().ReadQ(64 * kMiB), 0x0123456789abcdef);
   }
 
-  /// Starts a migration to a target that takes its bytes and never answers; its end.
+  /// Starts a migration to a target that reads its bytes and never answers; returns how it ends.
   json MigrateToNobody() {
     target = ListenUnix(dir / "target.sock");
     qemu->qmp().Execute("migrate", {{"uri", "unix:" + (dir / "target.sock").string()}});
     return WaitMigrationEnd(qemu->qmp(), Milliseconds(30000));
   }
 
-  /// A whole migration, in which the back-end logs.
+  /// A complete migration, during which the back-end logs.
   void ExpectMigrates() {
     const size_t before = recorder->Messages().size();
     EXPECT_NE(MigrateToBytes(*qemu), "");
@@ -135,7 +135,7 @@ TEST_P(LogStartAt, MigrationFailsAndTheGuestLivesWhenTheBackEndDies) {
   EXPECT_NE(end.value("error-desc", "").find("cannot log its writes"), std::string::npos) << end;
   ExpectGuestRuns();
 
-  // The port comes back, and so does the possibility to migrate.
+  // The port comes back, and migration is possible again.
   const int connections = recorder->connections();
   recorder->SetFate(nullptr);
   recorder->SetAccepting(true);
@@ -163,7 +163,7 @@ TEST_F(LogStart, MigrationFailsAndTheDeviceWorksOnWhenTheBackEndRefuses) {
   ExpectMigrates();
 }
 
-/// What holds a recorder's answer back.
+/// Delays a recorder's answer.
 class Gate {
  public:
   ~Gate() { Open(); }

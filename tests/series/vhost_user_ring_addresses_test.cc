@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // vhost-user-ring-addresses.patch (WRO 9): after a new memory table the back-end gets the addresses
-// of the live rings again, of those and no others; a back-end that dies in between takes neither
-// the guest nor the device with it.
+// of the active rings again, and of no others. If a back-end disconnects in between, neither the
+// guest nor the device is lost.
 
 #include <gtest/gtest.h>
 
@@ -68,7 +68,7 @@ TEST_F(RingAddresses, OfAnEarlierDriverAreForgotten) {
   StartDriver(3);
   const size_t first_driver = recorder_->Messages().size();
   StartDriver(1);
-  // The second driver's ring 0 is elsewhere: what is refreshed must be that.
+  // The second driver's ring 0 is elsewhere, and that address must be sent.
   ASSERT_EQ(RingsAddressed(recorder_->MessagesAfter(first_driver)), (std::vector<uint32_t>{0, 1}));
   const size_t before = recorder_->Messages().size();
   PlugDimm("dimm0");
@@ -134,7 +134,7 @@ TEST_F(RingAddresses, AreNotSentAfterATableThatTheBackEndRefuses) {
   StartDriver(1);
   ExpectNoAddressesAfterARefusedTable();
   EXPECT_NE(qemu_->process().Stderr().find("vhost_set_mem_table failed"), std::string::npos);
-  // The next table is taken, and everything is well again.
+  // The next table is accepted, and everything is well again.
   ExpectAddressesAfterTheNextTable({0, 1});
 }
 
@@ -143,7 +143,7 @@ TEST_F(RingAddresses, OfNoPairAreSentAfterATableThatTheBackEndRefuses) {
   StartDriver(kPairs);
   EnablePairs(kPairs);
   ExpectNoAddressesAfterARefusedTable();
-  // Not for ever: a table that is taken is followed by all of them again.
+  // Not for ever: after a table that is accepted, all addresses are sent again.
   ExpectAddressesAfterTheNextTable({0, 1, 2, 3, 4, 5, 6, 7});
 }
 
@@ -192,7 +192,7 @@ TEST_F(RingAddresses, SayWhetherAMigrationLogsAfterTheBackEndCameBack) {
   const UniqueFd target = StartEndlessMigration();
   recorder_->SetFate([](const VhostUserMessage&) { return VhostUserFate::kDie; });
   recorder_->SetAccepting(false);
-  bus_->Enable(bus_->At(6));  // says something to the back-end, which dies of it
+  bus_->Enable(bus_->At(6));  // sends a message to the back-end, which makes it disconnect
   recorder_->SetFate(nullptr);
   recorder_->SetAccepting(true);
   const auto running_again = [](const Messages& messages) {
@@ -208,14 +208,14 @@ TEST_F(RingAddresses, SayWhetherAMigrationLogsAfterTheBackEndCameBack) {
   const Messages after = recorder_->MessagesAfter(before);
   SCOPED_TRACE(ToString(after));
   EXPECT_EQ(RingsAddressed(after), (std::vector<uint32_t>{0, 1, 2, 3}));
-  // fixes/vhost-log-start-failure.patch may have ended the migration, whose log was lost.
+  // fixes/vhost-log-start-failure.patch may have ended the migration, because its log was lost.
   const std::string status = qemu_->qmp().Execute("query-migrate")["status"];
   for (const auto& [ring, a] : AddressesIn(after))
     EXPECT_EQ(a.flags, status == "active" ? 1U : 0U)
         << ring << " in a migration that is " << status;
 }
 
-/// Where the back-end dies during the hot-plug.
+/// The point of the hot-plug at which the back-end disconnects.
 struct Death {
   const char* name;
   Request at;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A virtio-net of four queue pairs on a vhost-user back-end that records what it is told about
-// rings, with a driver for it. What the tests of the vhost patches share.
+// A virtio-net with four queue pairs on a vhost-user back-end that records what it is told about
+// rings, and a driver for it. Shared by the tests of the vhost patches.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -58,8 +58,8 @@ inline size_t Count(const Messages& messages, Request request) {
                                            [&](const auto& m) { return m.request == request; }));
 }
 
-/// A machine with room for DIMMs, a virtio-net of 4 queue pairs on a recording back-end, and a
-/// driver for it.
+/// A machine with room for DIMMs, a virtio-net with 4 queue pairs on a recording back-end, and its
+/// driver.
 class RingAddresses : public testing::Test {
  protected:
   void Start(VhostUserRecorderOptions options = {}, const std::vector<std::string>& more = {},
@@ -72,8 +72,8 @@ class RingAddresses : public testing::Test {
     StartDevice(kNet, device, ",reconnect=1", options);
   }
 
-  /// `device` gives arguments for a virtio device on chardev c in slot 5, `chardev` more options
-  /// of that.
+  /// `device` are the arguments for a virtio device on chardev c in slot 5; `chardev` are further
+  /// options of that chardev.
   void StartDevice(uint16_t type, const std::vector<std::string>& device,
                    const std::string& chardev, const VhostUserRecorderOptions& options = {}) {
     recorder_.emplace(dir_ / "vhost.sock", options);
@@ -134,9 +134,8 @@ class RingAddresses : public testing::Test {
     qemu_->qmp().WaitEvent("DEVICE_DELETED");
   }
 
-  /// Starts a migration to a target that takes the stream and never reads it, so that it goes on
-  /// for long. Returns, with the target's listening socket, when the back-end logs writes of four
-  /// rings.
+  /// Starts a migration to a target that accepts the stream and never reads it, so that it takes
+  /// very long. Returns the target's listening socket once the back-end logs writes of four rings.
   UniqueFd StartEndlessMigration() {
     UniqueFd target = ListenUnix(dir_ / "target.sock");
     qemu_->qmp().Execute("migrate-set-parameters", {{"max-bandwidth", 4096}});
@@ -157,8 +156,9 @@ class RingAddresses : public testing::Test {
     EXPECT_EQ(qemu_->qtest().ReadQ(64 * kMiB), 0x0123456789abcdef);
   }
 
-  /// After `before` messages: one new table of `regions` regions, then each of `rings` once with
-  /// the addresses that it had, all of them in the table's memory, and nothing else about rings.
+  /// Checks the messages after the first `before`: one new table of `regions` regions, then each of
+  /// `rings` once with its previous addresses, all of them within the table's memory, and nothing
+  /// else about rings.
   void ExpectRefresh(size_t before, size_t regions, const std::vector<uint32_t>& rings) {
     const Messages all = recorder_->Messages();
     const auto old = AddressesIn({all.begin(), all.begin() + static_cast<ptrdiff_t>(before)});
@@ -181,7 +181,7 @@ class RingAddresses : public testing::Test {
     }
     EXPECT_EQ(after.size(), 1 + rings.size());
   }
-  /// Memory is plugged, and the back-end refuses the new table: no ring's address may follow.
+  /// Memory is plugged and the back-end refuses the new table: no ring address may follow.
   void ExpectNoAddressesAfterARefusedTable() {
     recorder_->SetFate([](const VhostUserMessage& m) {
       return m.request == Request::kSetMemTable ? VhostUserFate::kRefuse : VhostUserFate::kServe;
@@ -192,7 +192,8 @@ class RingAddresses : public testing::Test {
     EXPECT_EQ(Count(after, Request::kSetVringAddr), 0U) << ToString(after);
     ExpectAlive();
   }
-  /// Then more is plugged, and the back-end takes the table: the addresses of `rings` follow.
+  /// Then more memory is plugged and the back-end accepts the table: the addresses of `rings`
+  /// follow.
   void ExpectAddressesAfterTheNextTable(const std::vector<uint32_t>& rings) {
     recorder_->SetFate(nullptr);
     const size_t refused = recorder_->Messages().size();

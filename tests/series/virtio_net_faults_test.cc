@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Faults of virtio-net and its back-ends that take the guest down, or its frames.
+// Faults of virtio-net and its back-ends that crash QEMU or lose frames.
 //   ShortTransmit   virtio-net-short-transmit.patch
 //   VlanTable       virtio-net-vlan-table.patch
 //   Failover        virtio-net-failover-realize.patch
@@ -32,7 +32,7 @@ constexpr size_t kHeader = 12;
 constexpr int kCtrlVq = 17, kCtrlRx = 18, kCtrlVlan = 19;
 constexpr Milliseconds kTimeout{10000};
 
-/// The other end of QEMU's dgram net: frames as they are.
+/// The other end of QEMU's dgram net, which carries frames unchanged.
 class Wire {
  public:
   explicit Wire(const TempDir& dir, const std::string& name)
@@ -75,7 +75,7 @@ class Wire {
 
 class ShortTransmit : public MachineTest, public testing::WithParamInterface<uint32_t> {
  protected:
-  /// A driver that has set up both queues; the transmit one.
+  /// Starts a driver that has set up both queues; returns the transmit queue.
   Virtqueue StartDriver() {
     device->Negotiate(0);
     device->SetUpQueue(kReceive, *heap);
@@ -88,7 +88,7 @@ class ShortTransmit : public MachineTest, public testing::WithParamInterface<uin
                   "virtio-net-pci,netdev=n,disable-legacy=on,addr=5,romfile="});
     device.emplace(*bus, bus->At(5));
   }
-  /// A chain of `length` bytes is not a packet: the device must say that it needs a reset.
+  /// A chain of `length` bytes is not a packet: the device must report that it needs a reset.
   void ExpectNeedsReset(uint32_t length) {
     Virtqueue queue = StartDriver();
     queue.Add({{heap->Allocate(64), length, false}});
@@ -129,7 +129,7 @@ TEST_P(ShortTransmit, ToAWireNeedsAResetAndThenFramesGoOut) {
 INSTANTIATE_TEST_SUITE_P(Bytes, ShortTransmit, testing::Values(1, 11),
                          testing::PrintToStringParamName());
 
-/// Two machines with the same virtio-net, each on a wire of its own; the guest is this test.
+/// Two machines with the same virtio-net, each on its own wire. The test is the guest.
 class VlanTable : public testing::Test {
  protected:
   struct Machine {
@@ -171,7 +171,7 @@ class VlanTable : public testing::Test {
     device.emplace(bus, bus.At(5));
   }
 
-  /// A command of the control queue (virtio 1.2, section 5.1.6.5), which must succeed.
+  /// Sends a command on the control queue (virtio 1.2, section 5.1.6.5), which must succeed.
   void Control(uint8_t command_class, uint8_t command, const std::string& data) {
     QTest& qtest = source.qemu->qtest();
     const uint64_t at = heap.Allocate(64);
@@ -186,7 +186,7 @@ class VlanTable : public testing::Test {
     ASSERT_EQ(qtest.ReadB(at + 32), 0);
   }
 
-  /// A broadcast, with a VLAN tag unless `vlan` is 0.
+  /// A broadcast frame, with a VLAN tag unless `vlan` is 0.
   static std::string Frame(uint16_t vlan) {
     std::string frame(6, '\xff');
     frame += std::string("\x52\x54\x00\x00\x00\x01", 6);
@@ -201,7 +201,8 @@ class VlanTable : public testing::Test {
     return frame;
   }
 
-  /// Sends these and an untagged one; the VLANs (0: none) of those that the guest got, in order.
+  /// Sends frames with these VLANs and one without a tag. Returns the VLANs (0: none) of the frames
+  /// that the guest received, in order.
   std::vector<uint16_t> Received(Machine& machine, const std::vector<uint16_t>& vlans) {
     for (uint16_t vlan : vlans) machine.wire.Send(Frame(vlan));
     machine.wire.Send(Frame(0));
@@ -294,11 +295,11 @@ TEST_F(Failover, AStandbyWithAWrongOptionLeavesNothingBehind) {
   }
   // Every device that is plugged asks the listeners whether it is hidden.
   Plug({{"driver", "virtio-rng-pci"}, {"id", "rng"}, {"rng", "r"}, {"bus", "p2"}});
-  // Migration states are told to the standbys.
+  // Standbys are notified about migration states.
   EXPECT_NE(MigrateToBytes(*qemu), "");
   qmp().Execute("cont");
 
-  // A right one hides its primary until the guest's driver wants it.
+  // A correct standby hides its primary until the guest's driver requests it.
   Plug(standby);
   Plug({{"driver", "virtio-net-pci"},
         {"id", "primary"},
@@ -316,7 +317,7 @@ TEST_F(Failover, AStandbyWithAWrongOptionLeavesNothingBehind) {
 
 class TapVhost : public MachineTest {
  protected:
-  /// A queue of a tap of the test, given to QEMU under `name`; false: no tap can be made here.
+  /// Gives a queue of a tap of the test to QEMU as `name`; false if no tap can be created here.
   bool GiveTap(const std::string& name) {
     UniqueFd fd(open("/dev/net/tun", O_RDWR | O_CLOEXEC));
     ifreq request{};
@@ -326,7 +327,7 @@ class TapVhost : public MachineTest {
     qmp().ExecuteWithFd("getfd", {{"fdname", name}}, fd.get());
     return true;
   }
-  std::string Refusal(const json& netdev) {
+  std::string GetRefusal(const json& netdev) {
     try {
       qmp().Execute("netdev_add", netdev);
     } catch (const QmpError& error) {
@@ -346,13 +347,13 @@ TEST_F(TapVhost, ThatCannotBeOpenedIsARefusalAndTheNameIsFree) {
   StartMachine({});
   if (!GiveTap("fd0")) GTEST_SKIP() << "no tap can be made here";
   EXPECT_NE(
-      Refusal(
+      GetRefusal(
           {{"type", "tap"}, {"id", "n"}, {"fds", "fd0"}, {"vhost", true}, {"vhostfds", "vhostfd0"}})
           .find("vhostfd0"),
       std::string::npos);
   ASSERT_TRUE(GiveTap("fd1"));
   EXPECT_NE(
-      Refusal(
+      GetRefusal(
           {{"type", "tap"}, {"id", "n"}, {"fd", "fd1"}, {"vhost", true}, {"vhostfd", "vhostfd1"}})
           .find("vhostfd1"),
       std::string::npos);
@@ -360,7 +361,7 @@ TEST_F(TapVhost, ThatCannotBeOpenedIsARefusalAndTheNameIsFree) {
 
   const size_t open_before = OpenFiles();
   ASSERT_TRUE(GiveTap("fd2"));
-  EXPECT_EQ(Refusal({{"type", "tap"}, {"id", "n"}, {"fd", "fd2"}}), "");
+  EXPECT_EQ(GetRefusal({{"type", "tap"}, {"id", "n"}, {"fd", "fd2"}}), "");
   qmp().Execute("netdev_del", {{"id", "n"}});
   EXPECT_EQ(OpenFiles(), open_before);
 }
@@ -369,9 +370,9 @@ TEST_F(TapVhost, AQueueThatFailsTakesTheEarlierOnesWithIt) {
   StartMachine({});
   if (!GiveTap("fd0")) GTEST_SKIP() << "no tap can be made here";
   const json netdev{{"type", "tap"}, {"id", "n"}, {"fds", "fd0:fd7"}};
-  EXPECT_NE(Refusal(netdev).find("fd7"), std::string::npos);
+  EXPECT_NE(GetRefusal(netdev).find("fd7"), std::string::npos);
   ASSERT_TRUE(GiveTap("fd1"));
-  EXPECT_EQ(Refusal({{"type", "tap"}, {"id", "n"}, {"fds", "fd1"}}), "");
+  EXPECT_EQ(GetRefusal({{"type", "tap"}, {"id", "n"}, {"fds", "fd1"}}), "");
   ExpectAlive();
 }
 

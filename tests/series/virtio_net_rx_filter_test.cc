@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// virtio-net-rx-filter.patch (WRO 3): which frames of the back-end reach the guest's receive
-// buffers, with the filter that the driver has set, and with rx-filter=off in spite of it.
+// virtio-net-rx-filter.patch (WRO 3): which frames from the back-end reach the guest's receive
+// buffers with the filter that the driver has set, and with rx-filter=off, which overrides it.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -40,7 +40,7 @@ constexpr uint16_t kVlanListed = 7, kVlanOther = 9;
 
 std::string Raw(const Address& address) { return {address.begin(), address.end()}; }
 
-/// An Ethernet frame whose payload is its name; `vlan` adds an 802.1Q tag.
+/// An Ethernet frame whose payload is its name. `vlan` adds an 802.1Q tag.
 std::string Frame(const Address& to, const std::string& name,
                   std::optional<uint16_t> vlan = std::nullopt) {
   std::string frame = Raw(to) + Raw({0x52, 0x54, 0, 0, 1, 1});
@@ -69,7 +69,7 @@ const std::vector<Case>& Cases() {
       {"own address, listed VLAN", kOwn, kVlanListed, true},
       {"own address, another VLAN", kOwn, kVlanOther, false},
       {"another address, listed VLAN", kOther, kVlanListed, false},
-      {"the last", kOwn, {}, true},  // once it has come, all others have been decided on
+      {"the last", kOwn, {}, true},  // when it has arrived, all others have been decided
   };
   return cases;
 }
@@ -81,11 +81,11 @@ std::vector<std::string> Expected(bool filtered) {
   return names;
 }
 
-/// A machine whose virtio-net has a socket of ours as its back-end.
-class Machine {
+/// A machine whose virtio-net has a socket of the test as its back-end.
+class WiredMachine {
  public:
-  /// `device` is added to the device's properties; empty: the test plugs it in.
-  Machine(const std::string& device, std::vector<std::string> args) {
+  /// `device` is added to the device's properties; if it is empty, the test plugs the device.
+  WiredMachine(const std::string& device, std::vector<std::string> args) {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) ThrowErrno("socketpair");
     wire_.Reset(pair[0]);
@@ -107,7 +107,7 @@ class Machine {
 
   Qemu& qemu() { return *qemu_; }
 
-  /// Puts a frame on the wire: its length, big-endian, then its bytes (-netdev stream).
+  /// Sends a frame over the wire: its length, big-endian, followed by its bytes (-netdev stream).
   void Send(const std::string& frame) {
     const size_t n = frame.size();
     WriteAll(wire_.get(), std::string{0, 0, static_cast<char>(n >> 8), static_cast<char>(n)});
@@ -149,8 +149,8 @@ class Driver {
     device_.Notify(kReceiveQueue);
   }
 
-  /// All frames received since the driver started; `qtest` may be another QEMU that the guest has
-  /// migrated to.
+  /// All frames received since the driver started. `qtest` may be another QEMU to which the guest
+  /// has migrated.
   std::vector<std::string> Received(QTest& qtest) const {
     std::vector<std::string> frames;
     const uint16_t count = qtest.ReadW(receive_->used() + 2);
@@ -186,8 +186,8 @@ class Driver {
   uint64_t buffers_ = 0;
 };
 
-/// Sends every case's frame; returns the names of those that arrived, byte for byte, in order.
-std::vector<std::string> Arrivals(Machine& machine, const Driver& driver) {
+/// Sends the frame of every case; returns the names of those that arrived unchanged, in order.
+std::vector<std::string> Arrivals(WiredMachine& machine, const Driver& driver) {
   QTest& qtest = machine.qemu().qtest();
   const size_t before = driver.Received(qtest).size();
   for (const Case& c : Cases()) machine.Send(Frame(c.to, c.name, c.vlan));
@@ -206,9 +206,9 @@ std::vector<std::string> Arrivals(Machine& machine, const Driver& driver) {
   return names;
 }
 
-/// What query-rx-filter must say whether or not it is obeyed: what the driver has set. The VLANs
-/// are checked apart: the base forgets them in a migration.
-json ExpectDriversAddresses(Machine& machine) {
+/// What query-rx-filter must report whether or not the filter is applied: what the driver has set.
+/// The VLANs are checked separately, because the base forgets them in a migration.
+json ExpectDriversAddresses(WiredMachine& machine) {
   const json filter = machine.qemu().qmp().Execute("query-rx-filter", {{"name", "net"}})[0];
   EXPECT_EQ(filter["promiscuous"], false);
   EXPECT_EQ(filter["main-mac"], "52:54:00:00:00:01");
@@ -219,7 +219,7 @@ json ExpectDriversAddresses(Machine& machine) {
   return filter;
 }
 
-void ExpectDriversFilter(Machine& machine) {
+void ExpectDriversFilter(WiredMachine& machine) {
   const json filter = ExpectDriversAddresses(machine);
   EXPECT_EQ(filter["vlan"], "normal");
   EXPECT_EQ(filter["vlan-table"], json({kVlanListed}));
@@ -235,7 +235,7 @@ struct Setting {
 class RxFilter : public testing::TestWithParam<Setting> {};
 
 TEST_P(RxFilter, DecidesWhatReachesTheGuest) {
-  Machine machine(Device(GetParam().property), {});
+  WiredMachine machine(Device(GetParam().property), {});
   Driver driver(machine.qemu().qtest());
   EXPECT_EQ(Arrivals(machine, driver), Expected(GetParam().filtered));
   ExpectDriversFilter(machine);
@@ -247,9 +247,9 @@ INSTANTIATE_TEST_SUITE_P(Settings, RxFilter,
                                          Setting{"Off", ",rx-filter=off", false}),
                          [](const auto& setting) { return setting.param.name; });
 
-// A base that lacks the property only warns here, and filters.
+// A base without the property only prints a warning, and filters.
 TEST(RxFilterTest, AGlobalOffHoldsForAPluggedDevice) {
-  Machine machine("", {"-global", "virtio-net-device.rx-filter=off"});
+  WiredMachine machine("", {"-global", "virtio-net-device.rx-filter=off"});
   machine.qemu().qmp().Execute("device_add", {{"driver", "virtio-net-pci"},
                                               {"id", "net"},
                                               {"netdev", "wire"},
@@ -262,12 +262,12 @@ TEST(RxFilterTest, AGlobalOffHoldsForAPluggedDevice) {
   ExpectDriversFilter(machine);
 }
 
-// The guest's filter migrates; whether it is obeyed is each side's own.
+// The guest's filter migrates. Whether it is applied is decided by each side's property.
 TEST(RxFilterTest, EachSideOfAMigrationObeysItsOwnProperty) {
   TempDir dir;
   const std::string channel = "unix:" + (dir / "migration.sock").string();
-  Machine source(Device(",rx-filter=on"), {});
-  Machine target(Device(",rx-filter=off"), {"-incoming", channel});
+  WiredMachine source(Device(",rx-filter=on"), {});
+  WiredMachine target(Device(",rx-filter=off"), {"-incoming", channel});
   Driver driver(source.qemu().qtest());
   ASSERT_EQ(Arrivals(source, driver), Expected(true));
 
@@ -281,8 +281,8 @@ TEST(RxFilterTest, EachSideOfAMigrationObeysItsOwnProperty) {
 TEST(RxFilterTest, AFilterThatTheSourceDidNotObeyIsObeyedByATargetThatDoes) {
   TempDir dir;
   const std::string channel = "unix:" + (dir / "migration.sock").string();
-  Machine source(Device(",rx-filter=off"), {});
-  Machine target(Device(",rx-filter=on"), {"-incoming", channel});
+  WiredMachine source(Device(",rx-filter=off"), {});
+  WiredMachine target(Device(",rx-filter=on"), {"-incoming", channel});
   Driver driver(source.qemu().qtest());
   ASSERT_EQ(Arrivals(source, driver), Expected(false));
 
@@ -290,7 +290,7 @@ TEST(RxFilterTest, AFilterThatTheSourceDidNotObeyIsObeyedByATargetThatDoes) {
   source.qemu().qmp().Execute("migrate", {{"uri", channel}});
   target.qemu().qmp().WaitEvent("RESUME");
   ExpectDriversAddresses(target);
-  // The base forgets the VLANs in a migration; of all else the filter is as it was.
+  // The base forgets the VLANs in a migration; everything else of the filter is kept.
   std::vector<std::string> arrived = Arrivals(target, driver), expected = Expected(true);
   for (auto* names : {&arrived, &expected}) std::erase(*names, "own address, listed VLAN");
   EXPECT_EQ(arrived, expected);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// patches/wro/virtio-serial-stopped-vm.patch: clients that come and go, and ports that are plugged
-// and unplugged, while the VM does not run.
+// patches/wro/virtio-serial-stopped-vm.patch: clients that connect and disconnect, and ports that
+// are plugged and unplugged, while the VM does not run.
 
 #include "virtio_serial_machines.h"
 

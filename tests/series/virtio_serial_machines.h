@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the tests of virtio-serial-stopped-vm.patch share: two machines with a virtserialport and a
+// What the tests of virtio-serial-stopped-vm.patch share: two machines with a virtserialport, and a
 // driver that is migrated from one to the other.
 //
-// The guest is the test, as a driver over qtest. Queues have 4 entries, and more than 4 buffers
-// went through them before the migration, so that a ring index which restarts at 0 shows.
+// The test is the guest, as a driver over qtest. Queues have 4 entries, and more than 4 buffers
+// went through them before the migration, so that a ring index that restarts at 0 is noticed.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -33,15 +33,15 @@ inline constexpr uint64_t kHeap = 0x100000, kHeapSize = 0x200000, kOutBuffer = 0
 inline constexpr uint32_t kInBufferSize = 4096;
 inline constexpr Milliseconds kTimeout{10000};
 
-/// How the virtserialport comes into a machine.
+/// How the virtserialport gets into a machine.
 enum class Port {
   kPlugged,
-  kOfTheCommandLine,  ///< QEMU's first reset takes the chardev's handlers away until the VM runs
+  kOfTheCommandLine,  ///< QEMU's first reset removes the chardev's handlers until the VM runs
 };
 
 /// One machine; `port` is the socket of its virtserialport.
-struct Machine {
-  Machine(bool target, Port port) {
+struct SerialMachine {
+  SerialMachine(bool target, Port port) {
     QemuOptions options;
     options.qtest = true;
     options.args = {"-machine",
@@ -74,7 +74,7 @@ struct Machine {
   std::unique_ptr<Qemu> qemu;
 };
 
-/// Reads until `size` bytes are there or nothing more comes for `quiet`.
+/// Reads until `size` bytes have arrived or nothing more arrives for `quiet`.
 inline std::string ReadUntilQuiet(int fd, Milliseconds quiet, size_t size) {
   std::string text;
   char chunk[65536];
@@ -109,7 +109,7 @@ class VirtioSerialStoppedVm : public testing::Test {
     Control(1, kPortOpen);
     RecycleControl();
     source_client_ = source_.Connect();
-    // Enough traffic that the ring indices are past the size of the ring.
+    // Enough traffic to advance the ring indices past the size of the ring.
     for (int i = 0; i < 3 * kQueueSize; ++i) {
       WriteAll(source_client_.get(), std::string(1, static_cast<char>('a' + i)));
       ASSERT_EQ(Received(1), std::string(1, static_cast<char>('a' + i)));
@@ -117,7 +117,7 @@ class VirtioSerialStoppedVm : public testing::Test {
     RecycleControl();
   }
 
-  /// The device in the machine in which the guest is.
+  /// Opens the device in the machine where the guest is.
   void OpenDevice() {
     PciBus bus(qtest());
     device_.emplace(bus, bus.At(kSlot));
@@ -153,7 +153,7 @@ class VirtioSerialStoppedVm : public testing::Test {
     uint16_t event, value;
     bool operator==(const ControlMessage&) const = default;
   };
-  /// The next message of the device, if there is one; its buffer goes back.
+  /// The next message from the device, if there is one. Its buffer is offered again.
   std::optional<ControlMessage> TakeControl() {
     const auto used = control_in_->Take();
     if (!used) return std::nullopt;
@@ -164,7 +164,7 @@ class VirtioSerialStoppedVm : public testing::Test {
     OfferControl(buffer);
     return message;
   }
-  /// Whether `wanted` comes, after others or not; `others` gets those.
+  /// Whether `wanted` arrives, possibly after others; `others` receives those.
   bool ControlComes(const ControlMessage& wanted, std::vector<ControlMessage>* others = nullptr) {
     for (Deadline deadline(kTimeout); !deadline.Passed();) {
       const auto message = TakeControl();
@@ -175,12 +175,12 @@ class VirtioSerialStoppedVm : public testing::Test {
     return false;
   }
 
-  /// Gives used control buffers back to the device.
+  /// Offers used control buffers to the device again.
   void RecycleControl() {
     while (TakeControl()) continue;
   }
 
-  /// What arrived in the port's buffers, in order, at least `size` bytes unless time runs out.
+  /// What arrived in the port's buffers, in order: at least `size` bytes unless the time is over.
   std::string Received(size_t size) {
     std::string text;
     for (Deadline deadline(kTimeout); text.size() < size && !deadline.Passed();) {
@@ -197,7 +197,8 @@ class VirtioSerialStoppedVm : public testing::Test {
     return text;
   }
 
-  /// The stream, cut where the target knows the ring addresses but has no access to the rings yet.
+  /// Keeps the stream in two parts, cut where the target knows the ring addresses but cannot access
+  /// the rings yet.
   void Migrate() {
     std::string stream = MigrateToBytes(*source_.qemu);
     size_t device = stream.find("/virtio-console");
@@ -217,8 +218,9 @@ class VirtioSerialStoppedVm : public testing::Test {
     for (auto* queue : {&control_in_, &control_out_, &in_, &out_}) (*queue)->MoveTo(qtest());
   }
 
-  /// Several turns of the target's main loop, so that a waiting chardev byte would be taken.
-  void TurnMainLoop(Machine& machine) {
+  /// Several iterations of the target's main loop, so that it would take a waiting byte of the
+  /// chardev.
+  void TurnMainLoop(SerialMachine& machine) {
     for (int i = 0; i < 50 && machine.qemu->process().Running(); ++i) {
       machine.qmp().Execute("query-status");
       std::this_thread::sleep_for(Milliseconds(1));
@@ -231,7 +233,7 @@ class VirtioSerialStoppedVm : public testing::Test {
     if (HasFailure()) std::cerr << "target: " << target_.qemu->Report() << "\n";
   }
 
-  /// A message of the guest that fills the socket of a client that does not read.
+  /// A message from the guest that fills the socket of a client that does not read.
   void BeginMessage() {
     message_.assign(1 << 20, 0);
     for (size_t i = 0; i < message_.size(); ++i) message_[i] = static_cast<char>(i * 7 + (i >> 12));
@@ -247,9 +249,10 @@ class VirtioSerialStoppedVm : public testing::Test {
     MoveToTarget();
   }
 
-  /// `client` of the target gets what the source had not sent, the guest its buffer back.
+  /// `client` on the target receives what the source had not sent, and the guest gets its buffer
+  /// back.
   void ExpectTheRest(const UniqueFd& client) {
-    // The source sends no more: what it has sent is in the socket.
+    // The source sends no more, so everything that it sent is in the socket.
     const std::string at_source =
         ReadUntilQuiet(source_client_.get(), Milliseconds(0), message_.size());
     const std::string at_target =
@@ -260,7 +263,7 @@ class VirtioSerialStoppedVm : public testing::Test {
         << "the guest never gets its buffer back";
   }
 
-  /// `client` gets what the guest says now, and nothing before it.
+  /// `client` receives what the guest sends now, and nothing from before.
   void ExpectThePortWorks(const UniqueFd& client) {
     const std::string later = "later";
     qtest().MemWrite(kOutBuffer, later.data(), later.size());
@@ -268,7 +271,8 @@ class VirtioSerialStoppedVm : public testing::Test {
     EXPECT_EQ(ReadUntilQuiet(client.get(), kTimeout, later.size()), later);
     EXPECT_NO_THROW(out_->Wait(Deadline(kTimeout)));
   }
-  /// The loaded target runs before a client connects, which then gets what the source had begun.
+  /// The loaded target runs before a client connects. The client then receives what the source had
+  /// begun to send.
   void ExpectALateClientGetsTheRest() {
     target_.qmp().Execute("cont");
     TurnMainLoop(target_);
@@ -277,7 +281,7 @@ class VirtioSerialStoppedVm : public testing::Test {
     ExpectThePortWorks(client);
   }
 
-  Machine source_, target_;
+  SerialMachine source_, target_;
   std::optional<VirtioPciDevice> device_;
   std::optional<Virtqueue> control_in_, control_out_, in_, out_;
   // By the head of their chain.

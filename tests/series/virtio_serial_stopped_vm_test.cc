@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // patches/wro/virtio-serial-stopped-vm.patch: at a migration target that does not run yet, chardev
-// traffic must not reach the queues; nothing is lost, and all arrives when the target runs.
+// traffic must not reach the queues. Nothing is lost, and everything arrives when the target runs.
 
 #include "virtio_serial_machines.h"
 
@@ -38,7 +38,7 @@ TEST_F(VirtioSerialStoppedVm, AClientMayConnectWhileTheQueuesAreLoaded) {
   EXPECT_EQ(Received(5), "early");
 }
 
-// A memory map change makes the rings accessible before their indices are known.
+// A change of the memory map makes the rings accessible before their indices are known.
 TEST_F(VirtioSerialStoppedVm, TheTargetSurvivesDataAndAHotPlugWhileTheQueuesAreLoaded) {
   Migrate();
   SetMigrationCapability(target_.qmp(), "events");
@@ -58,7 +58,7 @@ TEST_F(VirtioSerialStoppedVm, TheTargetSurvivesDataAndAHotPlugWhileTheQueuesAreL
 }
 
 TEST_F(VirtioSerialStoppedVm, AnElementBegunByTheSourceIsContinuedAtTheTarget) {
-  // Enough before it that the ring indices are past the size of the ring.
+  // Enough before the migration to advance the ring indices past the size of the ring.
   const std::string warm_up(3 * kQueueSize, 'w');
   qtest().MemWrite(kOutBuffer, warm_up.data(), warm_up.size());
   for (size_t i = 0; i < warm_up.size(); ++i) {
@@ -67,7 +67,7 @@ TEST_F(VirtioSerialStoppedVm, AnElementBegunByTheSourceIsContinuedAtTheTarget) {
   }
   ASSERT_EQ(ReadUntilQuiet(source_client_.get(), Milliseconds(1000), warm_up.size()), warm_up);
 
-  // Nobody reads at the source: the element stays begun when the socket is full.
+  // Nobody reads at the source, so the element stays incomplete when the socket is full.
   BeginMessage();
   Migrate();
   SetMigrationCapability(target_.qmp(), "events");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a VNC client may say (RFC 6143, and the extended clipboard of the community's rfbproto).
+// What a VNC client may send (RFC 6143, and the extended clipboard of the community's rfbproto).
 //   PixelFormat   vnc-pixel-format.patch
 //   Clipboard     vnc-clipboard-size.patch
 //   Lossy         vnc-lossy-edges.patch
@@ -26,7 +26,7 @@ uint32_t Number(const std::string& bytes, size_t at, size_t width) {
   return value;
 }
 
-/// A client that has said hello and knows how large the screen is.
+/// A client that has completed the handshake and knows the size of the screen.
 class VncClient {
  public:
   explicit VncClient(const std::filesystem::path& socket)
@@ -54,7 +54,8 @@ class VncClient {
     }
     return bytes;
   }
-  /// All that comes until nothing does for `quiet`; waits for its first byte for `first`.
+  /// Everything that arrives until nothing does for `quiet`. Waits up to `first` for the first
+  /// byte.
   std::string Drain(Milliseconds quiet, Milliseconds first = kTimeout) {
     std::string all, bytes(1 << 16, '\0');
     while (WaitFor(fd_.get(), POLLIN, Deadline(all.empty() ? first : quiet))) {
@@ -64,7 +65,7 @@ class VncClient {
     }
     return all;
   }
-  /// True when QEMU closes the connection; drops what comes before.
+  /// True if QEMU closes the connection. Data before that is dropped.
   bool IsClosed() {
     std::string bytes(1 << 16, '\0');
     for (const Deadline deadline(kTimeout); WaitFor(fd_.get(), POLLIN, deadline);)
@@ -119,8 +120,8 @@ class PixelFormat : public VncFaults {
     Big(bytes, 1, 2);
     return bytes;
   }
-  /// Asks for the first row of the screen. It is answered with whole rectangles of pixels of this
-  /// size, that row among them.
+  /// Requests the first row of the screen. The answer must be whole rectangles with pixels of this
+  /// size that include that row.
   static void ExpectRow(VncClient& client, size_t bytes_of_pixel) {
     client.Send(RequestRow(client.width));
     const std::string head = client.Read(4);
@@ -189,14 +190,14 @@ class Clipboard : public VncFaults {
     Big(bytes, flags, 4);
     client.Send(bytes + data);
   }
-  /// The next message, which must be of the clipboard: its flags and data.
+  /// The next message, which must be about the clipboard: its flags and data.
   static std::string Receive(VncClient& client) {
     const std::string head = client.Read(8);
     if (head[0] != 3) throw std::runtime_error("another message");
     return client.Read(static_cast<size_t>(-static_cast<int32_t>(Number(head, 4, 4))));
   }
   static uint32_t Flags(const std::string& message) { return Number(message, 0, 4); }
-  /// A zlib stream (RFC 1950) of text that says that it is `size` bytes long.
+  /// A zlib stream (RFC 1950) of text, which declares that it is `size` bytes long.
   static std::string Deflated(const std::string& text, size_t size) {
     std::string data;
     Big(data, size, 4);
@@ -212,7 +213,7 @@ class Clipboard : public VncFaults {
     Big(stream, b << 16 | a, 4);
     return stream;
   }
-  /// `from` has a text, `to` asks for it.
+  /// `from` offers a text and `to` requests it.
   static void Ask(VncClient& from, VncClient& to) {
     Send(from, kNotify | kText);
     ASSERT_EQ(Flags(Receive(to)), kNotify | kText);

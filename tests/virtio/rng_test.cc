@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The example of harness/README.md.
+// The example in harness/README.md.
 
 #include "harness/qemu/machine_test.h"
 #include "harness/virtio/virtio_pci.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The ways a driver can speak to a virtio device, each with every ring that it may use, on the same
-// device: virtio-blk (virtio 1.2, section 5.2), whose bytes the test can compare with a file.
+// Every transport of a virtio device with every ring format that it supports, on the same device:
+// virtio-blk (virtio 1.2, section 5.2), whose data the test can compare with a file.
 
 #include <memory>
 
@@ -109,7 +109,7 @@ class BlockMachine : public MachineTest {
   void Kick() {
     if (queue_->NeedsNotify()) device_->Notify(0);
   }
-  /// The data of a request that is to be the next one done.
+  /// The data of a request, which must be the next one that completes.
   std::string Finish(const Request& request) {
     DriverQueue::Used used = queue_->Wait(Deadline(kWait));
     EXPECT_EQ(used.head, request.head);
@@ -124,8 +124,8 @@ class BlockMachine : public MachineTest {
     return Finish(request);
   }
 
-  /// Takes interrupts until none has come for a while. A device with a thread of its own may tell
-  /// of one completion twice.
+  /// Takes interrupts until none has arrived for a while. A device with its own thread may
+  /// interrupt twice for one completion.
   void Quieten() {
     Deadline quiet(Milliseconds(20));
     for (Deadline end(kWait); !quiet.Passed() && !end.Passed();)
@@ -165,8 +165,8 @@ TEST_P(VirtioTransport, ReadsAndWritesTheFilesBytes) {
 }
 
 TEST_P(VirtioTransport, ARingThatWrapsManyTimesLosesNothing) {
-  // Chains of four descriptors in a ring of 16, of a size that divides into no whole number of laps
-  // for chains in tables.
+  // Enough chains of four descriptors to wrap the ring many times. It has 16 descriptors, or the
+  // device's own number on the legacy transport.
   const bool fixed = GetParam().transport == Transport::kPciLegacy;
   StartDriver(GetParam().ring, fixed ? 0 : 16);
   const int laps = fixed ? 300 : 100;
@@ -174,7 +174,7 @@ TEST_P(VirtioTransport, ARingThatWrapsManyTimesLosesNothing) {
     const auto sector = static_cast<uint64_t>(i * 37 % 2040);
     Request first = Post(kRead, sector, kSector), second = Post(kRead, sector + 1, kSector);
     Kick();
-    // A device may finish them in any order.
+    // A device may complete them in any order.
     for (int k = 0; k < 2; ++k) {
       const DriverQueue::Used used = queue_->Wait(Deadline(kWait));
       const Request& done = used.head == first.head ? first : second;

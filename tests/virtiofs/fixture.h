@@ -43,7 +43,7 @@ class VirtioFsMachine : public MachineTest {
   }
   std::string HostRead(const std::string& name) { return ReadFile(shared / name); }
 
-  /// Where the host's folder is; none is TempDir's own place.
+  /// `place` is where the host's folder is created; by default it is TempDir's.
   explicit VirtioFsMachine(const std::filesystem::path& place = {}) : shared("shared", place) {}
 
   TempDir shared;

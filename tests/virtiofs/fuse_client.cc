@@ -13,7 +13,7 @@ namespace {
 constexpr uint16_t kPriorityQueue = 0, kRequestQueue = 1;
 constexpr size_t kName = 256;
 
-/// The T at the start of a reply, which may be shorter when the daemon speaks an older FUSE.
+/// The T at the start of a reply, which may be shorter if the daemon uses an older version of FUSE.
 template <typename T>
 T From(const std::string& bytes, size_t offset = 0) {
   T value{};
@@ -65,7 +65,7 @@ uint64_t FuseClient::Post(uint32_t opcode, uint64_t node, const std::string& arg
   uint64_t reply = 0;
   if (opcode != FUSE_FORGET) {
     reply = part(sizeof(fuse_out_header), true);
-    // Directly behind, so that the reply can be read as one.
+    // Directly behind the header, so that the reply can be read as one.
     next_byte_ = reply + sizeof(fuse_out_header);
     if (room) {
       chain.push_back({next_byte_, static_cast<uint32_t>(room), true});
@@ -92,7 +92,7 @@ void FuseClient::Take(const DriverQueue::Used& used) {
     const std::string text(bytes.begin(), bytes.end());
     const auto header = From<fuse_out_header>(text);
     if (text.empty() && request.opcode == FUSE_DESTROY) {
-      // The Rust daemon gives the buffer back and says nothing.
+      // The Rust daemon returns the buffer without a reply.
     } else if (text.size() < sizeof(header) || header.len != text.size() ||
                header.unique != request.unique) {
       throw std::runtime_error("a reply of " + std::to_string(text.size()) +
@@ -133,10 +133,10 @@ fuse_init_out FuseClient::Init(uint32_t flags) {
   in.minor = 31;
   in.max_readahead = 128 << 10;
   in.flags = flags;
-  // The older size: the fields after `flags` came with 7.36.
+  // The older size; the fields after `flags` came with 7.36.
   const uint64_t unique = Post(FUSE_INIT, 0, FuseBytes(in).substr(0, 16), sizeof(fuse_init_out));
-  // QEMU 7.2 sends SET_VRING_ENABLE without waiting for the daemon to take it, so the Rust daemon
-  // can lose a first kick that comes at once: kick until it answers.
+  // QEMU 7.2 sends SET_VRING_ENABLE without waiting for the daemon to process it, so the Rust
+  // daemon can lose a kick that arrives at once. Kick until it answers.
   std::optional<FuseReply> reply;
   for (Deadline deadline(kWait); !reply;) {
     Kick();
@@ -293,7 +293,7 @@ std::map<std::string, fuse_attr> FuseClient::ReadFolder(uint64_t node) {
 }
 
 void FuseClient::SetXattr(uint64_t node, const std::string& name, const std::string& value) {
-  // The older header: FUSE_SETXATTR_EXT was not agreed on.
+  // The older header, because FUSE_SETXATTR_EXT was not negotiated.
   fuse_setxattr_in in{};
   in.size = static_cast<uint32_t>(value.size());
   Call(FUSE_SETXATTR, node,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A FUSE client in the test (include/uapi/linux/fuse.h, virtio 1.2 section 5.11): file operations
+// A FUSE client in the test (include/uapi/linux/fuse.h; virtio 1.2, section 5.11): file operations
 // through the queues of a virtio-fs device.
 //   FuseClient fs(device, heap);
 //   fs.Init();
@@ -23,18 +23,18 @@ namespace stx {
 class FuseError : public std::runtime_error {
  public:
   FuseError(uint32_t opcode, int error);
-  int error() const { return error_; }  ///< positive, as errno
+  int error() const { return error_; }  ///< a positive errno
 
  private:
   int error_;
 };
 
 struct FuseReply {
-  int error;  ///< 0, or positive as errno
+  int error;  ///< 0, or a positive errno
   std::string bytes;
 };
 
-/// Plain data as bytes of a request.
+/// The bytes of a plain structure, for a request.
 template <typename T>
 std::string FuseBytes(const T& value) {
   return {reinterpret_cast<const char*>(&value), sizeof(value)};
@@ -45,16 +45,16 @@ class FuseClient {
   static constexpr uint16_t kDeviceType = 26;
   static constexpr Milliseconds kWait{10000};
 
-  /// Starts the device anew, its queues on `heap`; requests live in 64 MiB of it.
+  /// Resets and starts the device with queues on `heap`. Requests take 64 MiB of it.
   FuseClient(VirtioDevice& device, GuestHeap& heap, uint16_t queue_size = 0);
 
-  /// Puts a request with `room` bytes for what follows the reply's header on the ring, without a
-  /// kick. `data` is a part of its own, as Linux sends it. Returns the request's number.
+  /// Puts a request on the ring without a kick, with `room` bytes for what follows the header of
+  /// the reply. `data` is a separate part, as Linux sends it. Returns the number of the request.
   uint64_t Post(uint32_t opcode, uint64_t node, const std::string& arguments, size_t room,
                 const std::string& data = {});
   void Kick();
-  /// Waits for that request; others that come first are kept. Throws when it does not come, or
-  /// its reply's header is not the request's.
+  /// Waits for that request; other replies are kept. Throws if it does not arrive, or if the header
+  /// of the reply does not match the request.
   FuseReply Collect(uint64_t unique, Milliseconds timeout = kWait);
   size_t in_flight() const { return in_flight_.size(); }
   Virtqueue& requests() { return requests_; }
@@ -63,7 +63,7 @@ class FuseClient {
   std::string Call(uint32_t opcode, uint64_t node, const std::string& arguments, size_t room,
                    const std::string& data = {});
 
-  /// FUSE 7.31 with `flags`; what the daemon agreed to.
+  /// Negotiates FUSE 7.31 with `flags`; returns the daemon's answer.
   fuse_init_out Init(uint32_t flags = FUSE_DO_READDIRPLUS | FUSE_BIG_WRITES | FUSE_MAX_PAGES);
   void Destroy() { Call(FUSE_DESTROY, 0, "", 0); }
 
@@ -77,7 +77,7 @@ class FuseClient {
   fuse_entry_out Link(uint64_t node, uint64_t parent, const std::string& name);
   void Unlink(uint64_t parent, const std::string& name);
   void Rmdir(uint64_t parent, const std::string& name);
-  /// `flags` as renameat2(2).
+  /// `flags` are those of renameat2(2).
   void Rename(uint64_t parent, const std::string& name, uint64_t new_parent,
               const std::string& new_name, uint32_t flags = 0);
   fuse_kstatfs Statfs();
@@ -86,16 +86,16 @@ class FuseClient {
     uint64_t node, handle;
   };
   File Create(uint64_t parent, const std::string& name);
-  /// `flags` as open(2).
+  /// `flags` are those of open(2).
   File Open(uint64_t node, uint32_t flags);
   std::string Read(const File& file, uint64_t offset, uint32_t size);
-  /// How many bytes were taken.
+  /// Returns the number of bytes written.
   uint32_t Write(const File& file, uint64_t offset, const std::string& bytes);
   void Flush(const File& file);
   void Fsync(const File& file);
   void Release(const File& file);
 
-  /// Every name of a folder with its attributes, by FUSE_READDIRPLUS; "." and ".." left out.
+  /// Every name in a folder with its attributes, by FUSE_READDIRPLUS, without "." and "..".
   std::map<std::string, fuse_attr> ReadFolder(uint64_t node);
 
   void SetXattr(uint64_t node, const std::string& name, const std::string& value);
@@ -114,7 +114,7 @@ class FuseClient {
   void Take(const DriverQueue::Used& used);
 
   VirtioDevice& device_;
-  const uint64_t agreed_;  // before the queues
+  const uint64_t agreed_;  // declared before the queues
   Virtqueue priority_, requests_;
   const uint64_t arena_;
   uint64_t next_byte_, next_unique_ = 1;

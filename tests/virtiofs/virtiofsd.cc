@@ -28,7 +28,7 @@ std::optional<std::string> Virtiofsd::Missing(DaemonKind kind) {
 Virtiofsd::Virtiofsd(DaemonKind kind, const std::filesystem::path& shared,
                      const std::filesystem::path& socket) {
   std::vector<std::string> argv;
-  // As in kata/pod.cc: without root, a user namespace will do.
+  // As in kata/pod.cc: without root, a user namespace is enough.
   if (geteuid() != 0) argv = {"unshare", "--user", "--map-root-user"};
   argv.push_back(Binary(kind));
   SpawnOptions options;
@@ -44,7 +44,7 @@ Virtiofsd::Virtiofsd(DaemonKind kind, const std::filesystem::path& shared,
   argv.insert(argv.end(), {"--socket-path=" + socket.string(), "-o", "source=" + shared.string(),
                            "-o", "cache=auto,sandbox=chroot,xattr", "-f"});
   process_ = Process(argv, options);
-  // The socket's file is there before anything listens on it, or is one of a daemon before.
+  // The socket file exists before anything listens on it, or is left over from an earlier daemon.
   WaitUntil("virtiofsd listens", Deadline(Milliseconds(10000)), [&] {
     if (!process_.Running())
       throw std::runtime_error("virtiofsd did not start: " + process_.Stderr());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A random workload on 100 000 files, with many requests in flight: at the end, the host's folder
-// is what the test's own model says, byte by byte.
+// A random workload on 100 000 files, with many requests in flight. At the end, the host's folder
+// must equal the test's own model, byte by byte.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -17,7 +17,7 @@ constexpr int kParts = 20, kFilesOfAPart = 5000, kBatch = 100;
 
 class VirtioFsWorkload : public VirtioFsMachine, public testing::WithParamInterface<int> {
  protected:
-  // In memory: it is not the host's disk that is on trial.
+  // In memory, because the host's disk is not under test.
   VirtioFsWorkload()
       : VirtioFsMachine(std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : "") {}
   void SetUp() override {
@@ -31,7 +31,8 @@ class VirtioFsWorkload : public VirtioFsMachine, public testing::WithParamInterf
     fs->Init();
   }
 
-  /// One step of many files at once: posts for each, kicks once, collects all.
+  /// One step for many files at once: posts a request for each, kicks once, and collects all
+  /// replies.
   template <typename Posts, typename Takes>
   void ForAll(size_t count, Posts&& post, Takes&& take) {
     std::vector<uint64_t> uniques;
@@ -78,7 +79,7 @@ TEST_P(VirtioFsWorkload, LosesNoByteOfFiveThousandFiles) {
           std::memcpy(&files[i].node, reply.data() + offsetof(fuse_entry_out, nodeid), 8);
           std::memcpy(&files[i].handle, reply.data() + sizeof(fuse_entry_out), 8);
         });
-    // Writes at random places, two rounds, so that they overlap.
+    // Writes at random offsets, in two rounds, so that they overlap.
     for (int round = 0; round < 2 && !HasFailure(); ++round)
       ForAll(
           kBatch,
@@ -107,7 +108,7 @@ TEST_P(VirtioFsWorkload, LosesNoByteOfFiveThousandFiles) {
         [&](size_t i, const std::string& bytes) {
           ASSERT_TRUE(bytes == model[files[i].folder + "/" + files[i].name]) << files[i].name;
         });
-    // What then becomes of each: kept, cut, moved, removed.
+    // What then happens to each file: it is kept, truncated, moved or removed.
     ForAll(
         kBatch,
         [&](size_t i) {

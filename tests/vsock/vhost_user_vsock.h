@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A machine with a vhost-user-vsock-pci, our back-end behind it, a guest's driver, and a host that
+// A machine with a vhost-user-vsock-pci device, our back-end, a guest's driver, and a host that
 // listens on port 80.
 #pragma once
 
@@ -64,7 +64,7 @@ class VhostUserVsock : public testing::Test {
     driver.emplace(*device, *heap, kCid, features);
   }
 
-  /// A stream from the guest's port to the host's port 80; returns the host's end.
+  /// Opens a stream from the guest's port to the host's port 80; returns the host's end.
   UniqueFd Connect(uint32_t guest_port = 1000, uint32_t buf_alloc = 1 << 20) {
     driver->Send(
         {.src_port = guest_port, .dst_port = 80, .op = kVsockRequest, .buf_alloc = buf_alloc});
@@ -78,14 +78,14 @@ class VhostUserVsock : public testing::Test {
                  bytes);
   }
 
-  /// The next packet's op, -1 for none; the packet in `got`.
+  /// Returns the op of the next packet, which is then in `got`, or -1 if there is none.
   int ReceiveOp(Milliseconds timeout = kWait) {
     auto packet = driver->Receive(timeout);
     got = packet.value_or(VsockPacket{});
     return packet ? int{packet->header.op} : -1;
   }
 
-  /// Exactly `size` bytes, or all until the end.
+  /// Reads exactly `size` bytes, or everything until the end.
   static std::string Read(const UniqueFd& fd, size_t size = SIZE_MAX) {
     std::string text;
     char bytes[65536];
@@ -98,7 +98,7 @@ class VhostUserVsock : public testing::Test {
     return text;
   }
 
-  /// Works still, or again.
+  /// Checks that it works, still or again.
   void ExpectAlive(uint32_t guest_port = 5555) {
     UniqueFd host = Connect(guest_port);
     SendBytes("alive", guest_port);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // vhost-user-vsock-pci with our back-end: QEMU's side of the device and the back-end together, as a
-// guest's driver and the host's processes see them. Streams alone are in vsock_stream_test.cc; what
-// a driver does wrong, and what ends, in vhost_user_vsock_faults_test.cc.
+// guest's driver and the host's processes see them. vsock_stream_test.cc tests streams alone;
+// vhost_user_vsock_faults_test.cc tests drivers' errors and ends.
 #include "vsock/vhost_user_vsock.h"
 
 #include <sys/socket.h>
@@ -56,7 +56,8 @@ TEST_F(VhostUserVsock, APacketInterruptsTheGuest) {
 }
 
 TEST_F(VhostUserVsock, TheFirstPacketAfterARestartInterruptsTheGuest) {
-  // With EVENT_IDX: a back-end that goes on counting from the old driver's rings stays silent.
+  // With EVENT_IDX: a back-end that continued to count from the old driver's rings would not
+  // interrupt.
   for (int start = 0; start < 2; ++start) {
     StartDriver(virtio::Bit(kEventIdx));
     for (Deadline quiet(Milliseconds(50)); !quiet.Passed();) device->Isr();
@@ -154,7 +155,7 @@ TEST_F(VhostUserVsock, AGuestWithoutRoomStopsTheHostUntilItHasSome) {
 
 TEST_F(VhostUserVsock, AGuestWithoutBuffersGetsItsPacketsLater) {
   UniqueFd host = Connect(1000, 1 << 20);
-  // More than all receive buffers hold, and none is given back meanwhile.
+  // More than all receive buffers hold, and none is returned meanwhile.
   std::string sent = MakePattern(300000, 1), received;
   std::thread writer([&] { WriteAll(host.get(), sent); });
   WaitUntil("all receive buffers are full", Deadline(kWait), [&] {
@@ -191,7 +192,7 @@ TEST_F(VhostUserVsock, GuestCloseIsAnsweredByRst) {
                 .flags = kVsockNoSend | kVsockNoReceive});
   EXPECT_EQ(ReceiveOp(), kVsockRst);
   EXPECT_EQ(Read(host), "");
-  ExpectAlive(1000);  // the port is free again
+  ExpectAlive(1000);  // the port can be used again
 }
 
 TEST_F(VhostUserVsock, HostCloseShutsBothWays) {

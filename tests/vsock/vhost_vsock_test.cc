@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// vhost-vsock-pci, the kernel's vsock: what the host must give, and what is said when it does not.
+// vhost-vsock-pci, the kernel's vsock: what it needs from the host, and the messages if that is
+// missing.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -13,8 +14,8 @@ namespace {
 
 constexpr char kNode[] = "/dev/vhost-vsock";
 
-/// stderr of a QEMU that must refuse this device.
-std::string Refusal(const std::string& properties, const SpawnOptions& options = {}) {
+/// The stderr of a QEMU that has to refuse this device.
+std::string GetRefusal(const std::string& properties, const SpawnOptions& options = {}) {
   RunResult result = RunQemu({"-machine", "q35,accel=tcg", "-nodefaults", "-nographic", "-device",
                               "vhost-vsock-pci" + properties},
                              Milliseconds(20000), options);
@@ -25,15 +26,15 @@ std::string Refusal(const std::string& properties, const SpawnOptions& options =
 TEST(VhostVsock, CidsThatAreNotAGuestsAreRefused) {
   Covers({"1.1 vsock"});
   for (const char* cid : {"", ",guest-cid=0", ",guest-cid=1", ",guest-cid=2"})
-    EXPECT_NE(Refusal(cid).find("guest-cid property must be greater than 2"), std::string::npos)
+    EXPECT_NE(GetRefusal(cid).find("guest-cid property must be greater than 2"), std::string::npos)
         << cid;
-  EXPECT_NE(Refusal(",guest-cid=4294967296").find("guest-cid property must be a 32-bit number"),
+  EXPECT_NE(GetRefusal(",guest-cid=4294967296").find("guest-cid property must be a 32-bit number"),
             std::string::npos);
 }
 
 TEST(VhostVsock, WithoutTheKernelsDeviceTheErrorNamesIt) {
   if (access(kNode, F_OK) == 0) GTEST_SKIP() << kNode << " is here: its absence cannot be tried";
-  const std::string said = Refusal(",guest-cid=3");
+  const std::string said = GetRefusal(",guest-cid=3");
   EXPECT_NE(said.find("vhost-vsock: failed to open vhost device: No such file or directory"),
             std::string::npos)
       << said;
@@ -44,9 +45,9 @@ TEST(VhostVsock, AnInheritedDescriptorThatIsNoVhostDeviceIsSaid) {
   const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   SpawnOptions options;
   const std::string fd = std::to_string(options.Inherit(null.get()));
-  const std::string said = Refusal(",guest-cid=3,vhostfd=" + fd, options);
+  const std::string said = GetRefusal(",guest-cid=3,vhostfd=" + fd, options);
   EXPECT_NE(said.find("Inappropriate ioctl for device"), std::string::npos) << said;
-  EXPECT_NE(Refusal(",guest-cid=3,vhostfd=99").find("Bad file descriptor"), std::string::npos);
+  EXPECT_NE(GetRefusal(",guest-cid=3,vhostfd=99").find("Bad file descriptor"), std::string::npos);
 }
 
 TEST(VhostVsock, AnInheritedDescriptorServes) {

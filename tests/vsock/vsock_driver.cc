@@ -30,7 +30,7 @@ VsockDriver::VsockDriver(VirtioDevice& device, GuestHeap& heap, uint64_t cid, ui
 }
 
 void VsockDriver::GiveBuffer(uint64_t address) {
-  // Header and payload apart, as Linux gives them.
+  // Header and payload are separate buffers, as in Linux.
   uint16_t head = rx_.Add(
       {{address, sizeof(VsockHeader), true}, {address + sizeof(VsockHeader), kMaxReceive, true}});
   receive_buffers_[head] = address;

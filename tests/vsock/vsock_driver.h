@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A vsock driver in the test (virtio 1.2 section 5.10): packets through the device's queues.
+// A vsock driver in the test (virtio 1.2, section 5.10): packets through the device's queues.
 #pragma once
 
 #include <map>
@@ -21,18 +21,20 @@ struct VsockPacket {
 class VsockDriver {
  public:
   static constexpr uint16_t kDeviceType = 19;
-  static constexpr uint32_t kMaxReceive = 4096;  ///< payload bytes of a receive buffer, as Linux
+  static constexpr uint32_t kMaxReceive = 4096;  ///< payload bytes of a receive buffer, as in Linux
 
-  /// Starts the device anew with `features`, its queues on `heap`, and gives it receive buffers.
+  /// Resets and starts the device with `features` and queues on `heap`, and gives it receive
+  /// buffers.
   VsockDriver(VirtioDevice& device, GuestHeap& heap, uint64_t cid, uint64_t features = 0);
 
-  /// Sends and waits until the device has taken it. CIDs and `len` are filled in where they are 0.
+  /// Sends a packet and waits until the device has taken it. CIDs and `len` are filled in if they
+  /// are 0.
   void Send(VsockHeader header, const std::string& payload = {});
-  /// Has the device take a chain of these parts, however wrong.
+  /// Makes the device take a chain with these parts, however malformed.
   void SendRaw(const std::vector<std::string>& parts);
-  /// The same without waiting; one at a time.
+  /// The same without waiting; only one at a time.
   void Post(const std::vector<std::string>& parts);
-  /// The next packet, its buffer given to the device again; none when none came in time.
+  /// The next packet; its buffer is given to the device again. Unset if none arrives in time.
   std::optional<VsockPacket> Receive(Milliseconds timeout = Milliseconds(5000));
 
   VirtioDevice& device() { return device_; }
@@ -46,7 +48,7 @@ class VsockDriver {
   VirtioDevice& device_;
   GuestHeap& heap_;
   const uint64_t cid_;
-  const uint64_t agreed_;  // features; comes before the queues
+  const uint64_t agreed_;  // features; declared before the queues
   Virtqueue rx_, tx_, events_;
   const uint64_t send_buffer_;
   std::map<uint16_t, uint64_t> receive_buffers_;  // by head

@@ -53,17 +53,17 @@ std::string ModuleParameters(const std::string& module, const std::vector<std::s
 }
 
 bool MountRoot(const std::string& device, const std::string& target, BootReport* report) {
-  int64_t deadline = UptimeMs() + kRootDeviceMs;
-  // The driver makes the node in devtmpfs when its probe, and the partition scan, are over.
+  int64_t deadline = GetUptimeMs() + kRootDeviceMs;
+  // The driver creates the node in devtmpfs once its probe and the partition scan are over.
   while (access(device.c_str(), F_OK) != 0) {
-    if (UptimeMs() > deadline) {
+    if (GetUptimeMs() > deadline) {
       report->Note("the root device " + device + " did not appear");
       return false;
     }
     usleep(1000);
   }
-  std::string type = BootOption("rootfstype", "ext4");
-  std::string options = BootOption("rootflags", "");
+  std::string type = ReadBootOption("rootfstype", "ext4");
+  std::string options = ReadBootOption("rootflags", "");
   unsigned long flags = HasBootOption("rw") ? 0 : MS_RDONLY;
   int error = Mount(device, target, type, flags, options);
   std::string no_dax = Without(options, "dax");
@@ -93,20 +93,20 @@ void BootReport::Note(const std::string& message) {
 }
 
 void BootReport::Mark(const std::string& name) {
-  times.push_back(name + " " + std::to_string(UptimeMs()) + " " +
+  times.push_back(name + " " + std::to_string(GetUptimeMs()) + " " +
                   std::to_string(__builtin_ia32_rdtsc()));
 }
 
 void MountKernelFilesystems() {
-  if (access("/proc/self", F_OK) == 0) return;  // stage 1 moved all three here
+  if (access("/proc/self", F_OK) == 0) return;  // stage 1 has moved all three here
   Mount("proc", "/proc", "proc");
   Mount("sysfs", "/sys", "sysfs");
-  Mount("devtmpfs", "/dev", "devtmpfs");  // EBUSY when the kernel has done it: fine
+  Mount("devtmpfs", "/dev", "devtmpfs");  // EBUSY: the kernel has already mounted it
 }
 
 void LoadModules(BootReport* report) {
-  auto words = Split(Attribute("/proc/cmdline"), ' ');
-  for (const std::string& name : Split(Attribute("/modules/list"), '\n')) {
+  auto words = Split(ReadAttribute("/proc/cmdline"), ' ');
+  for (const std::string& name : Split(ReadAttribute("/modules/list"), '\n')) {
     Fd file(open(("/modules/" + name + ".ko").c_str(), O_RDONLY | O_CLOEXEC));
     std::string parameters = ModuleParameters(name, words);
     if (file && syscall(SYS_finit_module, file.get(), parameters.c_str(), 0) == 0) continue;
@@ -115,7 +115,7 @@ void LoadModules(BootReport* report) {
 }
 
 void EnterRoot(BootReport* report) {
-  std::string device = BootOption("root", "");
+  std::string device = ReadBootOption("root", "");
   const std::string target = "/root";
   if (device.empty() || !MountRoot(device, target, report)) return;
   report->Mark("root");
@@ -136,11 +136,11 @@ void MountGuestFilesystems(BootReport* report) {
   for (const char* folder : {"/run", "/tmp"})
     if (int error = Mount("tmpfs", folder, "tmpfs"))
       report->Note("cannot mount tmpfs on " + std::string(folder) + ": " + strerror(error));
-  bool plan9 = BootOption("guestd.share", "virtiofs") == "9p";
+  bool plan9 = ReadBootOption("guestd.share", "virtiofs") == "9p";
   int error = plan9 ? Mount(kShareTag, "/share", "9p", 0,
                             "trans=virtio,version=9p2000.L,msize=262144,cache=mmap")
                     : Mount(kShareTag, "/share", "virtiofs");
-  // virtio-fs says EINVAL for a tag no device has, and ENODEV when its driver is not there.
+  // virtio-fs returns EINVAL for a tag that no device has, and ENODEV without its driver.
   if (error && (plan9 || (error != EINVAL && error != ENODEV)))
     report->Note("cannot mount the share: " + std::string(strerror(error)));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// From the kernel's first program to a served guest: modules, root, mounts.
+// From the kernel's first program to a guest that serves the host: modules, root, mounts.
 #pragma once
 
 #include <string>
@@ -7,12 +7,12 @@
 
 namespace stx::guestd {
 
-/// What stage 1 hands to stage 2 across exec, in the environment.
+/// What stage 1 passes to stage 2 across exec, in the environment.
 struct BootReport {
-  /// What did not go as asked but did not stop the boot: messages.
+  /// Messages about what failed without stopping the boot.
   std::vector<std::string> notes;
-  /// "NAME MILLISECONDS TICKS", since the kernel's start and of the time stamp counter: init,
-  /// modules, root, ready.
+  /// "NAME MILLISECONDS TICKS" for init, modules, root and ready: the time since the kernel's
+  /// start, and the time stamp counter.
   std::vector<std::string> times;
 
   static BootReport FromEnvironment();
@@ -21,16 +21,16 @@ struct BootReport {
   void Mark(const std::string& name);
 };
 
-/// proc, sys, dev, where they are not mounted yet.
+/// Mounts proc, sys and dev unless they are mounted already.
 void MountKernelFilesystems();
-/// Loads what /modules/list names, in its order, with the parameters NAME.PARAMETER=VALUE of the
-/// kernel command line. A module that fails is a note.
+/// Loads the modules in /modules/list, in that order, with the parameters NAME.PARAMETER=VALUE of
+/// the kernel command line. If a module fails, that is noted.
 void LoadModules(BootReport* report);
-/// Mounts root= read-only (with rootfstype=, rootflags=; without dax where that is refused), makes
-/// it / and executes its /sbin/init. Returns only when there is no root= or it could not be
-/// mounted; the guest then lives on the initramfs, and says why.
+/// Mounts root= read-only (with rootfstype= and rootflags=; without dax if the kernel refuses dax),
+/// makes it / and executes its /sbin/init. Returns only if there is no root= or if it cannot be
+/// mounted; the guest then stays on the initramfs and reports why.
 void EnterRoot(BootReport* report);
-/// tmpfs on /run and /tmp, the share on /share: virtio-fs, or 9p with guestd.share=9p.
+/// Mounts tmpfs on /run and /tmp, and the share on /share: virtio-fs, or 9p with guestd.share=9p.
 void MountGuestFilesystems(BootReport* report);
 
 }  // namespace stx::guestd

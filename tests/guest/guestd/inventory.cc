@@ -14,13 +14,13 @@ namespace stx::guestd {
 namespace {
 
 uint64_t Number(const std::string& path, int base = 10) {
-  return strtoull(Attribute(path).c_str(), nullptr, base);
+  return strtoull(ReadAttribute(path).c_str(), nullptr, base);
 }
 
 /// "0-2,5" as [0, 1, 2, 5].
 json NumberList(const std::string& path) {
   json numbers = json::array();
-  for (const std::string& range : Split(Attribute(path), ',')) {
+  for (const std::string& range : Split(ReadAttribute(path), ',')) {
     auto ends = Split(range, '-');
     uint64_t first = strtoull(ends.front().c_str(), nullptr, 10);
     uint64_t last = strtoull(ends.back().c_str(), nullptr, 10);
@@ -29,7 +29,7 @@ json NumberList(const std::string& path) {
   return numbers;
 }
 
-/// Value in kB of a line "NAME:   123 kB" of /proc/meminfo.
+/// The value in kB of a line "NAME:   123 kB" of /proc/meminfo.
 uint64_t MemInfo(const std::string& text, const std::string& name) {
   size_t at = text.find(name + ":");
   if (at == std::string::npos) return 0;
@@ -38,8 +38,8 @@ uint64_t MemInfo(const std::string& text, const std::string& name) {
 
 }  // namespace
 
-// Linux lists a hot-plugged CPU as present before it makes the file that sets it online: here it is
-// present from then on.
+// Linux lists a hot-plugged CPU as present before it creates the file that sets the CPU online.
+// Here the CPU is present once that file exists.
 json Cpus(const json&) {
   const std::string cpu = "/sys/devices/system/cpu/";
   const json online = NumberList(cpu + "online");
@@ -55,10 +55,10 @@ json Memory(const json&) {
   const std::string memory = "/sys/devices/system/memory/";
   std::string info = ReadText("/proc/meminfo");
   json blocks = json::array();
-  for (const std::string& name : Names(memory))
+  for (const std::string& name : ListNames(memory))
     if (name.starts_with("memory"))
       blocks.push_back({{"block", strtoull(name.c_str() + 6, nullptr, 10)},
-                        {"state", Attribute(memory + name + "/state")}});
+                        {"state", ReadAttribute(memory + name + "/state")}});
   return {{"total_kb", MemInfo(info, "MemTotal")},
           {"free_kb", MemInfo(info, "MemFree")},
           {"available_kb", MemInfo(info, "MemAvailable")},
@@ -69,44 +69,44 @@ json Memory(const json&) {
 
 json Blocks(const json&) {
   json blocks = json::array();
-  for (const std::string& name : Names("/sys/block")) {
+  for (const std::string& name : ListNames("/sys/block")) {
     std::string dir = "/sys/block/" + name;
     uint64_t bytes = Number(dir + "/size") * 512;  // always in 512-byte units
     if (bytes == 0) continue;                      // a loop device without a file
     blocks.push_back({{"name", name},
                       {"bytes", bytes},
                       {"read_only", Number(dir + "/ro") != 0},
-                      {"serial", Attribute(dir + "/serial")},
-                      {"device", RealPath(dir + "/device")}});
+                      {"serial", ReadAttribute(dir + "/serial")},
+                      {"device", ResolvePath(dir + "/device")}});
   }
   return {{"blocks", blocks}};
 }
 
 json Nets(const json&) {
   json nets = json::array();
-  for (const std::string& name : Names("/sys/class/net")) {
+  for (const std::string& name : ListNames("/sys/class/net")) {
     std::string dir = "/sys/class/net/" + name;
     nets.push_back({{"name", name},
-                    {"mac", Attribute(dir + "/address")},
+                    {"mac", ReadAttribute(dir + "/address")},
                     {"up", (Number(dir + "/flags", 16) & 1) != 0},
                     {"mtu", Number(dir + "/mtu")},
-                    {"driver", LinkName(dir + "/device/driver")},
-                    {"queues", Names(dir + "/queues").size() / 2},
-                    {"device", RealPath(dir + "/device")}});
+                    {"driver", ReadLinkName(dir + "/device/driver")},
+                    {"queues", ListNames(dir + "/queues").size() / 2},
+                    {"device", ResolvePath(dir + "/device")}});
   }
   return {{"nets", nets}};
 }
 
 json Pci(const json&) {
   json devices = json::array();
-  for (const std::string& address : Names("/sys/bus/pci/devices")) {
+  for (const std::string& address : ListNames("/sys/bus/pci/devices")) {
     std::string dir = "/sys/bus/pci/devices/" + address;
     devices.push_back({{"address", address},
                        {"vendor", Number(dir + "/vendor", 16)},
                        {"device", Number(dir + "/device", 16)},
                        {"class", Number(dir + "/class", 16)},
-                       {"driver", LinkName(dir + "/driver")},
-                       {"path", RealPath(dir)}});
+                       {"driver", ReadLinkName(dir + "/driver")},
+                       {"path", ResolvePath(dir)}});
   }
   return {{"pci", devices}};
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the guest sees of its machine; each function is an operation of ops.cc and returns its
+// What the guest sees of its machine. Each function is an operation of ops.cc and returns its
 // reply.
 #pragma once
 

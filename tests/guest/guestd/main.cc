@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// guestd: /init of the initramfs (stage 1) and /sbin/init of the root image (stage 2). Process 1
-// reaps and restarts; a child answers the host; with guestd.shell another one is a shell.
-// `guestd agent DEVICE` is none of these: it answers the host on a virtio-serial port of a system
-// that runs by itself, a lab's node.
+// guestd is /init of the initramfs (stage 1) and /sbin/init of the root image (stage 2). Process 1
+// reaps and restarts children; one child answers the host, and with guestd.shell another is a
+// shell. `guestd agent DEVICE` is a different mode: it answers the host on a virtio-serial port of
+// a system with its own init, such as a node of the lab.
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -22,10 +22,10 @@ namespace {
 
 [[noreturn]] void RunShell() {
   setsid();
-  for (const std::string& word : Split(Attribute("/proc/cmdline"), ' ')) {
+  for (const std::string& word : Split(ReadAttribute("/proc/cmdline"), ' ')) {
     if (!word.starts_with("console=")) continue;
     std::string name = word.substr(8, word.find(',') - 8);
-    // Opened without waiting for carrier; a console= whose device is missing gives ENODEV.
+    // Opened without waiting for carrier. A console= whose device is missing gives ENODEV.
     int tty = open(("/dev/" + name).c_str(), O_RDWR | O_NONBLOCK);
     if (tty < 0) continue;
     fcntl(tty, F_SETFL, 0);
@@ -49,7 +49,7 @@ namespace {
     if (want_shell && shell < 0 && (shell = fork()) == 0) RunShell();
     pid_t ended = wait(nullptr);
     if (ended == server) server = -1;
-    // Its `exit` ends the guest, as on a machine's only terminal.
+    // Its `exit` ends the guest, because it is the machine's only terminal.
     if (ended == shell) AnswerRequest({{"op", "poweroff"}}).after();
     if (ended < 0) sleep(1);  // fork failed; try again
   }
@@ -73,7 +73,7 @@ int Main(std::string_view name) {
 }  // namespace stx::guestd
 
 int main(int argc, char** argv) try {
-  // The kernel hands its own command line's words to process 1.
+  // The kernel passes unknown words of its command line to process 1.
   if (getpid() == 1) return stx::guestd::Main(argv[0]);
   if (argc == 3 && std::string_view(argv[1]) == "agent") stx::guestd::ServePort(argv[2]);
   std::fputs("usage: guestd agent DEVICE, a virtio-serial port; else it is process 1 of a guest\n",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The operations of the protocol; every field of a request and of its reply is named here.
+// The operations of the protocol, with every field of each request and reply.
 //
 //   info      {}                          -> release, version, machine, cmdline, uptime_ms,
 //                                            guest_id (text of /guest-id), root, share, notes,
@@ -12,13 +12,13 @@
 //   pci       {}                          -> pci [{address, vendor, device, class, driver, path}]
 //   read      {path, offset?, length?}    -> data; 8 MiB without length; shorter at the
 //                                            end of the file
-//   write     {path, data, offset?}       -> {}; makes the file; without offset, empties it first
+//   write     {path, data, offset?}       -> {}; creates the file; without offset, empties it first
 //   stat      {path}                      -> bytes, mode (with type), inode, dax
 //   list      {path}                      -> names
-//   online    {cpu, on?} or {memory, on?} -> {}; memory is a block's number
-//   run       {argv, timeout_ms?}         -> code, signal, stdout, stderr; a minute without
+//   online    {cpu, on?} or {memory, on?} -> {}; memory is the number of a block
+//   run       {argv, timeout_ms?}         -> code, signal, stdout, stderr; one minute without
 //                                            timeout_ms
-//   vsock-echo {port}                     -> {}; from then on what comes to that port goes back
+//   vsock-echo {port}                     -> {}; from then on returns what arrives at that port
 //   poweroff, reboot, panic {}            -> {}; then acts
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -28,7 +28,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
-// After sys/socket.h, whose sockaddr it needs.
+// After sys/socket.h, because it needs sockaddr.
 #include <linux/vm_sockets.h>
 
 #include <array>
@@ -37,7 +37,7 @@
 #include <stdexcept>
 
 #include "guest/guestd/inventory.h"
-#include "guest/guestd/run.h"
+#include "guest/guestd/program.h"
 #include "guest/guestd/server.h"
 #include "guest/guestd/sys.h"
 #include "guest/protocol.h"
@@ -72,7 +72,7 @@ struct MountLine {
   std::string source, type, options;
 };
 
-/// The topmost mount on `target`, from /proc/mounts; empty fields when there is none.
+/// The topmost mount on `target`, from /proc/mounts; its fields are empty if there is none.
 MountLine FindMount(const std::string& target) {
   MountLine found;
   for (const std::string& line : Split(ReadText("/proc/mounts"), '\n')) {
@@ -82,14 +82,14 @@ MountLine FindMount(const std::string& target) {
   return found;
 }
 
-/// STATX_ATTR_DAX: the file is read from the device's memory, not through the page cache.
+/// STATX_ATTR_DAX: the file is read from the device's memory and not through the page cache.
 struct statx StatPath(const std::string& path) {
   struct statx status {};
   if (statx(AT_FDCWD, path.c_str(), 0, STATX_BASIC_STATS, &status) != 0) Fail(path);
   return status;
 }
 
-/// "" when the write went through, else the kernel's message.
+/// "" if the write succeeded, otherwise the kernel's message.
 std::string TryWrite(const std::string& path) {
   int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return strerror(errno);
@@ -110,7 +110,7 @@ json RootInfo() {
   if (root.type == "rootfs" || root.type == "tmpfs" || root.type == "ramfs") return info;
   info["dax"] = (StatPath("/sbin/init").stx_attributes & STATX_ATTR_DAX) != 0;
   info["write_error"] = TryWrite("/guestd-probe");
-  // A system whose root is writable is not to lose that.
+  // A system whose root is writable must stay writable.
   bool read_only = Split(root.options, ',').front() == "ro";
   info["remount_error"] = read_only ? TryRemountWritable() : "";
   return info;
@@ -124,11 +124,11 @@ json ShareInfo() {
 json Info(const json&) {
   utsname name{};
   uname(&name);
-  return {{"release", name.release}, {"version", name.version},
-          {"machine", name.machine}, {"cmdline", Attribute("/proc/cmdline")},
-          {"uptime_ms", UptimeMs()}, {"guest_id", Attribute("/guest-id")},
-          {"root", RootInfo()},      {"share", ShareInfo()},
-          {"notes", boot.notes},     {"times", boot.times}};
+  return {{"release", name.release},    {"version", name.version},
+          {"machine", name.machine},    {"cmdline", ReadAttribute("/proc/cmdline")},
+          {"uptime_ms", GetUptimeMs()}, {"guest_id", ReadAttribute("/guest-id")},
+          {"root", RootInfo()},         {"share", ShareInfo()},
+          {"notes", boot.notes},        {"times", boot.times}};
 }
 
 json Read(const json& request) {
@@ -137,12 +137,12 @@ json Read(const json& request) {
   Fd fd = Open(path, O_RDONLY);
   std::string data = ReadAt(fd.get(), NumberField(request, "offset", 0),
                             std::min<uint64_t>(length, kMaxFrame), path);
-  return {{"data", Bytes(data)}};
+  return {{"data", MakeBytes(data)}};
 }
 
 json Write(const json& request) {
   std::string path = TextField(request, "path");
-  std::string data = BytesOf(Field(request, "data"));
+  std::string data = GetBytes(Field(request, "data"));
   bool in_place = request.contains("offset");
   Fd fd = Open(path, O_WRONLY | O_CREAT | (in_place ? 0 : O_TRUNC));
   if (in_place &&
@@ -153,7 +153,7 @@ json Write(const json& request) {
     if (n < 0) Fail(path);
     left.remove_prefix(static_cast<size_t>(n));
   }
-  // The host looks at the backing file next. Files of /proc and /sys have nothing to flush.
+  // The host looks at the backing file next. Files in /proc and /sys have nothing to flush.
   if (fsync(fd.get()) != 0 && errno != EINVAL) Fail(path);
   return json::object();
 }
@@ -169,7 +169,7 @@ json Stat(const json& request) {
 json List(const json& request) {
   std::string path = TextField(request, "path");
   if (!S_ISDIR(StatPath(path).stx_mode)) throw std::runtime_error(path + ": not a directory");
-  return {{"names", Names(path)}};
+  return {{"names", ListNames(path)}};
 }
 
 json Online(const json& request) {
@@ -189,11 +189,11 @@ json Run(const json& request) {
   RunOutcome outcome = RunProgram(argv, NumberField(request, "timeout_ms", 60000), connection);
   return {{"code", outcome.code},
           {"signal", outcome.signal},
-          {"stdout", Bytes(outcome.out)},
-          {"stderr", Bytes(outcome.err)}};
+          {"stdout", MakeBytes(outcome.out)},
+          {"stderr", MakeBytes(outcome.err)}};
 }
 
-/// Gives back what comes until the other side has shut down its sending.
+/// Returns what arrives, until the other side has shut down its sending direction.
 void Echo(int connection) {
   std::array<char, 65536> chunk;
   for (ssize_t n; (n = read(connection, chunk.data(), chunk.size())) > 0;)
@@ -231,7 +231,8 @@ json Nothing(const json&) { return json::object(); }
 
 constexpr int kSyncMs = 2000;
 
-/// In a child and not for ever: a share whose daemon has died must not keep the guest alive.
+/// In a child and with a time limit, because a share whose daemon has died must not keep the guest
+/// alive.
 void Sync() {
   pid_t child = fork();
   if (child == 0) {

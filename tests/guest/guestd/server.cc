@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-// After sys/socket.h, which it needs for sockaddr.
+// After sys/socket.h, because it needs sockaddr.
 #include <linux/vm_sockets.h>
 
 #include <array>
@@ -22,14 +22,14 @@ namespace stx::guestd {
 
 namespace {
 
-/// An unconnected or refused attempt is repeated after this time.
+/// The time after which a failed connection attempt is repeated.
 constexpr useconds_t kRetryMicroseconds = 10000;
-/// A reply on its way in a virtqueue would be lost with the machine.
+/// A reply that is still in a virtqueue would be lost with the machine.
 constexpr useconds_t kBeforeEndMicroseconds = 50000;
-/// A port shows no arrival of a host that could be waited for.
+/// A port offers no way to wait for a host to connect.
 constexpr useconds_t kReopenMicroseconds = 50000;
 constexpr int64_t kPortMs = 30000;
-/// Of a port, which would otherwise block a writer until the next host comes, who is not asking.
+/// Of a port. Without O_NONBLOCK it would block a writer until the next host connects.
 constexpr int kPortFlags = O_RDWR | O_CLOEXEC | O_NONBLOCK;
 
 Fd ConnectHost() {
@@ -39,20 +39,20 @@ Fd ConnectHost() {
   host.svm_family = AF_VSOCK;
   host.svm_cid = VMADDR_CID_HOST;
   host.svm_port = static_cast<unsigned>(
-      strtoul(BootOption("guestd.port", std::to_string(kGuestPort)).c_str(), nullptr, 10));
+      strtoul(ReadBootOption("guestd.port", std::to_string(kGuestPort)).c_str(), nullptr, 10));
   if (connect(fd.get(), reinterpret_cast<sockaddr*>(&host), sizeof(host)) != 0) return {};
   return fd;
 }
 
 Fd OpenSerialPort() {
   const std::string ports = "/sys/class/virtio-ports/";
-  for (const std::string& name : Names(ports))
-    if (Attribute(ports + name + "/name") == kGuestSerialName)
+  for (const std::string& name : ListNames(ports))
+    if (ReadAttribute(ports + name + "/name") == kGuestSerialName)
       return Fd(open(("/dev/" + name).c_str(), kPortFlags));
   return {};
 }
 
-/// False when the host has hung up.
+/// False if the host has hung up.
 bool Await(int fd, short events) {
   pollfd polled{fd, events, 0};
   while (poll(&polled, 1, -1) < 0 && errno == EINTR) {
@@ -81,7 +81,7 @@ std::string EncodeReply(json reply, const json& request) {
   }
 }
 
-/// Returns when the host hangs up; throws when what it sends does not follow the protocol.
+/// Returns when the host hangs up; throws if the host violates the protocol.
 void ServeConnection(int fd) {
   SetConnection(fd);
   FrameDecoder decoder;
@@ -123,10 +123,10 @@ void Serve(const BootReport& report) {
 
 void ServePort(const std::string& device) {
   signal(SIGPIPE, SIG_IGN);
-  const int64_t deadline = UptimeMs() + kPortMs;
+  const int64_t deadline = GetUptimeMs() + kPortMs;
   for (;; usleep(kReopenMicroseconds)) {
     Fd fd(open(device.c_str(), kPortFlags));
-    if (!fd && UptimeMs() > deadline) Fail(device);
+    if (!fd && GetUptimeMs() > deadline) Fail(device);
     try {
       if (fd) ServeConnection(fd.get());
     } catch (const std::exception& error) {

@@ -53,7 +53,7 @@ std::string ReadText(const std::string& path) {
   return ReadAt(Open(path, O_RDONLY).get(), 0, 16u << 20, path);
 }
 
-std::string Attribute(const std::string& path) {
+std::string ReadAttribute(const std::string& path) {
   std::string text;
   try {
     text = ReadText(path);
@@ -68,7 +68,7 @@ void WriteText(const std::string& path, std::string_view text) {
   if (write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) Fail(path);
 }
 
-std::vector<std::string> Names(const std::string& folder) {
+std::vector<std::string> ListNames(const std::string& folder) {
   std::vector<std::string> names;
   std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir(folder.c_str()), closedir);
   while (dirent* entry = dir ? readdir(dir.get()) : nullptr) {
@@ -79,7 +79,7 @@ std::vector<std::string> Names(const std::string& folder) {
   return names;
 }
 
-std::string LinkName(const std::string& path) {
+std::string ReadLinkName(const std::string& path) {
   std::array<char, PATH_MAX> target;
   ssize_t n = readlink(path.c_str(), target.data(), target.size());
   if (n < 0) return "";
@@ -87,7 +87,7 @@ std::string LinkName(const std::string& path) {
   return text.substr(text.rfind('/') + 1);
 }
 
-std::string RealPath(const std::string& path) {
+std::string ResolvePath(const std::string& path) {
   std::array<char, PATH_MAX> real;
   return realpath(path.c_str(), real.data()) ? real.data() : "";
 }
@@ -106,7 +106,7 @@ namespace {
 
 std::optional<std::string> FindBootOption(std::string_view name) {
   std::optional<std::string> value;
-  for (const std::string& word : Split(Attribute("/proc/cmdline"), ' ')) {
+  for (const std::string& word : Split(ReadAttribute("/proc/cmdline"), ' ')) {
     size_t equals = std::min(word.find('='), word.size());
     if (std::string_view(word).substr(0, equals) != name) continue;
     value = equals == word.size() ? "" : word.substr(equals + 1);
@@ -116,7 +116,7 @@ std::optional<std::string> FindBootOption(std::string_view name) {
 
 }  // namespace
 
-std::string BootOption(std::string_view name, const std::string& fallback) {
+std::string ReadBootOption(std::string_view name, const std::string& fallback) {
   return FindBootOption(name).value_or(fallback);
 }
 
@@ -125,11 +125,11 @@ bool HasBootOption(std::string_view name) { return FindBootOption(name).has_valu
 void Log(const std::string& message) {
   std::string line = "<4>guestd: " + message + "\n";
   Fd fd(open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
-  // Without /dev/kmsg there is nobody to tell.
+  // Without /dev/kmsg there is nowhere to report it.
   if (fd && write(fd.get(), line.data(), line.size()) < 0) return;
 }
 
-int64_t UptimeMs() {
+int64_t GetUptimeMs() {
   timespec now{};
   clock_gettime(CLOCK_BOOTTIME, &now);
   return now.tv_sec * 1000 + now.tv_nsec / 1000000;

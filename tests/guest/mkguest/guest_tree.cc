@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// What a person at guestd.shell types; the rest is there as "busybox NAME".
+/// What a person types at guestd.shell; other applets can be called as "busybox NAME".
 constexpr const char* kApplets[] = {
     "sh",    "cat",    "chmod", "cp",        "dd",    "df",       "dmesg", "echo", "env",
     "free",  "grep",   "head",  "hexdump",   "id",    "ifconfig", "ip",    "kill", "ls",
@@ -36,8 +36,8 @@ bool IsStatic(const std::string& elf) {
   return true;
 }
 
-/// A guest has no libraries, so a dynamic program would die before it could say so.
-std::string StaticProgram(const fs::path& path) {
+/// A guest has no libraries, so a dynamic program could not even print a message.
+std::string ReadStaticProgram(const fs::path& path) {
   std::string elf = ReadFile(path);
   try {
     if (IsStatic(elf)) return elf;
@@ -49,19 +49,19 @@ std::string StaticProgram(const fs::path& path) {
 
 }  // namespace
 
-std::vector<Node> GuestTree(const fs::path& guestd, const fs::path& busybox,
-                            const std::string& id) {
+std::vector<Node> MakeGuestTree(const fs::path& guestd, const fs::path& busybox,
+                                const std::string& id) {
   std::vector<Node> tree;
   for (const char* folder :
        {"bin", "dev", "etc", "proc", "root", "run", "sbin", "share", "sys", "tmp"})
     tree.push_back({folder, Node::kFolder, ""});
-  tree.push_back({"sbin/init", Node::kFile, StaticProgram(guestd)});
+  tree.push_back({"sbin/init", Node::kFile, ReadStaticProgram(guestd)});
   tree.push_back({"guest-id", Node::kFile, id + "\n", 0644});
   tree.push_back(
       {"etc/os-release", Node::kFile,
        "ID=stx-guest\nNAME=\"stx-qemu test guest\"\nPRETTY_NAME=\"stx-qemu test guest\"\n", 0644});
   if (busybox.empty()) return tree;
-  tree.push_back({"bin/busybox", Node::kFile, StaticProgram(busybox)});
+  tree.push_back({"bin/busybox", Node::kFile, ReadStaticProgram(busybox)});
   for (const char* applet : kApplets)
     tree.push_back({"bin/" + std::string(applet), Node::kLink, "busybox"});
   return tree;
@@ -74,13 +74,13 @@ void AddStageOne(const std::vector<Module>& modules, std::vector<Node>* tree) {
   for (const Module& module : modules) {
     std::string elf = ReadFile(module.path);
     tree->push_back(
-        {"modules/" + module.name + ".ko", Node::kFile, std::string(WithoutSignature(elf)), 0644});
+        {"modules/" + module.name + ".ko", Node::kFile, std::string(StripSignature(elf)), 0644});
     list += module.name + "\n";
   }
   tree->push_back({"modules/list", Node::kFile, list, 0644});
 }
 
-std::string Cpio(const std::vector<Node>& tree) {
+std::string MakeCpio(const std::vector<Node>& tree) {
   size_t room = 1 << 16;
   for (const Node& node : tree) room += node.content.size() + node.path.size() + 512;
   std::string bytes(room, '\0');

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The files of a guest, the same for the initramfs and the root image, and the initramfs's format.
+// The files of a guest, which are the same for the initramfs and the root image, and the format of
+// the initramfs.
 #pragma once
 
 #include <filesystem>
@@ -12,21 +13,21 @@ namespace stx {
 
 struct Node {
   enum Kind { kFolder, kFile, kLink };
-  std::string path;  // without / in front; a folder comes before what is in it
+  std::string path;  // without a leading /; a folder comes before its contents
   Kind kind;
-  std::string content;  // a file's bytes, a link's target
+  std::string content;  // the bytes of a file or the target of a link
   unsigned mode = 0755;
 };
 
-/// Folders to mount on, /sbin/init (guestd), /etc/os-release, /guest-id with `id`, and, unless
-/// `busybox` is empty, /bin/busybox with links for what a person types. Throws when a program is
+/// Mount points, /sbin/init (guestd), /etc/os-release, /guest-id with `id`, and, unless `busybox`
+/// is empty, /bin/busybox with links for the commands that a person types. Throws if a program is
 /// not static.
-std::vector<Node> GuestTree(const std::filesystem::path& guestd,
-                            const std::filesystem::path& busybox, const std::string& id);
-/// Adds /init, /modules/NAME.ko and /modules/list, the names in loading order.
+std::vector<Node> MakeGuestTree(const std::filesystem::path& guestd,
+                                const std::filesystem::path& busybox, const std::string& id);
+/// Adds /init, /modules/NAME.ko and /modules/list, which has the names in loading order.
 void AddStageOne(const std::vector<Module>& modules, std::vector<Node>* tree);
 
-/// The tree as an uncompressed "newc" cpio archive, all owned by root, at time 0.
-std::string Cpio(const std::vector<Node>& tree);
+/// The tree as an uncompressed "newc" cpio archive. Everything is owned by root, with time 0.
+std::string MakeCpio(const std::vector<Node>& tree);
 
 }  // namespace stx

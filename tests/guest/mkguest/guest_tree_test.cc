@@ -46,9 +46,9 @@ TEST(GuestTree, InitramfsListsItsModulesInLoadingOrder) {
   TempDir dir;
   WriteFile(dir / "b.ko", "bytes of b");
   WriteFile(dir / "a.ko", "bytes of a");
-  auto tree = GuestTree(kGuestd, "", "the id");
+  auto tree = MakeGuestTree(kGuestd, "", "the id");
   AddStageOne({{"b", dir / "b.ko"}, {"a", dir / "a.ko"}}, &tree);
-  Archived archived = ReadCpio(Cpio(tree));
+  Archived archived = ReadCpio(MakeCpio(tree));
   EXPECT_EQ(archived.content["modules/list"], "b\na\n");
   EXPECT_EQ(archived.content["modules/a.ko"], "bytes of a");
   EXPECT_EQ(archived.content["modules/b.ko"], "bytes of b");
@@ -59,10 +59,10 @@ TEST(GuestTree, InitramfsListsItsModulesInLoadingOrder) {
 }
 
 TEST(GuestTree, FoldersComeBeforeWhatIsInThem) {
-  auto tree = GuestTree(kGuestd, kGuestd, "x");
+  auto tree = MakeGuestTree(kGuestd, kGuestd, "x");
   AddStageOne({}, &tree);
   std::map<std::string, unsigned> seen;
-  for (const std::string& path : ReadCpio(Cpio(tree)).order) {
+  for (const std::string& path : ReadCpio(MakeCpio(tree)).order) {
     size_t slash = path.rfind('/');
     if (slash != std::string::npos) {
       EXPECT_TRUE(seen.contains(path.substr(0, slash))) << path;
@@ -74,19 +74,19 @@ TEST(GuestTree, FoldersComeBeforeWhatIsInThem) {
 }
 
 TEST(GuestTree, SameTreeMakesTheSameArchive) {
-  EXPECT_EQ(Cpio(GuestTree(kGuestd, "", "x")), Cpio(GuestTree(kGuestd, "", "x")));
+  EXPECT_EQ(MakeCpio(MakeGuestTree(kGuestd, "", "x")), MakeCpio(MakeGuestTree(kGuestd, "", "x")));
 }
 
 TEST(GuestTree, DynamicProgramIsRefused) {
   try {
-    GuestTree("/proc/self/exe", "", "x");
+    MakeGuestTree("/proc/self/exe", "", "x");
     FAIL() << "accepted";
   } catch (const std::runtime_error& error) {
     EXPECT_NE(std::string(error.what()).find("not linked statically"), std::string::npos);
   }
   TempDir dir;
   WriteFile(dir / "script", "#!/bin/sh\n");
-  EXPECT_THROW(GuestTree(kGuestd, dir / "script", "x"), std::runtime_error);
+  EXPECT_THROW(MakeGuestTree(kGuestd, dir / "script", "x"), std::runtime_error);
 }
 
 }  // namespace

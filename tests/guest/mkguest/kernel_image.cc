@@ -16,7 +16,7 @@ namespace stx {
 
 namespace {
 
-// Offsets of the setup header, Documentation/x86/boot.rst of the kernel.
+// Offsets in the setup header (Documentation/x86/boot.rst of the kernel).
 constexpr size_t kSetupSects = 0x1f1, kMagic = 0x202, kVersion = 0x206, kPayloadOffset = 0x248,
                  kPayloadLength = 0x24c, kHeaderEnd = 0x250;
 constexpr uint32_t kPhys32Entry = 18;
@@ -62,7 +62,8 @@ std::string ExtractVmlinux(std::string_view bzimage) {
     throw std::runtime_error("the bzImage is truncated: its payload ends at byte " +
                              std::to_string(start + length) + ", the file at " +
                              std::to_string(bzimage.size()));
-  // The build puts the uncompressed length behind the stream (for gzip it is the stream's own end).
+  // The kernel's build appends the uncompressed length to the stream (for gzip, the stream itself
+  // ends with it).
   std::string_view payload = bzimage.substr(start, length);
   uint32_t want = At<uint32_t>(payload, length - 4);
   bool gzip = payload.substr(0, 2) == "\x1f\x8b";
@@ -73,7 +74,7 @@ std::string ExtractVmlinux(std::string_view bzimage) {
   return elf;
 }
 
-uint32_t PvhEntry(std::string_view elf) {
+uint32_t FindPvhEntry(std::string_view elf) {
   if (elf.substr(0, SELFMAG) != ELFMAG) throw std::runtime_error("vmlinux is no ELF file");
   auto header = At<Elf64_Ehdr>(elf, 0);
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64)

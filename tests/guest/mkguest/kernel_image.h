@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The uncompressed kernel that Kata boots, out of the bzImage that Debian ships.
+// Extracts the uncompressed kernel that Kata boots from the bzImage that Debian ships.
 #pragma once
 
 #include <string>
@@ -7,12 +7,12 @@
 
 namespace stx {
 
-/// The ELF in a bzImage (Linux x86 boot protocol, setup header 2.08 and later; any compression that
-/// libarchive reads). Throws with the reason for what is not a whole bzImage.
+/// The ELF file in a bzImage (Linux x86 boot protocol, setup header 2.08 and later; any compression
+/// that libarchive reads). Throws with the reason if it is not a complete bzImage.
 std::string ExtractVmlinux(std::string_view bzimage);
 
-/// Throws unless `elf` is an x86-64 ELF that QEMU can enter through PVH: a PT_NOTE with Xen's
-/// XEN_ELFNOTE_PHYS32_ENTRY (18). Returns that entry's physical address.
-uint32_t PvhEntry(std::string_view elf);
+/// Throws unless `elf` is an x86-64 ELF file that QEMU can enter through PVH, with a PT_NOTE that
+/// has Xen's XEN_ELFNOTE_PHYS32_ENTRY (18). Returns the physical address of the entry point.
+uint32_t FindPvhEntry(std::string_view elf);
 
 }  // namespace stx

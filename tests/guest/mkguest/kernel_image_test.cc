@@ -20,8 +20,9 @@ std::string Raw(const T& value) {
   return {reinterpret_cast<const char*>(&value), sizeof(value)};
 }
 
-/// An ELF with one PT_NOTE that holds a foreign note and one of `type` with a 4-byte `entry`.
-std::string FakeVmlinux(uint32_t type, uint32_t entry) {
+/// An ELF file with one PT_NOTE that holds a foreign note and a note of `type` with a 4-byte
+/// `entry`.
+std::string MakeFakeVmlinux(uint32_t type, uint32_t entry) {
   Elf64_Nhdr gnu{4, 4, 18}, xen{4, 4, type};
   std::string notes =
       Raw(gnu) + std::string("GNU\0abcd", 8) + Raw(xen) + std::string("Xen\0", 4) + Raw(entry);
@@ -62,8 +63,9 @@ void Put(std::string* image, size_t at, uint64_t value, size_t width) {
   for (size_t i = 0; i < width; i++) (*image)[at + i] = static_cast<char>(value >> (8 * i));
 }
 
-/// Two setup sectors, code that is jumped over, the payload, and what follows it in a real one.
-std::string FakeBzImage(const std::string& payload) {
+/// Two setup sectors, code that is skipped, the payload, and what follows the payload in a real
+/// kernel.
+std::string MakeFakeBzImage(const std::string& payload) {
   std::string image(3 * 512 + 100, '\0');
   Put(&image, 0x1f1, 2, 1);
   image.replace(0x202, 4, "HdrS");
@@ -73,7 +75,7 @@ std::string FakeBzImage(const std::string& payload) {
   return image + payload + std::string(64, '\xcc');
 }
 
-std::string Refusal(const std::string& image) {
+std::string GetRefusal(const std::string& image) {
   try {
     ExtractVmlinux(image);
   } catch (const std::exception& error) {
@@ -83,55 +85,56 @@ std::string Refusal(const std::string& image) {
 }
 
 TEST(KernelImage, PayloadIsDecompressed) {
-  std::string elf = FakeVmlinux(18, 0x1000);
-  EXPECT_EQ(ExtractVmlinux(FakeBzImage(Gzip(elf))), elf);
+  std::string elf = MakeFakeVmlinux(18, 0x1000);
+  EXPECT_EQ(ExtractVmlinux(MakeFakeBzImage(Gzip(elf))), elf);
 }
 
 TEST(KernelImage, LengthBehindAStreamThatHasNoneIsNoPartOfIt) {
-  // Linux appends the length to lz4 and the like; "stored as it is" stands for them here.
-  std::string elf = FakeVmlinux(18, 0x1000), length(4, '\0');
+  // Linux appends the length for lz4 and similar formats; an uncompressed payload stands for them
+  // here.
+  std::string elf = MakeFakeVmlinux(18, 0x1000), length(4, '\0');
   Put(&length, 0, elf.size(), 4);
-  EXPECT_EQ(ExtractVmlinux(FakeBzImage(elf + length)), elf);
+  EXPECT_EQ(ExtractVmlinux(MakeFakeBzImage(elf + length)), elf);
 }
 
 TEST(KernelImage, TruncatedOneIsRefusedWithBothLengths) {
-  std::string image = FakeBzImage(Gzip(FakeVmlinux(18, 0x1000)));
+  std::string image = MakeFakeBzImage(Gzip(MakeFakeVmlinux(18, 0x1000)));
   std::string want = std::to_string(image.size() - 64), have = std::to_string(image.size() - 65);
-  EXPECT_EQ(Refusal(image.substr(0, image.size() - 65)),
+  EXPECT_EQ(GetRefusal(image.substr(0, image.size() - 65)),
             "the bzImage is truncated: its payload ends at byte " + want + ", the file at " + have);
-  EXPECT_NE(Refusal(image.substr(0, 600)).find("truncated"), std::string::npos);
-  EXPECT_NE(Refusal(image.substr(0, 300)), "");
+  EXPECT_NE(GetRefusal(image.substr(0, 600)).find("truncated"), std::string::npos);
+  EXPECT_NE(GetRefusal(image.substr(0, 300)), "");
 }
 
 TEST(KernelImage, DamagedPayloadIsRefused) {
-  std::string payload = Gzip(FakeVmlinux(18, 0x1000));
+  std::string payload = Gzip(MakeFakeVmlinux(18, 0x1000));
   payload[payload.size() / 2] ^= 0x55;
-  EXPECT_NE(Refusal(FakeBzImage(payload)), "");
+  EXPECT_NE(GetRefusal(MakeFakeBzImage(payload)), "");
 }
 
 TEST(KernelImage, OtherFilesAreRefused) {
-  EXPECT_NE(Refusal(std::string(4096, 'x')).find("not a bzImage"), std::string::npos);
-  EXPECT_NE(Refusal("").find("not a bzImage"), std::string::npos);
+  EXPECT_NE(GetRefusal(std::string(4096, 'x')).find("not a bzImage"), std::string::npos);
+  EXPECT_NE(GetRefusal("").find("not a bzImage"), std::string::npos);
 }
 
 TEST(KernelImage, PvhEntryIsXensNoteOfType18) {
-  EXPECT_EQ(PvhEntry(FakeVmlinux(18, 0x1000420)), 0x1000420u);
+  EXPECT_EQ(FindPvhEntry(MakeFakeVmlinux(18, 0x1000420)), 0x1000420u);
 }
 
 TEST(KernelImage, KernelWithoutPvhIsRefused) {
   try {
-    PvhEntry(FakeVmlinux(17, 0x1000420));
+    FindPvhEntry(MakeFakeVmlinux(17, 0x1000420));
     FAIL() << "accepted";
   } catch (const std::runtime_error& error) {
     EXPECT_NE(std::string(error.what()).find("CONFIG_PVH"), std::string::npos);
   }
-  EXPECT_THROW(PvhEntry("MZ"), std::runtime_error);
-  EXPECT_THROW(PvhEntry(FakeVmlinux(18, 1).substr(0, 190)), std::runtime_error);
+  EXPECT_THROW(FindPvhEntry("MZ"), std::runtime_error);
+  EXPECT_THROW(FindPvhEntry(MakeFakeVmlinux(18, 1).substr(0, 190)), std::runtime_error);
 }
 
 TEST(KernelImage, ToolLeavesNothingOfAFailedRun) {
   TempDir dir;
-  std::string image = FakeBzImage(Gzip(FakeVmlinux(17, 0)));
+  std::string image = MakeFakeBzImage(Gzip(MakeFakeVmlinux(17, 0)));
   WriteFile(dir / "vmlinuz", image);
   WriteFile(dir / "out", "what was there");
   RunResult run =

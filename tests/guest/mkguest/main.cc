@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// mkguest: makes what a test guest boots from, out of Debian's packages and guestd.
+// mkguest makes what a test guest boots from, using Debian's packages and guestd.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
@@ -21,7 +21,7 @@ struct Arguments {
 };
 
 /// boot/vmlinuz-RELEASE of an unpacked kernel package, or the file itself.
-fs::path BzImage(const fs::path& kernel) {
+fs::path FindBzImage(const fs::path& kernel) {
   if (!fs::is_directory(kernel)) return kernel;
   fs::path found;
   if (fs::is_directory(kernel / "boot"))
@@ -33,19 +33,19 @@ fs::path BzImage(const fs::path& kernel) {
 
 void MakeInitrd(const Arguments& arguments) {
   auto modules = ModuleTree(arguments.kernel).Closure(kGuestModules, kOptionalGuestModules);
-  auto tree = GuestTree(arguments.guestd, arguments.busybox, arguments.id);
+  auto tree = MakeGuestTree(arguments.guestd, arguments.busybox, arguments.id);
   AddStageOne(modules, &tree);
   AtomicOutput output(arguments.output);
-  output.Write(Cpio(tree));
+  output.Write(MakeCpio(tree));
   output.Commit();
 }
 
 void MakeVmlinux(const Arguments& arguments) {
-  fs::path bzimage = BzImage(arguments.kernel);
+  fs::path bzimage = FindBzImage(arguments.kernel);
   std::string elf;
   try {
     elf = ExtractVmlinux(ReadFile(bzimage));
-    PvhEntry(elf);
+    FindPvhEntry(elf);
   } catch (const std::exception& error) {
     throw std::runtime_error(bzimage.string() + ": " + error.what());
   }
@@ -56,7 +56,8 @@ void MakeVmlinux(const Arguments& arguments) {
 
 void MakeImage(const Arguments& arguments) {
   AtomicOutput output(arguments.output);
-  WriteRootImage(GuestTree(arguments.guestd, arguments.busybox, arguments.id), output.temporary());
+  WriteRootImage(MakeGuestTree(arguments.guestd, arguments.busybox, arguments.id),
+                 output.temporary());
   output.Commit();
 }
 

@@ -15,8 +15,8 @@
 namespace stx {
 namespace fs = std::filesystem;
 
-// In the order in which a boot wants them: what the root needs first. ext4 asks for crc32c by name
-// at mount time, so it is not a dependency in .modinfo.
+// In loading order: what the root needs comes first. ext4 requests crc32c by name at mount time, so
+// crc32c is not a dependency in .modinfo.
 const std::vector<std::string> kGuestModules{
     "virtio_pci",
     "virtio_mmio",
@@ -75,7 +75,7 @@ std::string_view ModInfoSection(std::string_view elf) {
 
 }  // namespace
 
-std::vector<std::string> ModuleInfo(std::string_view elf, std::string_view key) {
+std::vector<std::string> ReadModuleInfo(std::string_view elf, std::string_view key) {
   std::vector<std::string> values;
   std::string_view info = ModInfoSection(elf);
   while (!info.empty()) {
@@ -88,9 +88,9 @@ std::vector<std::string> ModuleInfo(std::string_view elf, std::string_view key) 
   return values;
 }
 
-std::string_view WithoutSignature(std::string_view module) {
-  // ... signature, struct module_signature (its last 4 bytes: the signature's length, big-endian),
-  // magic.
+std::string_view StripSignature(std::string_view module) {
+  // ... signature, struct module_signature (its last 4 bytes are the length of the signature,
+  // big-endian), magic.
   constexpr std::string_view kMagic = "~Module signature appended~\n";
   constexpr size_t kInfo = 12, kTail = kInfo + kMagic.size();
   if (!module.ends_with(kMagic) || module.size() < kTail) return module;
@@ -134,7 +134,7 @@ void ModuleTree::Add(const std::string& name, const std::string& wanted_by,
   std::string elf = ReadFile(found->second);
   std::vector<std::string> depends;
   try {
-    depends = ModuleInfo(elf, "depends");
+    depends = ReadModuleInfo(elf, "depends");
   } catch (const std::exception& error) {
     throw std::runtime_error(found->second.string() + ": " + error.what());
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The kernel modules a guest needs, out of an unpacked kernel package.
+// The kernel modules that a guest needs, from an unpacked kernel package.
 #pragma once
 
 #include <filesystem>
@@ -11,34 +11,36 @@
 
 namespace stx {
 
-/// What a guest of contract 1.1 and 1.2 drives; a kernel must have them all, as modules or built
-/// in.
+/// The modules that a guest of contract 1.1 and 1.2 needs. A kernel must have them all, as modules
+/// or built in.
 extern const std::vector<std::string> kGuestModules;
-/// Taken where the kernel has them: Debian's cloud kernel has no 9p and no NICs to pass through.
+/// Used if the kernel has them: Debian's cloud kernel has neither 9p nor drivers for NICs that are
+/// passed through.
 extern const std::vector<std::string> kOptionalGuestModules;
 
-/// Values of `key` in the .modinfo section of a module; throws when `elf` is not an x86-64 module.
-std::vector<std::string> ModuleInfo(std::string_view elf, std::string_view key);
+/// The values of `key` in the .modinfo section of a module. Throws if `elf` is not an x86-64
+/// module.
+std::vector<std::string> ReadModuleInfo(std::string_view elf, std::string_view key);
 
 /// The module without the signature at its end (scripts/sign-file of the kernel). A kernel that
-/// does not insist on signatures loads it all the same, and saves a tenth of a TCG guest's boot,
-/// which goes into RSA.
-std::string_view WithoutSignature(std::string_view module);
+/// does not require signatures loads it anyway, which saves a tenth of a TCG guest's boot time,
+/// because checking them takes RSA.
+std::string_view StripSignature(std::string_view module);
 
 struct Module {
   std::string name;  // with _, never -
   std::filesystem::path path;
 };
 
-/// The modules below KERNEL/lib/modules/RELEASE. depmod's files are not needed.
+/// The modules below KERNEL/lib/modules/RELEASE. It does not need depmod's files.
 class ModuleTree {
  public:
-  /// Throws unless exactly one release is there.
+  /// Throws unless there is exactly one release.
   explicit ModuleTree(const std::filesystem::path& kernel);
 
   const std::string& release() const { return release_; }
-  /// `names` and what they depend on, each after its dependencies. Throws with the name of one that
-  /// is neither a module nor built in; those in `optional` are left out then.
+  /// `names` and their dependencies, each after what it depends on. Throws with the name of a
+  /// module that does not exist and is not built in; names in `optional` are left out in that case.
   std::vector<Module> Closure(const std::vector<std::string>& names,
                               const std::vector<std::string>& optional = {}) const;
 

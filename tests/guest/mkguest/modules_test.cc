@@ -17,8 +17,8 @@ std::string Raw(const T& value) {
   return {reinterpret_cast<const char*>(&value), sizeof(value)};
 }
 
-/// The least that is a module: an ELF header, .modinfo, .shstrtab, three section headers.
-std::string FakeModule(const std::string& modinfo) {
+/// A minimal module: an ELF header, .modinfo, .shstrtab, three section headers.
+std::string MakeFakeModule(const std::string& modinfo) {
   const std::string names("\0.modinfo\0.shstrtab\0", 20);
   Elf64_Ehdr header{};
   std::memcpy(header.e_ident, ELFMAG, SELFMAG);
@@ -41,7 +41,7 @@ std::string Depends(const std::string& list) {
   std::string text = "license=GPL depends=" + list + " alias=x:y alias=z ";
   for (char& c : text)
     if (c == ' ') c = '\0';
-  return FakeModule(text);
+  return MakeFakeModule(text);
 }
 
 class Modules : public testing::Test {
@@ -64,7 +64,7 @@ class Modules : public testing::Test {
       names.push_back(module.name);
     return names;
   }
-  std::string Refusal(const std::vector<std::string>& wanted) {
+  std::string GetRefusal(const std::vector<std::string>& wanted) {
     try {
       Names(wanted);
     } catch (const std::exception& error) {
@@ -78,8 +78,8 @@ class Modules : public testing::Test {
 };
 
 TEST_F(Modules, ModuleInfoHasEveryValueOfAKey) {
-  EXPECT_EQ(ModuleInfo(Depends("a,b"), "alias"), (std::vector<std::string>{"x:y", "z"}));
-  EXPECT_EQ(ModuleInfo(Depends("a,b"), "depends"), std::vector<std::string>{"a,b"});
+  EXPECT_EQ(ReadModuleInfo(Depends("a,b"), "alias"), (std::vector<std::string>{"x:y", "z"}));
+  EXPECT_EQ(ReadModuleInfo(Depends("a,b"), "depends"), std::vector<std::string>{"a,b"});
 }
 
 TEST_F(Modules, EachComesOnceAndAfterItsDependencies) {
@@ -95,12 +95,12 @@ TEST_F(Modules, OptionalOnesAreTakenWhereTheyAre) {
 }
 
 TEST_F(Modules, MissingModuleIsNamed) {
-  EXPECT_EQ(Refusal({"virtiofs"}), "kernel 6.1.0-test has no module virtiofs");
+  EXPECT_EQ(GetRefusal({"virtiofs"}), "kernel 6.1.0-test has no module virtiofs");
 }
 
 TEST_F(Modules, MissingDependencyIsNamedWithTheOneThatWantsIt) {
   fs::remove(root_ / "kernel/sub/base.ko");
-  EXPECT_EQ(Refusal({"mid_a"}), "kernel 6.1.0-test has no module base, which mid_a depends on");
+  EXPECT_EQ(GetRefusal({"mid_a"}), "kernel 6.1.0-test has no module base, which mid_a depends on");
 }
 
 TEST_F(Modules, DamagedModuleIsNamed) {
@@ -108,21 +108,21 @@ TEST_F(Modules, DamagedModuleIsNamed) {
   for (const std::string& bytes : {whole.substr(0, whole.size() - 1), whole.substr(0, 70),
                                    std::string("text"), std::string()}) {
     WriteFile(root_ / "kernel/sub/base.ko", bytes);
-    EXPECT_NE(Refusal({"top"}).find("sub/base.ko: "), std::string::npos) << bytes.size();
+    EXPECT_NE(GetRefusal({"top"}).find("sub/base.ko: "), std::string::npos) << bytes.size();
   }
 }
 
 TEST_F(Modules, SignatureIsTakenOff) {
   const std::string magic = "~Module signature appended~\n";
   const std::string info("\0\0\2\0\0\0\0\0\0\0\1\5", 12);
-  EXPECT_EQ(WithoutSignature("module" + std::string(0x105, 's') + info + magic), "module");
-  EXPECT_EQ(WithoutSignature("unsigned"), "unsigned");
-  EXPECT_THROW(WithoutSignature("module" + info + magic), std::runtime_error);
+  EXPECT_EQ(StripSignature("module" + std::string(0x105, 's') + info + magic), "module");
+  EXPECT_EQ(StripSignature("unsigned"), "unsigned");
+  EXPECT_THROW(StripSignature("module" + info + magic), std::runtime_error);
 }
 
 TEST_F(Modules, TwoReleasesAreRefused) {
   fs::create_directories(dir_ / "lib/modules/6.2");
-  EXPECT_NE(Refusal({}).find("more than one kernel release"), std::string::npos);
+  EXPECT_NE(GetRefusal({}).find("more than one kernel release"), std::string::npos);
 }
 
 TEST_F(Modules, FolderWithoutKernelIsRefused) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A file that appears whole or not at all.
+// A file that appears either completely or not at all.
 #pragma once
 
 #include <filesystem>
@@ -7,8 +7,9 @@
 
 namespace stx {
 
-/// Writes beside `path` and renames at Commit(); without it, nothing is left. SIGINT and SIGTERM
-/// are not caught: a leftover is named PATH.tmp and the next run replaces it.
+/// Writes a temporary file next to `path` and renames it in Commit(); without Commit(), nothing is
+/// left. SIGINT and SIGTERM are not caught: the leftover file is named PATH.tmp, and the next run
+/// replaces it.
 class AtomicOutput {
  public:
   explicit AtomicOutput(std::filesystem::path path);
@@ -16,7 +17,7 @@ class AtomicOutput {
   AtomicOutput& operator=(const AtomicOutput&) = delete;
   ~AtomicOutput();
 
-  /// Where to write; an empty file stands there already.
+  /// The file to write; it already exists and is empty.
   const std::filesystem::path& temporary() const { return temporary_; }
   /// Writes `bytes` as the whole content.
   void Write(std::string_view bytes);

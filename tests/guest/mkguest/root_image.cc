@@ -15,11 +15,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Fixed, so that the same tree makes the same bytes.
+// Constant, so that the same tree makes the same bytes.
 constexpr const char* kFilesystemUuid = "5f7d6c1e-0a54-4c39-9d7b-2b1c8f0e6a41";
 constexpr std::string_view kPfnUuid(
     "\x8e\x1f\x52\x0b\x6d\x3c\x4a\x77\xb9\x05\xc4\x21\xfe\x98\x10\x33", 16);
-constexpr const char* kTime = "1577836800";  // 2020-01-01; time 0 means "not set" to e2fsprogs
+constexpr const char* kTime = "1577836800";  // 2020-01-01; to e2fsprogs, 0 means "not set"
 constexpr Milliseconds kToolTimeout{60000};
 
 void Put(char* at, uint64_t value, size_t width) {
@@ -37,7 +37,7 @@ RunResult RunTool(std::vector<std::string> argv) {
   options.environment = {std::string("E2FSPROGS_FAKE_TIME=") + kTime,
                          std::string("SOURCE_DATE_EPOCH=") + kTime, "MKE2FS_CONFIG=/dev/null",
                          "LC_ALL=C"};
-  // Debian keeps both tools where a user's PATH need not look.
+  // Debian installs both tools where a user's PATH may not look.
   argv[0] = "/sbin/" + argv[0];
   RunResult result = Run(argv, kToolTimeout, options);
   if (!result.status.Success())
@@ -74,8 +74,8 @@ void MakeFilesystem(const fs::path& path) {
            std::to_string((kImageBytes - kPartition) / 1024) + "k"});
 }
 
-/// debugfs and not "mke2fs -d": that copies the owner and change time that files have on this
-/// machine, in the order in which its filesystem lists them.
+/// debugfs and not "mke2fs -d", which copies the owners and change times that files have on this
+/// machine, in the order in which its file system lists them.
 void Populate(const std::vector<Node>& tree, const fs::path& path) {
   TempDir staging("mkguest");
   std::string script;
@@ -103,7 +103,7 @@ void Populate(const std::vector<Node>& tree, const fs::path& path) {
   WriteFile(staging / "script", script);
   RunResult result = RunTool({"debugfs", "-w", "-f", staging / "script",
                               path.string() + "?offset=" + std::to_string(kPartition)});
-  // debugfs ends with 0 whatever its commands did; its first line is its version.
+  // debugfs exits with 0 even if its commands fail. Its first line is its version.
   size_t banner = result.err.find('\n');
   if (banner != std::string::npos && banner + 1 < result.err.size())
     throw std::runtime_error("cannot fill the root image: " + result.err.substr(banner + 1));
@@ -111,7 +111,7 @@ void Populate(const std::vector<Node>& tree, const fs::path& path) {
 
 }  // namespace
 
-uint64_t Fletcher64(std::string_view bytes) {
+uint64_t ComputeFletcher64(std::string_view bytes) {
   uint32_t low = 0;
   uint64_t high = 0;
   for (size_t at = 0; at + 4 <= bytes.size(); at += 4) {
@@ -124,7 +124,7 @@ uint64_t Fletcher64(std::string_view bytes) {
   return high << 32 | low;
 }
 
-std::array<char, 4096> PfnInfoBlock() {
+std::array<char, 4096> MakePfnInfoBlock() {
   std::array<char, 4096> block{};
   std::memcpy(block.data(), "NVDIMM_PFN_INFO", 16);
   std::memcpy(block.data() + 16, kPfnUuid.data(), kPfnUuid.size());
@@ -137,14 +137,14 @@ std::array<char, 4096> PfnInfoBlock() {
   Put(block.data() + 84, 2 * kMiB, 4);                          // align; no padding at 76 and 80
   Put(block.data() + 88, 4096, 4);                              // page_size
   Put(block.data() + 92, 64, 2);                                // page_struct_size
-  Put(block.data() + 4088, Fletcher64({block.data(), block.size()}), 8);
+  Put(block.data() + 4088, ComputeFletcher64({block.data(), block.size()}), 8);
   return block;
 }
 
-std::array<char, 512> MasterBootRecord(uint64_t start, uint64_t length) {
+std::array<char, 512> MakeMasterBootRecord(uint64_t start, uint64_t length) {
   std::array<char, 512> sector{};
   char* entry = sector.data() + 446;
-  // The "look at the LBA fields" cylinder-head-sector values.
+  // The cylinder-head-sector values that mean "use the LBA fields".
   std::memcpy(entry + 1, "\xfe\xff\xff", 3);
   entry[4] = static_cast<char>(0x83);  // Linux
   std::memcpy(entry + 5, "\xfe\xff\xff", 3);
@@ -160,9 +160,9 @@ void WriteRootImage(const std::vector<Node>& tree, const fs::path& path) {
     ThrowErrno("cannot make " + path.string());
   MakeFilesystem(path);
   Populate(tree, path);
-  auto outer = MasterBootRecord(kPartition, kImageBytes - kPartition);
-  auto inner = MasterBootRecord(kPartition - kPmemData, kImageBytes - kPartition);
-  auto info = PfnInfoBlock();
+  auto outer = MakeMasterBootRecord(kPartition, kImageBytes - kPartition);
+  auto inner = MakeMasterBootRecord(kPartition - kPmemData, kImageBytes - kPartition);
+  auto info = MakePfnInfoBlock();
   WriteAt(fd.get(), {outer.data(), outer.size()}, 0);
   WriteAt(fd.get(), {info.data(), info.size()}, kPfnInfo);
   WriteAt(fd.get(), {inner.data(), inner.size()}, kPmemData);

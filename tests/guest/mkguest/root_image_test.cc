@@ -6,6 +6,7 @@
 
 #include "base/os.h"
 #include "base/process.h"
+#include "base/waiting.h"
 
 namespace stx {
 namespace {
@@ -17,8 +18,8 @@ uint64_t Get(std::string_view bytes, size_t at, size_t width) {
   return value;
 }
 
-/// A few files, without guestd: the image does not care what it holds.
-std::vector<Node> SmallTree(const std::string& id) {
+/// A few files, without guestd, because the content does not matter to the image.
+std::vector<Node> MakeSmallTree(const std::string& id) {
   return {{"sbin", Node::kFolder, ""},
           {"share", Node::kFolder, ""},
           {"sbin/init", Node::kFile, std::string(300000, 'i')},
@@ -28,19 +29,19 @@ std::vector<Node> SmallTree(const std::string& id) {
 
 std::string MakeImage(const TempDir& dir, const std::string& id) {
   WriteFile(dir / "root.img", "");
-  WriteRootImage(SmallTree(id), dir / "root.img");
+  WriteRootImage(MakeSmallTree(id), dir / "root.img");
   return ReadFile(dir / "root.img");
 }
 
 TEST(RootImage, Fletcher64CountsAsTheKernelDoes) {
   // Words 1, 2, 3: sums 1, 3, 6; sums of sums 1, 4, 10.
-  EXPECT_EQ(Fletcher64(std::string_view("\1\0\0\0\2\0\0\0\3\0\0\0", 12)), 10ull << 32 | 6);
-  // The low sum wraps at 32 bits, and it is the wrapped one that is added to the high sum.
-  EXPECT_EQ(Fletcher64(std::string_view("\xff\xff\xff\xff\2\0\0\0", 8)), 0ull << 32 | 1);
+  EXPECT_EQ(ComputeFletcher64(std::string_view("\1\0\0\0\2\0\0\0\3\0\0\0", 12)), 10ull << 32 | 6);
+  // The low sum wraps at 32 bits; the wrapped value is added to the high sum.
+  EXPECT_EQ(ComputeFletcher64(std::string_view("\xff\xff\xff\xff\2\0\0\0", 8)), 0ull << 32 | 1);
 }
 
 TEST(RootImage, PfnInfoIsVersion14WithDataAt2MiB) {
-  auto array = PfnInfoBlock();
+  auto array = MakePfnInfoBlock();
   std::string block(array.data(), array.size());
   EXPECT_EQ(block.substr(0, 16), std::string("NVDIMM_PFN_INFO\0", 16));
   EXPECT_NE(block.substr(16, 16), std::string(16, '\0')) << "uuid";
@@ -57,7 +58,7 @@ TEST(RootImage, PfnInfoIsVersion14WithDataAt2MiB) {
   EXPECT_EQ(Get(block, 92, 2), 64u) << "page_struct_size";
   uint64_t checksum = Get(block, 4088, 8);
   block.replace(4088, 8, 8, '\0');
-  EXPECT_EQ(checksum, Fletcher64(block));
+  EXPECT_EQ(checksum, ComputeFletcher64(block));
 }
 
 TEST(RootImage, BothPartitionTablesNameTheSameBytes) {
@@ -102,7 +103,9 @@ TEST(RootImage, FilesystemIsCleanAndHoldsTheTree) {
 TEST(RootImage, SameTreeMakesTheSameSparseBytes) {
   TempDir one, two;
   std::string first = MakeImage(one, "id");
-  sleep(1);  // so that a clock that leaks in shows
+  // If the clock leaks into the image, the second image differs.
+  const time_t begun = time(nullptr);
+  WaitUntil("the next second", Deadline(Milliseconds(5000)), [&] { return time(nullptr) > begun; });
   EXPECT_TRUE(first == MakeImage(two, "id"));
   EXPECT_FALSE(first == MakeImage(two, "other"));
   struct stat status {};

@@ -19,7 +19,7 @@ constexpr uint32_t kMiB = 1 << 20;
 }  // namespace
 
 DirtyingGuest::DirtyingGuest(uint32_t end) : end_(end) {
-  std::string image = Firmware(GUEST_CODE(dirtying));
+  std::string image = MakeFirmware(GUEST_CODE(dirtying));
   std::memcpy(image.data() + (guest_dirtying_limit_end - guest_dirtying) - sizeof(end), &end,
               sizeof(end));
   WriteFile(dir_ / "firmware", image);

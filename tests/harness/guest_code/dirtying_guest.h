@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A guest that does nothing but write to its memory, without pause: what a live migration has to
-// work against. It is a firmware image of our own, so it runs at once, under any accelerator, and
+// A guest that writes to its memory without pause: the load against which a live migration has to
+// make progress. It is a firmware image of our own, so it starts at once under any accelerator and
 // needs no disk.
 #pragma once
 
@@ -15,12 +15,12 @@ namespace stx {
 
 class DirtyingGuest {
  public:
-  /// Writes to every page from 1 MiB up to `end`, in bytes, round and round.
+  /// Writes to every page from 1 MiB to `end` (in bytes), again and again.
   explicit DirtyingGuest(uint32_t end);
 
-  /// The arguments of source and target alike: machine pc, its memory, and the firmware.
+  /// The arguments that source and target share: machine pc, its memory, and the firmware.
   std::vector<std::string> args() const;
-  /// Returns when the guest is seen writing; throws when it does not start.
+  /// Returns once the guest's writes can be seen. Throws if it does not start.
   static void WaitRunning(Qmp& qmp);
 
  private:

@@ -3,7 +3,7 @@
 
 namespace stx {
 
-std::string Firmware(std::string_view code) {
+std::string MakeFirmware(std::string_view code) {
   constexpr size_t kSize = 0x10000, kResetVector = 0xfff0;
   std::string image(kSize, '\0');
   image.replace(0, code.size(), code);

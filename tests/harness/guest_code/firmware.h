@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Firmware of our own.
+// Firmware images for guests of our own.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace stx {
 
-/// An image for -bios: 64 KiB, zeros but for `code`, which a CPU runs from reset in real mode at
-/// F000:0000.
-std::string Firmware(std::string_view code);
+/// A 64 KiB image for -bios that is zero except for `code`, which the CPU runs after reset, in real
+/// mode at F000:0000.
+std::string MakeFirmware(std::string_view code);
 
 }  // namespace stx

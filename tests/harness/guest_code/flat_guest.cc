@@ -13,7 +13,7 @@ extern "C" const char guest_flat_others_end[], guest_flat_no_handler[];
 namespace stx {
 namespace {
 
-constexpr size_t kRam = 0x1000;  // what is copied to FlatGuest::kBegin
+constexpr size_t kRam = 0x1000;  // copied to FlatGuest::kBegin
 constexpr uint32_t kFirmware = 0xf0000, kNoHandlerCount = FlatGuest::kReport + 0xffc;
 constexpr int kVectors = 256;
 constexpr size_t kRamSize = 4 << 20;
@@ -21,7 +21,7 @@ constexpr char kRamFile[] = "ram";
 
 }  // namespace
 
-FlatGuest::FlatGuest(uint8_t cpus) : cpus_(cpus), image_(Firmware(GUEST_CODE(flat_start))) {
+FlatGuest::FlatGuest(uint8_t cpus) : cpus_(cpus), image_(MakeFirmware(GUEST_CODE(flat_start))) {
   image_[static_cast<size_t>(guest_flat_others_end - guest_flat_start) - 1] =
       static_cast<char>(cpus - 1);
   const auto no_handler =
@@ -44,7 +44,7 @@ void FlatGuest::SetHandler(uint8_t vector, uint32_t handler) {
   Put(kIdt + vector * sizeof(gate), gate);
 }
 
-QemuOptions FlatGuest::Options() {
+QemuOptions FlatGuest::MakeOptions() {
   WriteFile(dir_ / "firmware", image_);
   WriteFile(dir_ / kRamFile, std::string(kRamSize, '\0'));
   QemuOptions options;
@@ -69,7 +69,7 @@ QemuOptions FlatGuest::Options() {
   return options;
 }
 
-std::string FlatGuest::ReportPage() const {
+std::string FlatGuest::ReadPage() const {
   const std::string page = ReadFile(dir_ / kRamFile).substr(kReport, kReportSize);
   if (LoadAt<uint32_t>(page, kNoHandlerCount - kReport, "the report") != 0)
     throw std::runtime_error("the guest got an interrupt or exception that has no handler");

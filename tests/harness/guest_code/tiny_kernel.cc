@@ -17,7 +17,7 @@ DECLARE_GUEST_CODE(setup_start);
 namespace stx {
 namespace {
 
-// Free memory in both boot protocols: the mark, then an address (PVH: struct hvm_start_info;
+// Memory that is free in both boot protocols: a mark, then an address (PVH: struct hvm_start_info;
 // bzImage: the command line).
 constexpr uint64_t kReport = 0x500;
 constexpr char kVmlinuxMark[] = "PVH!", kBzImageMark[] = "BZI!";
@@ -25,7 +25,7 @@ constexpr uint32_t kEntry = 0x100000;
 
 std::string Bytes(const void* data, size_t size) { return {static_cast<const char*>(data), size}; }
 
-/// Up to the NUL.
+/// Reads up to the NUL.
 std::string ReadText(Qmp& qmp, uint64_t address, const std::filesystem::path& scratch) {
   return ReadGuestMemory(qmp, address, 4096, scratch).c_str();
 }
@@ -35,7 +35,8 @@ std::string ReadText(Qmp& qmp, uint64_t address, const std::filesystem::path& sc
 void WriteTinyVmlinux(const std::filesystem::path& path, bool counts) {
   std::string code(GUEST_CODE(pvh_start));
   code += counts ? GUEST_CODE(pvh_counts) : GUEST_CODE(pvh_halts);
-  // XEN_ELFNOTE_PHYS32_ENTRY (18): where to go, in 32-bit mode without paging, EBX the start info.
+  // XEN_ELFNOTE_PHYS32_ENTRY (18): the entry point, in 32-bit mode without paging; EBX holds the
+  // start info.
   const uint32_t entry = kEntry;
   const Elf64_Nhdr note{4, 4, 18};
   std::string notes = Bytes(&note, sizeof(note)) + std::string("Xen\0", 4) + Bytes(&entry, 4);
@@ -62,8 +63,8 @@ void WriteTinyVmlinux(const std::filesystem::path& path, bool counts) {
 }
 
 void WriteTinyBzImage(const std::filesystem::path& path) {
-  // Documentation/x86/boot.rst: boot sector, one sector of setup, then the protected-mode part,
-  // which is never entered.
+  // Documentation/x86/boot.rst: the boot sector, one sector of setup code, and the protected-mode
+  // part, which is never entered.
   std::string image(3 * 512, '\0');
   image[0x1f1] = 1;                                         // setup_sects
   image.replace(0x1fe, 2, "\x55\xaa");                      // boot_flag

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a linker made of a program, for its hardening (ELF gABI; the GNU extensions of the LSB).
+// Properties that the linker gave a program and that matter for hardening (ELF gABI; the GNU
+// extensions of the LSB).
 #pragma once
 
 #include <filesystem>
@@ -17,7 +18,7 @@ struct ElfFacts {
   std::set<std::string> libraries;    ///< DT_NEEDED: libc.so.6
 };
 
-/// Throws when `path` is no 64-bit little-endian ELF file.
+/// Throws if `path` is not a 64-bit little-endian ELF file.
 ElfFacts ReadElfFacts(const std::filesystem::path& path);
 
 }  // namespace stx

@@ -13,7 +13,7 @@ constexpr char kFile[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
 
 int Reserved() { return std::stoi(ReadFile(kFile)); }
 
-/// Others may reserve and give back meanwhile: only differences are ours.
+/// Others may reserve and return pages at the same time, so we only add and subtract our share.
 int Change(int difference) {
   const int before = Reserved();
   WriteFile(kFile, std::to_string(before + difference));
@@ -35,7 +35,7 @@ HugePages::~HugePages() {
   try {
     if (count_ > 0) Change(-count_);
   } catch (const std::exception&) {
-    // Nothing that a destructor could do about it.
+    // A destructor cannot do anything about it.
   }
 }
 

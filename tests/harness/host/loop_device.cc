@@ -20,7 +20,7 @@ std::optional<LoopDevice> LoopDevice::Make(const std::filesystem::path& file,
   if (!control) return fail("/dev/loop-control");
   UniqueFd backing(open(file.c_str(), O_RDWR | O_CLOEXEC));
   if (!backing) return fail(file.string());
-  // Another process may take the free one first.
+  // Another process may take the free device first.
   for (int tries = 0; tries < 16; ++tries) {
     const int number = ioctl(control.get(), LOOP_CTL_GET_FREE);
     if (number < 0) return fail("LOOP_CTL_GET_FREE");
@@ -38,7 +38,7 @@ std::optional<LoopDevice> LoopDevice::Make(const std::filesystem::path& file,
 }
 
 LoopDevice::~LoopDevice() {
-  // In use, it goes when the last user does.
+  // If the device is in use, the kernel detaches it when the last user closes it.
   if (device_) ioctl(device_.get(), LOOP_CLR_FD, 0);
 }
 

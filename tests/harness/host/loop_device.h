@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A block device of the host with a file behind it (loop(4)), for what takes no regular file.
+// A block device of the host that is backed by a file (loop(4)), for tests that cannot use a
+// regular file.
 #pragma once
 
 #include <filesystem>
@@ -12,7 +13,7 @@ namespace stx {
 
 class LoopDevice {
  public:
-  /// Unset, with the reason in `why_not`, where none can be had.
+  /// Unset, with the reason in `why_not`, if the machine does not offer loop devices.
   static std::optional<LoopDevice> Make(const std::filesystem::path& file, std::string* why_not);
   LoopDevice(LoopDevice&&) = default;
   ~LoopDevice();

@@ -10,7 +10,7 @@
 namespace stx {
 namespace {
 
-std::string ProcPath(pid_t pid, const char* file) {
+std::string MakeProcPath(pid_t pid, const char* file) {
   return "/proc/" + std::to_string(pid) + "/" + file;
 }
 
@@ -25,7 +25,7 @@ std::string Mapping::ToString() const {
 
 std::vector<Mapping> ReadMappings(pid_t pid) {
   std::vector<Mapping> mappings;
-  std::istringstream in(ReadFile(ProcPath(pid, "smaps")));
+  std::istringstream in(ReadFile(MakeProcPath(pid, "smaps")));
   for (std::string line; std::getline(in, line);) {
     std::istringstream words(line);
     std::string first;
@@ -60,17 +60,17 @@ std::vector<Mapping> ReadMappings(pid_t pid) {
   return mappings;
 }
 
-std::vector<Mapping> LockedMappings(pid_t pid) {
+std::vector<Mapping> ReadLockedMappings(pid_t pid) {
   std::vector<Mapping> mappings = ReadMappings(pid);
   std::erase_if(mappings, [](const Mapping& mapping) { return !mapping.is_locked(); });
   return mappings;
 }
 
-uint64_t StatusSize(pid_t pid, const std::string& field) {
-  std::istringstream in(ReadFile(ProcPath(pid, "status")));
+uint64_t ReadStatusSize(pid_t pid, const std::string& field) {
+  std::istringstream in(ReadFile(MakeProcPath(pid, "status")));
   for (std::string line; std::getline(in, line);)
     if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1)) * 1024;
-  throw std::runtime_error("no " + field + " in " + ProcPath(pid, "status"));
+  throw std::runtime_error("no " + field + " in " + MakeProcPath(pid, "status"));
 }
 
 }  // namespace stx

@@ -22,7 +22,7 @@ std::optional<Tap> Tap::Make(const std::string& name, int queues, std::string* w
   Tap tap;
   tap.name_ = name;
   std::string failed;
-  // Only this thread moves to the new namespace, which the descriptor then keeps alive.
+  // Only this thread moves to the new namespace, which the descriptor keeps alive afterwards.
   std::thread([&] {
     auto fail = [&](const char* what) { failed = std::string(what) + ": " + std::strerror(errno); };
     if (unshare(CLONE_NEWNET) < 0) return fail("unshare(CLONE_NEWNET)");
@@ -49,7 +49,7 @@ std::optional<Tap> Tap::Make(const std::string& name, int queues, std::string* w
 }
 
 void Tap::AddAddress6(const std::string& address, unsigned prefix) const {
-  // As struct in6_ifreq of linux/ipv6.h, which does not go with the C library's headers.
+  // Like struct in6_ifreq of linux/ipv6.h, which conflicts with the C library's headers.
   struct {
     in6_addr address;
     uint32_t prefix;
@@ -57,7 +57,7 @@ void Tap::AddAddress6(const std::string& address, unsigned prefix) const {
   } request{};
   request.prefix = prefix;
   if (inet_pton(AF_INET6, address.c_str(), &request.address) != 1)
-    throw std::runtime_error(address + " is no IPv6 address");
+    throw std::runtime_error(address + " is not an IPv6 address");
   int error = 0;
   std::thread([&] {
     UniqueFd control;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A tap interface in a network namespace of its own: the machine's own interfaces never see it.
+// A tap interface in its own network namespace, so that it does not touch the machine's interfaces.
 #pragma once
 
 #include <optional>
@@ -12,20 +12,21 @@ namespace stx {
 
 class Tap {
  public:
-  /// An interface `name` (at most 15 bytes) that is up, with `queues` file descriptors and frames
-  /// of `mtu` bytes; unset, with the reason in `why_not`, where /dev/net/tun or a namespace of its
-  /// own cannot be had.
+  /// An interface `name` (at most 15 bytes) that is up, with `queues` file descriptors and an MTU
+  /// of `mtu` bytes. Unset, with the reason in `why_not`, if /dev/net/tun or network namespaces are
+  /// not available.
   static std::optional<Tap> Make(const std::string& name, int queues, std::string* why_not,
                                  int mtu = 1500);
 
-  /// One per queue, for -netdev tap,fds= (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, as Kata opens them).
+  /// One descriptor per queue, for -netdev tap,fds= (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, as Kata
+  /// opens them).
   const std::vector<UniqueFd>& fds() const { return fds_; }
-  /// The namespace, for setns(2); it lives as long as this object.
+  /// The namespace, for setns(2). It lives as long as this object.
   int network_namespace() const { return namespace_.get(); }
-  /// What Run takes before a command that is to run in that namespace: nsenter and its options.
+  /// The prefix of a command that Run executes in the namespace: nsenter and its options.
   std::vector<std::string> Enter() const;
   const std::string& name() const { return name_; }
-  /// Gives the interface an IPv6 address; throws when the kernel refuses.
+  /// Gives the interface an IPv6 address. Throws if the kernel refuses.
   void AddAddress6(const std::string& address, unsigned prefix) const;
 
  private:

@@ -19,20 +19,7 @@ namespace {
 
 const std::string kHost4("\x0a\0\0\x01", 4), kHost6("\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
 
-void RunInNamespace(const Tap& tap, const std::function<void()>& work) {
-  std::exception_ptr failed;
-  std::thread([&] {
-    try {
-      if (setns(tap.network_namespace(), CLONE_NEWNET) < 0) ThrowErrno("setns");
-      work();
-    } catch (...) {
-      failed = std::current_exception();
-    }
-  }).join();
-  if (failed) std::rethrow_exception(failed);
-}
-
-/// RTM_NEWADDR without duplicate address detection, so that the address serves at once.
+/// Sends RTM_NEWADDR without duplicate address detection, so that the address can be used at once.
 void AddAddress(unsigned index, int family, const std::string& address, uint8_t prefix) {
   struct {
     nlmsghdr header;
@@ -63,6 +50,19 @@ void AddAddress(unsigned index, int family, const std::string& address, uint8_t 
 }
 
 }  // namespace
+
+void RunInNamespace(const Tap& tap, const std::function<void()>& work) {
+  std::exception_ptr failed;
+  std::thread([&] {
+    try {
+      if (setns(tap.network_namespace(), CLONE_NEWNET) < 0) ThrowErrno("setns");
+      work();
+    } catch (...) {
+      failed = std::current_exception();
+    }
+  }).join();
+  if (failed) std::rethrow_exception(failed);
+}
 
 void AddHostAddresses(const Tap& tap) {
   RunInNamespace(tap, [&] {

@@ -13,7 +13,7 @@ namespace stx {
 namespace {
 
 /// The value of a "Name:\tvalue" line of /proc/PID/status.
-std::string StatusField(const std::string& status, const std::string& name) {
+std::string FindStatusField(const std::string& status, const std::string& name) {
   size_t at = status.find("\n" + name + ":\t");
   if (at == std::string::npos) return "";
   at += name.size() + 3;
@@ -22,12 +22,12 @@ std::string StatusField(const std::string& status, const std::string& name) {
 
 }  // namespace
 
-int UsableCpus() {
+int CountUsableCpus() {
   cpu_set_t set;
   return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-std::vector<ThreadInfo> Threads(pid_t pid) {
+std::vector<ThreadInfo> ReadThreads(pid_t pid) {
   std::vector<ThreadInfo> threads;
   for (const auto& task :
        std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task")) {
@@ -37,9 +37,10 @@ std::vector<ThreadInfo> Threads(pid_t pid) {
       ThreadInfo thread;
       thread.tid = std::stoi(task.path().filename());
       thread.name = status.substr(6, status.find('\n') - 6);  // "Name:\t"
-      thread.cpus = StatusField(status, "Cpus_allowed_list");
-      thread.seccomp = std::stoi("0" + StatusField(status, "Seccomp"));
-      // The name may hold anything, so count from its closing bracket: field 3 follows.
+      thread.cpus = FindStatusField(status, "Cpus_allowed_list");
+      thread.seccomp = std::stoi("0" + FindStatusField(status, "Seccomp"));
+      // The name may contain anything, so count fields from its closing bracket; field 3 comes
+      // next.
       std::istringstream fields(stat.substr(stat.rfind(')') + 2));
       std::string field;
       for (int number = 3; fields >> field; ++number) {

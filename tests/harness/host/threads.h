@@ -11,22 +11,22 @@ namespace stx {
 
 struct ThreadInfo {
   pid_t tid = 0;
-  /// At most 15 characters; QEMU names its threads with -name debug-threads=on.
+  /// At most 15 characters. With -name debug-threads=on, QEMU names its threads.
   std::string name;
-  /// The CPUs that it may run on, as the kernel writes a list: "0-1", "1".
+  /// The CPUs on which it may run, in the kernel's list format: "0-1", "1".
   std::string cpus;
   /// SCHED_OTHER, SCHED_FIFO ...
   int policy = 0;
-  /// 1 to 99 under a real-time policy, else 0.
+  /// 1 to 99 under a real-time policy, otherwise 0.
   int priority = 0;
-  /// 2 when a seccomp filter is on.
+  /// 2 if a seccomp filter is active.
   int seccomp = 0;
 };
 
-/// How many CPUs this process may use.
-int UsableCpus();
+/// The number of CPUs that this process may use.
+int CountUsableCpus();
 
-/// The threads that run now; one that ends while it is read is left out.
-std::vector<ThreadInfo> Threads(pid_t pid);
+/// The threads that exist now. A thread that ends meanwhile is left out.
+std::vector<ThreadInfo> ReadThreads(pid_t pid);
 
 }  // namespace stx

@@ -21,12 +21,13 @@ bool HasCpuFlag(const std::string& wanted) {
     std::istringstream words(line);
     for (std::string word; words >> word;)
       if (word == wanted) return true;
-    return false;  // all CPUs are alike
+    return false;  // all CPUs have the same flags
   }
   return false;
 }
 
-/// Runs `out 0x10, al; hlt` in real mode; "" when the exit came with the byte, else what failed.
+/// Runs `out 0x10, al; hlt` in real mode. Returns "" if KVM exits with that byte, otherwise what
+/// failed.
 std::string GuestAnswers(int kvm) {
   constexpr size_t kMemory = 4096;
   constexpr unsigned char kCode[] = {0xb0, 0x2a, 0xe6, 0x10, 0xf4};  // mov al,42; out 16,al; hlt
@@ -41,8 +42,9 @@ std::string GuestAnswers(int kvm) {
   region.userspace_addr = reinterpret_cast<uintptr_t>(memory);
   std::string failed = "the guest does not answer";
   UniqueFd cpu;
-  // With an APIC, as QEMU's: the kernel patches KVM's code when the first vCPU without one comes
-  // and the last one goes, beside other guests, and TCG before 8.1 below may keep what it patched.
+  // Use an APIC, as QEMU does. The kernel patches KVM's code when the first vCPU without an APIC
+  // appears and when the last one disappears. Other guests may run meanwhile, and a hypervisor
+  // below that uses TCG before 8.1 may keep executing the old code.
   if (ioctl(vm.get(), KVM_SET_USER_MEMORY_REGION, &region) == 0 &&
       ioctl(vm.get(), KVM_CREATE_IRQCHIP, 0) == 0)
     cpu.Reset(ioctl(vm.get(), KVM_CREATE_VCPU, 0));

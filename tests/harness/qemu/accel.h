@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which accelerator works here. /dev/kvm may open on a machine whose KVM cannot run a plain guest,
-// so opening proves nothing: a guest must answer.
+// Finds out which accelerator works on this machine. On some machines /dev/kvm can be opened
+// although KVM cannot run a plain guest, so a guest has to answer.
 #pragma once
 
 #include <string>
@@ -9,16 +9,18 @@ namespace stx {
 
 struct Accel {
   bool kvm = false;
-  /// Why, in a few words for a summary: "a guest answered", "no vmx or svm flag in /proc/cpuinfo".
+  /// The reason, in a few words, for a summary: "a guest answered", "no vmx or svm flag in
+  /// /proc/cpuinfo".
   std::string reason;
   /// For -machine accel= and -cpu.
   const char* name() const { return kvm ? "kvm" : "tcg"; }
 };
 
-/// KVM when the CPU has vmx or svm and a three-instruction guest answers on an I/O port; else TCG.
+/// KVM if the CPU has vmx or svm and a three-instruction guest answers on an I/O port; otherwise
+/// TCG.
 Accel DetectAccel();
 
-/// Whether /proc/cpuinfo shows the `hypervisor` flag: Kata sets disable-modern=true then
+/// Whether /proc/cpuinfo shows the `hypervisor` flag. If so, Kata sets disable-modern=true
 /// (contract 1.1).
 bool RunsNested();
 

@@ -30,7 +30,7 @@ CpuHotplug::CpuHotplug(QTest& qtest) : qtest_(qtest) {
   qtest_.OutB(kCpu + kCpuCommand, 0);
 }
 
-uint8_t CpuHotplug::Flags(uint32_t cpu) {
+uint8_t CpuHotplug::ReadFlags(uint32_t cpu) {
   qtest_.OutL(kCpu, cpu);
   return qtest_.InB(kCpu + kCpuFlags);
 }
@@ -42,7 +42,7 @@ void CpuHotplug::SetFlags(uint32_t cpu, uint8_t flags) {
 
 void MemoryHotplug::Select(uint32_t slot) { qtest_.OutL(kMemory, slot); }
 
-uint8_t MemoryHotplug::Flags(uint32_t slot) {
+uint8_t MemoryHotplug::ReadFlags(uint32_t slot) {
   Select(slot);
   return qtest_.InB(kMemory + kMemoryFlags);
 }
@@ -52,12 +52,12 @@ void MemoryHotplug::SetFlags(uint32_t slot, uint8_t flags) {
   qtest_.OutB(kMemory + kMemoryFlags, flags);
 }
 
-uint64_t MemoryHotplug::Address(uint32_t slot) {
+uint64_t MemoryHotplug::ReadAddress(uint32_t slot) {
   Select(slot);
   return qtest_.InL(kMemory) | uint64_t{qtest_.InL(kMemory + 4)} << 32;
 }
 
-uint64_t MemoryHotplug::Size(uint32_t slot) {
+uint64_t MemoryHotplug::ReadSize(uint32_t slot) {
   Select(slot);
   return qtest_.InL(kMemory + 8) | uint64_t{qtest_.InL(kMemory + 12)} << 32;
 }

@@ -37,15 +37,15 @@ AcpiTables::AcpiTables(const Reader& read) {
     if (area.compare(at, 8, "RSD PTR ") == 0) root = at;
   if (root == std::string::npos) throw std::runtime_error("ACPI: no root pointer");
   CheckSum(area.substr(root, 20), "the root pointer");
-  // Revision 2 has a 64-bit pointer to an XSDT, revision 0 a 32-bit one to an RSDT.
+  // Revision 2 has a 64-bit pointer to an XSDT; revision 0 has a 32-bit pointer to an RSDT.
   const bool wide = area.at(root + 15) >= 2;
   const uint64_t list_at = wide ? LoadAt<uint64_t>(area, root + 24, "the root pointer")
                                 : LoadAt<uint32_t>(area, root + 16, "the root pointer");
   Add(read, list_at);
-  const std::string list = One(wide ? "XSDT" : "RSDT");
+  const std::string list = GetOnly(wide ? "XSDT" : "RSDT");
   for (size_t at = kHeader; at < list.size(); at += wide ? 8 : 4)
     Add(read, wide ? LoadAt<uint64_t>(list, at, "XSDT") : LoadAt<uint32_t>(list, at, "RSDT"));
-  const std::string& fixed = One("FACP");
+  const std::string& fixed = GetOnly("FACP");
   uint64_t dsdt = LoadAt<uint32_t>(fixed, 40, "FACP");
   if (dsdt == 0) dsdt = LoadAt<uint64_t>(fixed, 140, "FACP");
   Add(read, dsdt);
@@ -67,22 +67,22 @@ const std::vector<std::string>& AcpiTables::operator[](const std::string& signat
   return found == tables_.end() ? none : found->second;
 }
 
-const std::string& AcpiTables::One(const std::string& signature) const {
+const std::string& AcpiTables::GetOnly(const std::string& signature) const {
   const auto& all = (*this)[signature];
   if (all.size() != 1)
     throw std::runtime_error("ACPI: " + std::to_string(all.size()) + " tables " + signature +
-                             "; there are: " + Signatures());
+                             "; there are: " + ListSignatures());
   return all[0];
 }
 
-std::string AcpiTables::Signatures() const {
+std::string AcpiTables::ListSignatures() const {
   std::string text;
   for (const auto& [signature, tables] : tables_)
     for (size_t i = 0; i < tables.size(); ++i) text += (text.empty() ? "" : " ") + signature;
   return text;
 }
 
-bool AcpiTables::Names(const std::string& name) const {
+bool AcpiTables::HasName(const std::string& name) const {
   for (const char* signature : {"DSDT", "SSDT"})
     for (const std::string& table : (*this)[signature])
       if (table.find(name, kHeader) != std::string::npos) return true;

@@ -10,7 +10,7 @@ void Covers(std::initializer_list<std::string_view> rows) {
   std::cout.flush();
 }
 
-void NotSeen(std::initializer_list<std::string_view> rows) {
+void MarkNotSeen(std::initializer_list<std::string_view> rows) {
   for (std::string_view row : rows) std::cout << kUnseenMark << row << "\n";
   std::cout.flush();
 }

@@ -6,8 +6,8 @@
 
 namespace stx {
 
-/// Whether $QEMU has this -device type; asks it once in a process. Distributions keep some types in
-/// modules of packages of their own: a type that cannot be loaded is not there.
+/// Whether $QEMU has this -device type; each process asks QEMU only once. Distributions put some
+/// types into modules in packages of their own; a type that cannot be loaded counts as absent.
 bool HasDeviceType(const std::string& name);
 /// Whether $QEMU has this -object type.
 bool HasObjectType(const std::string& name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Guest memory for a driver that lives in the test: handed out once, never taken back.
+// Guest memory for a driver that lives in the test. Nothing is ever freed.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace stx {
 
 class GuestHeap {
  public:
-  /// `base` and `size` in bytes of guest-physical memory that nothing else uses.
+  /// `base` and `size` (in bytes) of guest-physical memory that nothing else uses.
   GuestHeap(uint64_t base, uint64_t size) : next_(base), end_(base + size) {}
 
   /// `alignment` is a power of two.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The fixture of most device suites: a machine that the test drives by qtest, with its RAM mapped
-// into the test. A failed case shows what QEMU said.
+// The fixture of most device suites: a machine that the test drives by qtest, and whose RAM is
+// mapped into the test. A failed case prints QEMU's messages.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,10 +22,10 @@ namespace stx {
 class MachineTest : public testing::Test {
  protected:
   static constexpr uint64_t kRam = 256 << 20;
-  /// Where `heap` starts; below it is the test's own to use, from 1 MiB on.
+  /// The start of `heap`. The test itself may use the memory from 1 MiB up to here.
   static constexpr uint64_t kHeap = 16 << 20;
 
-  /// Ends the machine before, if any. `args` come after -machine MACHINE, -m, -nodefaults.
+  /// Ends an earlier machine, if there is one. `args` follow -machine MACHINE, -m and -nodefaults.
   void StartMachine(const std::vector<std::string>& args, const std::string& machine = "q35",
                     const std::string& memory = "256M") {
     qemu.reset();
@@ -39,7 +39,7 @@ class MachineTest : public testing::Test {
     options.qtest = true;
     for (int fd : inherited) options.Inherit(fd);
     options.spawn.environment = environment;
-    // The file has no name that could stay behind.
+    // The file has no name, so nothing can be left behind.
     const std::string path =
         "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(file.get());
     options.args = {"-machine",   machine + ",memory-backend=ram",
@@ -63,16 +63,16 @@ class MachineTest : public testing::Test {
 
   QTest& qtest() { return qemu->qtest(); }
   Qmp& qmp() { return qemu->qmp(); }
-  /// QEMU still serves its monitor.
+  /// Checks that QEMU still serves its monitor.
   void ExpectAlive() {
     EXPECT_NO_THROW(qmp().Execute("query-status")) << qemu->Report();
     EXPECT_TRUE(qemu->process().Running());
   }
 
   TempDir dir{"device"};
-  std::vector<int> inherited;            ///< by the next machine, as 4, 5, ...
-  std::vector<std::string> environment;  ///< more of it for the next machine, NAME=value
-  std::span<uint8_t> ram;                ///< guest RAM from address 0 on
+  std::vector<int> inherited;            ///< by the next machine, as 4, 5 and so on
+  std::vector<std::string> environment;  ///< of the next machine in addition, NAME=value
+  std::span<uint8_t> ram;                ///< guest RAM, starting at address 0
   std::optional<Qemu> qemu;
   std::optional<PciBus> bus;
   std::optional<GuestHeap> heap;

@@ -66,7 +66,7 @@ void IncomingStream::Send(std::string_view bytes) {
     if (ioctl(fd_.get(), SIOCOUTQ, &unread) < 0) ThrowErrno("SIOCOUTQ");
     return unread == 0 || !target_.process().Running();
   });
-  // The main loop answers only between two steps of the load.
+  // The main loop answers only between two steps of loading.
   if (target_.process().Running()) target_.qmp().Execute("query-status");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Live migration between two QEMUs under test, or of one QEMU into memory, so that a test decides
-// when the target gets which bytes.
+// Live migration between two QEMUs under test, or from one QEMU into memory, so that a test decides
+// which bytes the target receives, and when.
 #pragma once
 
 #include <string>
@@ -10,22 +10,22 @@
 
 namespace stx {
 
-/// Sets migration capabilities, by name.
+/// Sets a migration capability.
 void SetMigrationCapability(Qmp& qmp, const std::string& name, bool on = true);
 
-/// Waits until query-migrate says one of completed, failed, cancelled; the last answer.
+/// Waits until query-migrate reports completed, failed or cancelled; returns the last reply.
 json WaitMigrationEnd(Qmp& qmp, Milliseconds timeout = Milliseconds(20000));
 
-/// Migrates `source` to a socket of the test and returns the whole stream. The source ends in
+/// Migrates `source` to a socket of the test and returns the whole stream. The source then is in
 /// run state postmigrate.
 std::string MigrateToBytes(Qemu& source);
 
-/// The sending end of a migration whose target gets its stream from the test.
+/// The sending end of a migration whose target receives its stream from the test.
 class IncomingStream {
  public:
   /// `target` runs with -incoming defer.
   explicit IncomingStream(Qemu& target);
-  /// Sends, and returns when the target has read all of it and waits for more, or has died.
+  /// Sends `bytes`. Returns once the target has read all of them and waits for more, or has exited.
   void Send(std::string_view bytes);
   /// Sends the last bytes and ends the stream.
   void Finish(std::string_view bytes);

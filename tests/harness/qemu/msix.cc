@@ -11,12 +11,12 @@ constexpr uint16_t kEnable = 1 << 15, kFunctionMask = 1 << 14;
 }  // namespace
 
 Msix::Msix(const PciDevice& device, const std::vector<uint64_t>& bars) : device_(device) {
-  const std::vector<uint8_t> found = device.Capabilities(pci::kCapabilityMsix);
+  const std::vector<uint8_t> found = device.FindCapabilities(pci::kCapabilityMsix);
   if (found.empty()) throw std::runtime_error("the PCI function has no MSI-X");
   capability_ = found[0];
   vectors_ =
       static_cast<uint16_t>((device.ReadW(static_cast<uint8_t>(capability_ + 2)) & 0x7ff) + 1);
-  // Offset and, in its low three bits, the BAR.
+  // The offset; its low three bits are the BAR.
   const auto place = [&](int offset) {
     const uint32_t value = device.ReadL(static_cast<uint8_t>(capability_ + offset));
     return bars.at(value & 7) + (value & ~7U);

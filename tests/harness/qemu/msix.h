@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// MSI-X of a PCI function (PCI Local Bus 3.0, section 6.8.2). A message is a write of the device:
-// sent into guest memory, it can be read there.
+// MSI-X of a PCI function (PCI Local Bus 3.0, section 6.8.2). A message is a write by the device;
+// if it is sent into guest memory, the test can read it there.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +12,16 @@ namespace stx {
 
 class Msix {
  public:
-  /// `bars` as PciBus::Enable returned them. Throws when the function has no MSI-X.
+  /// `bars` is what PciBus::Enable returned. Throws if the function has no MSI-X.
   Msix(const PciDevice& device, const std::vector<uint64_t>& bars);
 
-  /// How many vectors the table has.
+  /// The number of vectors in the table.
   uint16_t vectors() const { return vectors_; }
   void Enable(bool on = true);
-  /// All vectors wait in the pending bits while this is set (Function Mask).
+  /// Function Mask: while it is set, all vectors stay in the pending bits.
   void MaskFunction(bool on);
 
-  /// Vector `vector` writes `data` to `address`, 4 bytes, and is unmasked.
+  /// Unmasks vector `vector` and makes it write `data` (4 bytes) to `address`.
   void Route(uint16_t vector, uint64_t address, uint32_t data);
   void Mask(uint16_t vector, bool on);
   bool Pending(uint16_t vector) const;

@@ -46,9 +46,9 @@ void PciDevice::WriteL(uint8_t offset, uint32_t value) const {
   qtest_->OutL(kDataPort, value);
 }
 
-std::vector<uint8_t> PciDevice::Capabilities(uint8_t id) const {
+std::vector<uint8_t> PciDevice::FindCapabilities(uint8_t id) const {
   std::vector<uint8_t> found;
-  // The list fits 48 times into the configuration space: more steps are a loop.
+  // The configuration space has room for 48 entries, so more steps mean a loop.
   uint8_t at = ReadB(pci::kCapabilities) & 0xfc;
   for (int steps = 0; at && steps < 48; ++steps) {
     if (ReadB(at) == id) found.push_back(at);
@@ -89,7 +89,8 @@ uint32_t Mmconfig::ReadL(const PciDevice& device, uint16_t offset) const {
 }
 
 uint16_t Mmconfig::ExtendedCapability(const PciDevice& device, uint16_t id) const {
-  // Capability id in bits 0 to 15 of a header, the next header's offset in 20 to 31.
+  // A header has the capability id in bits 0 to 15 and the offset of the next header in bits 20 to
+  // 31.
   for (uint16_t at = 0x100, steps = 0; at >= 0x100 && steps < 960; ++steps) {
     const uint32_t header = ReadL(device, at);
     if (header == 0 || header == ~0U) return 0;
@@ -102,10 +103,10 @@ uint16_t Mmconfig::ExtendedCapability(const PciDevice& device, uint16_t id) cons
 std::vector<PciDevice> PciBus::Scan() const {
   std::vector<PciDevice> found;
   for (uint8_t slot = 0; slot < 32; ++slot) {
-    if (!At(slot).Present()) continue;
+    if (!At(slot).IsPresent()) continue;
     const int functions = At(slot).ReadB(pci::kHeaderType) & 0x80 ? 8 : 1;
     for (uint8_t function = 0; function < functions; ++function)
-      if (At(slot, function).Present()) found.push_back(At(slot, function));
+      if (At(slot, function).IsPresent()) found.push_back(At(slot, function));
   }
   return found;
 }

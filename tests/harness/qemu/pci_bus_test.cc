@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The bus's enumeration against configuration spaces of our own, behind the qtest protocol.
+// Enumeration of a bus. The configuration spaces are our own, behind the qtest protocol.
 #include "harness/qemu/pci.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,8 @@
 namespace stx {
 namespace {
 
-/// A function: 256 bytes, of which the base address registers keep only the bits of their masks.
+/// A function: 256 bytes. Of the base address registers, only the bits in their masks can be
+/// written.
 struct Function {
   std::array<uint8_t, 256> bytes{};
   std::map<uint8_t, uint32_t> writable;  // offset of a BAR: bits that can be written
@@ -38,7 +39,7 @@ struct Function {
   }
 };
 
-/// Ports 0xcf8 and 0xcfc of a machine, over the qtest protocol.
+/// The ports 0xcf8 and 0xcfc of a machine, over the qtest protocol.
 class FakeMachine {
  public:
   FakeMachine() {
@@ -106,7 +107,7 @@ class FakeMachine {
   }
 
  public:
-  /// Registers 0x10 to 0x27 are base addresses: not of a bridge, which has other things there.
+  /// Registers 0x10 to 0x27 are base addresses, except in a bridge, which uses them otherwise.
   bool bar_space_ = true;
 
  private:
@@ -118,7 +119,7 @@ class FakeMachine {
 TEST(PciBus, FindsFunctionsAndLooksAtAllEightOnlyWhereTheHeaderSaysSo) {
   FakeMachine machine;
   machine.Add(0, 1, 0, 0x8086, 1);
-  machine.Add(0, 1, 1, 0x8086, 2);  // hidden: function 0 is not a multi-function device
+  machine.Add(0, 1, 1, 0x8086, 2);  // hidden, because function 0 is not a multi-function device
   machine.Add(0, 31, 0, 0x8086, 3).Put(0x0c, 0x80 << 16);
   machine.Add(0, 31, 7, 0x8086, 4);
   PciBus bus(*machine.qtest);
@@ -129,7 +130,7 @@ TEST(PciBus, FindsFunctionsAndLooksAtAllEightOnlyWhereTheHeaderSaysSo) {
   EXPECT_EQ(bus.Find(0x8086, 4)->slot(), 31);
   EXPECT_EQ(bus.Find(0x8086, 4)->function(), 7);
   EXPECT_FALSE(bus.Find(0x1af4, 4));
-  EXPECT_FALSE(bus.At(5).Present());
+  EXPECT_FALSE(bus.At(5).IsPresent());
 }
 
 TEST(PciBus, PlacesEachRegisterByItsSizeWithoutOverlap) {
@@ -192,11 +193,11 @@ TEST(PciDevice, CapabilitiesOfAListThatLoopsAreFinite) {
   function.Put(0x50, 0x6011);  // MSI-X, next 0x60
   function.Put(0x60, 0x0009);  // vendor, the last
   PciBus bus(*machine.qtest);
-  EXPECT_EQ(bus.At(1).Capabilities(pci::kCapabilityVendor), (std::vector<uint8_t>{0x40, 0x60}));
-  EXPECT_EQ(bus.At(1).Capabilities(pci::kCapabilityMsix), std::vector<uint8_t>{0x50});
-  EXPECT_TRUE(bus.At(1).Capabilities(0x77).empty());
+  EXPECT_EQ(bus.At(1).FindCapabilities(pci::kCapabilityVendor), (std::vector<uint8_t>{0x40, 0x60}));
+  EXPECT_EQ(bus.At(1).FindCapabilities(pci::kCapabilityMsix), std::vector<uint8_t>{0x50});
+  EXPECT_TRUE(bus.At(1).FindCapabilities(0x77).empty());
   function.Put(0x60, 0x4009);
-  EXPECT_EQ(bus.At(1).Capabilities(pci::kCapabilityMsix).size(), 16u);
+  EXPECT_EQ(bus.At(1).FindCapabilities(pci::kCapabilityMsix).size(), 16u);
 }
 
 }  // namespace

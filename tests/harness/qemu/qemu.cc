@@ -11,14 +11,14 @@ namespace {
 
 constexpr Milliseconds kStartTimeout{30000};
 
-/// Firmware that stops the CPU at its first instruction: cli; hlt; and again after a wake-up.
-std::string HaltingFirmware() {
+/// Firmware that halts the CPU at once: cli; hlt; and again after a wake-up.
+std::string MakeHaltingFirmware() {
   std::string image(256 << 10, '\xf4');
   image.replace(image.size() - 16, 4, "\xfa\xf4\xeb\xfd");
   return image;
 }
 
-const std::string& AcceleratorHelp(const std::filesystem::path& binary) {
+const std::string& ReadAcceleratorHelp(const std::filesystem::path& binary) {
   static std::map<std::filesystem::path, std::string> known;
   const auto found = known.find(binary);
   if (found != known.end()) return found->second;
@@ -30,19 +30,19 @@ const std::string& AcceleratorHelp(const std::filesystem::path& binary) {
 std::filesystem::path QemuBinary() {
   std::string path = EnvOr("QEMU", "");
   if (path.empty())
-    throw std::runtime_error("QEMU is not set: it names the qemu-system-x86_64 under test");
+    throw std::runtime_error("$QEMU is not set; it must name the qemu-system-x86_64 under test");
   return path;
 }
 
 bool HasQtestAccelerator(const std::filesystem::path& binary) {
-  return AcceleratorHelp(binary).find("qtest") != std::string::npos;
+  return ReadAcceleratorHelp(binary).find("qtest") != std::string::npos;
 }
 
 bool HasTcg(const std::filesystem::path& binary) {
-  return AcceleratorHelp(binary).find("tcg") != std::string::npos;
+  return ReadAcceleratorHelp(binary).find("tcg") != std::string::npos;
 }
 
-/// Lets somebody attach gdb to the QEMU that was just started.
+/// Waits until someone has attached gdb to the QEMU that was just started.
 static void AwaitDebugger(pid_t pid) {
   std::cerr << "STX_DEBUG: QEMU is process " << pid << "; attach with 'gdb -p " << pid
             << "', continue it there, then press Enter here\n";
@@ -65,7 +65,7 @@ Qemu::Qemu(QemuOptions options) {
     } else if (HasQtestAccelerator(argv[0])) {
       argv.insert(argv.end(), {"-accel", "qtest"});
     } else {
-      WriteFile(dir_ / "firmware", HaltingFirmware());
+      WriteFile(dir_ / "firmware", MakeHaltingFirmware());
       argv.insert(argv.end(), {"-accel", "tcg", "-bios", dir_ / "firmware"});
     }
   }
@@ -79,8 +79,8 @@ Qemu::Qemu(QemuOptions options) {
 Qmp& Qemu::qmp() {
   if (!qmp_) {
     try {
-      // The listener is ours from before the start, so connecting never races; the greeting waits.
-      // Only when QEMU has ended does nobody listen.
+      // The listener existed before QEMU was started, so connecting never races, and the greeting
+      // waits. Connecting fails only if QEMU has exited.
       if (!process_.Running()) throw std::runtime_error("it has ended");
       qmp_ = std::make_unique<Qmp>(qmp_socket(), kStartTimeout);
     } catch (const std::exception& error) {

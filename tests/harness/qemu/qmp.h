@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A QMP client as Kata's is (contract 2.1): one request in flight, no ids, a reply is one line of
-// at most 64 KiB, events may come at any time.
+// A QMP client with the properties of Kata's (contract 2.1): one request at a time, no ids, replies
+// of one line of at most 64 KiB, events at any time.
 #pragma once
 
 #include <deque>
@@ -35,26 +35,26 @@ class Qmp {
   static constexpr Milliseconds kTimeout{20000};
   static constexpr size_t kMaxLine = 64 * 1024;
 
-  /// Connects, reads the greeting, sends qmp_capabilities.
+  /// Connects, reads the greeting, and sends qmp_capabilities.
   explicit Qmp(const std::filesystem::path& socket, Milliseconds timeout = kTimeout);
 
   /// The greeting's "QMP" object: version and capabilities.
   const json& greeting() const { return greeting_; }
-  /// The command's "return"; throws QmpError for an error reply. Without a reply in time it
-  /// throws std::runtime_error and closes the connection: a late one must not answer the next.
+  /// Returns the command's "return" value; throws QmpError for an error reply. If no reply arrives
+  /// in time, it throws std::runtime_error and closes the connection, so that a late reply cannot
+  /// be taken for the next one.
   json Execute(const std::string& command, const json& arguments = nullptr,
                Milliseconds timeout = kTimeout);
-  /// As Execute, with `fd` beside the request as SCM_RIGHTS (getfd, add-fd).
+  /// Like Execute; sends `fd` along with the request as SCM_RIGHTS (getfd, add-fd).
   json ExecuteWithFd(const std::string& command, const json& arguments, int fd);
-  /// The HMP command's output.
+  /// Runs an HMP command and returns its output.
   std::string Hmp(const std::string& command_line);
-  /// The oldest event of that name that `match` accepts and nobody took yet; throws at the
-  /// deadline.
+  /// Takes the oldest event of that name that `match` accepts. Throws at the deadline.
   json WaitEvent(const std::string& name, Milliseconds timeout = kTimeout,
                  const std::function<bool(const json&)>& match = nullptr);
-  /// True when such an event has already come; it is taken.
+  /// True if such an event has already arrived; it is taken.
   bool TakeEvent(const std::string& name);
-  /// Every line sent and received, for a failed case's report.
+  /// Every line sent and received, for the message of a failed case.
   const std::string& log() const { return log_; }
 
  private:

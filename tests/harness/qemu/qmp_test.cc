@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The client against a server of our own, which says what a case needs.
+// The client against a server of our own, which sends what each case needs.
 #include "harness/qemu/qmp.h"
 
 #include <fcntl.h>
@@ -20,7 +20,8 @@ namespace {
 
 constexpr Milliseconds kLong{20000}, kShort{100};
 
-/// Greets, takes qmp_capabilities, then does what the case says with the connection.
+/// Sends the greeting, answers qmp_capabilities, and then does what the case wants with the
+/// connection.
 class Server {
  public:
   using Work = std::function<void(Server&)>;
@@ -39,7 +40,7 @@ class Server {
 
   std::filesystem::path path() const { return dir_ / "qmp.sock"; }
   void Say(const std::string& line) { WriteAll(fd_.get(), line + "\n"); }
-  /// The next request; null when the client has closed.
+  /// The next request; null if the client has closed the connection.
   json Hear() {
     std::string line;
     for (char c = 0; WaitFor(fd_.get(), POLLIN, Deadline(kLong));) {

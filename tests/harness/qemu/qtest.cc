@@ -31,7 +31,7 @@ std::string QTest::ReadLine() {
     }
     if (!fd_) throw std::runtime_error("qtest: the connection was closed after a time-out");
     if (!WaitFor(fd_.get(), POLLIN, deadline)) {
-      fd_.Reset();  // a late answer must not be taken for the next command's
+      fd_.Reset();  // a late answer must not be taken for that of the next command
       throw std::runtime_error("qtest: no answer before the deadline");
     }
     char chunk[65536];
@@ -82,7 +82,7 @@ void QTest::MemWrite(uint64_t address, const void* data, size_t length) {
     std::memcpy(at, bytes, length);
     return;
   }
-  // The protocol is one line per command: keep lines moderate.
+  // The protocol has one line per command, so limit the length of the lines.
   for (size_t done = 0; done < length;) {
     size_t n = std::min<size_t>(length - done, 64 * 1024);
     std::string line = "write " + Hex(address + done) + " " + Hex(n) + " 0x";

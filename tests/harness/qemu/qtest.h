@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Client of QEMU's qtest protocol (docs/devel/qtest.rst of the base): a test drives the machine's
-// memory, I/O ports, clock and interrupts from outside, with no guest CPU running.
+// A client of QEMU's qtest protocol (docs/devel/qtest.rst of the base): a test accesses the
+// machine's memory, I/O ports, clock and interrupts from outside, while no guest CPU runs.
 #pragma once
 
 #include <cstddef>
@@ -16,14 +16,15 @@ namespace stx {
 
 class QTest {
  public:
-  /// `connection` is the socket that QEMU's -qtest unix:PATH connected to.
+  /// `connection` is the socket that QEMU's -qtest unix:PATH has connected to.
   explicit QTest(UniqueFd connection) : fd_(std::move(connection)) {}
 
-  /// Guest RAM from address 0 on, shared with QEMU: from now on, accesses above the first MiB go
-  /// there without a round trip. Not for a machine that migrates: QEMU does not see such writes.
+  /// `ram` is guest RAM, starting at address 0, that is shared with QEMU. From now on, accesses
+  /// above the first MiB need no round trip. Not for a machine that migrates, because QEMU does not
+  /// see such writes.
   void MapRam(std::span<uint8_t> ram) { ram_ = ram; }
 
-  /// I/O ports; values in the host's order, addresses in the port space.
+  /// I/O ports. Values are in host byte order; addresses are in the port space.
   uint8_t InB(uint16_t port) { return static_cast<uint8_t>(In("inb", port)); }
   uint16_t InW(uint16_t port) { return static_cast<uint16_t>(In("inw", port)); }
   uint32_t InL(uint16_t port) { return static_cast<uint32_t>(In("inl", port)); }
@@ -31,7 +32,7 @@ class QTest {
   void OutW(uint16_t port, uint16_t value) { Out("outw", port, value); }
   void OutL(uint16_t port, uint32_t value) { Out("outl", port, value); }
 
-  /// Guest-physical memory or MMIO, one access of that width, little-endian guest.
+  /// Guest-physical memory or MMIO: one access of that width, little-endian.
   uint8_t ReadB(uint64_t address) { return Load<uint8_t>("readb", address); }
   uint16_t ReadW(uint64_t address) { return Load<uint16_t>("readw", address); }
   uint32_t ReadL(uint64_t address) { return Load<uint32_t>("readl", address); }
@@ -41,26 +42,26 @@ class QTest {
   void WriteL(uint64_t address, uint32_t value) { Store("writel", address, value); }
   void WriteQ(uint64_t address, uint64_t value) { Store("writeq", address, value); }
 
-  /// Guest-physical memory, any length in bytes.
+  /// Guest-physical memory of any length in bytes.
   std::vector<uint8_t> MemRead(uint64_t address, size_t length);
   void MemWrite(uint64_t address, const void* data, size_t length);
   void MemSet(uint64_t address, size_t length, uint8_t value);
 
-  /// Virtual clock; nanoseconds. Returns the clock after the step.
+  /// The virtual clock, in nanoseconds. Returns the clock after the step.
   int64_t ClockStep(int64_t nanoseconds);
   int64_t ClockStep();
 
-  /// Any other command line of the protocol; returns what follows "OK".
+  /// Sends any other command of the protocol; returns what follows "OK".
   std::string Command(const std::string& line);
 
  private:
-  /// Where the guest's [address, address + size) is mapped; null when it is not.
+  /// Where the guest's [address, address + size) is mapped, or null if it is not.
   uint8_t* Mapped(uint64_t address, uint64_t size) const {
     constexpr uint64_t kFirst = 1 << 20;  // below it, ROM and VGA lie over RAM
     const bool inside = address >= kFirst && size <= ram_.size() && address <= ram_.size() - size;
     return inside ? ram_.data() + address : nullptr;
   }
-  /// Aligned accesses are seen by the devices' threads in the order in which they were made.
+  /// Devices' threads see aligned accesses in the order in which they were made.
   template <typename T>
   T Load(const char* name, uint64_t address) {
     const uint8_t* at = Mapped(address, sizeof(T));

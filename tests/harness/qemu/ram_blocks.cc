@@ -16,7 +16,7 @@ uint64_t Unit(const std::string& name) {
 
 }  // namespace
 
-std::vector<RamBlock> RamBlocks(Qmp& qmp) {
+std::vector<RamBlock> ReadRamBlocks(Qmp& qmp) {
   std::vector<RamBlock> blocks;
   std::istringstream in(qmp.Hmp("info ramblock"));
   std::string line;
@@ -25,7 +25,7 @@ std::vector<RamBlock> RamBlocks(Qmp& qmp) {
     std::istringstream words(line);
     std::vector<std::string> fields;
     for (std::string word; words >> word;) fields.push_back(word);
-    // Name or nothing, page size, its unit, offset, used, total; and in later versions more.
+    // Name (may be empty), page size and its unit, offset, used, total; later versions add more.
     size_t unit = 0;
     while (unit < fields.size() && !fields[unit].ends_with("iB")) ++unit;
     if (unit == 0 || unit + 3 >= fields.size()) continue;
@@ -36,8 +36,8 @@ std::vector<RamBlock> RamBlocks(Qmp& qmp) {
   return blocks;
 }
 
-RamBlock RamBlockNamed(Qmp& qmp, const std::string& name) {
-  for (const RamBlock& block : RamBlocks(qmp))
+RamBlock FindRamBlock(Qmp& qmp, const std::string& name) {
+  for (const RamBlock& block : ReadRamBlocks(qmp))
     if (block.name == name) return block;
   throw std::runtime_error("no RAM block " + name);
 }

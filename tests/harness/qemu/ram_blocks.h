@@ -11,12 +11,12 @@
 namespace stx {
 
 struct RamBlock {
-  std::string name;  ///< of the migration stream; empty for those that do not migrate
-  uint64_t page_size, used, total;  ///< bytes
+  std::string name;  ///< in the migration stream; empty for blocks that do not migrate
+  uint64_t page_size, used, total;  ///< in bytes
 };
 
-std::vector<RamBlock> RamBlocks(Qmp& qmp);
-/// Throws when there is none.
-RamBlock RamBlockNamed(Qmp& qmp, const std::string& name);
+std::vector<RamBlock> ReadRamBlocks(Qmp& qmp);
+/// Throws if there is none.
+RamBlock FindRamBlock(Qmp& qmp, const std::string& name);
 
 }  // namespace stx

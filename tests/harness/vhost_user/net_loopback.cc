@@ -9,10 +9,10 @@ void NetLoopback::HandleQueue(int) {
   while (auto sent = device_.Pop(kTransmit)) {
     auto buffer = device_.Pop(kReceive);
     if (!buffer) return device_.Unpop(kTransmit, *sent);
-    std::string bytes(IovecSize(sent->readable()), '\0');
-    IovecRead(sent->readable(), bytes.data(), bytes.size());
+    std::string bytes(CountIovecBytes(sent->readable()), '\0');
+    ReadIovec(sent->readable(), bytes.data(), bytes.size());
     bytes.replace(0, kNetHeader, std::string(kNetHeader, '\0'));
-    const size_t n = IovecWrite(buffer->writable(), bytes.data(), bytes.size());
+    const size_t n = WriteIovec(buffer->writable(), bytes.data(), bytes.size());
     device_.Push(kReceive, *buffer, static_cast<uint32_t>(n));
     device_.Push(kTransmit, *sent, 0);
     device_.Notify(kReceive);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A vhost-user-net whose wire ends in itself: what the guest sends, it receives.
+// A vhost-user-net back-end that sends every frame back: the guest receives what it sends.
 #pragma once
 
 #include <filesystem>
@@ -9,8 +9,8 @@
 
 namespace stx {
 
-/// virtio-net's first pair of queues (virtio 1.2, section 5.1.2) and the header of its frames, in
-/// bytes.
+/// The first pair of virtio-net queues (virtio 1.2, section 5.1.2), and the size of the frame
+/// header in bytes.
 inline constexpr uint16_t kReceive = 0, kTransmit = 1;
 inline constexpr size_t kNetHeader = 12;
 
@@ -20,7 +20,7 @@ class NetLoopback final : private VhostUserHandler {
     device_.Start();
   }
   ~NetLoopback() override { device_.Stop(); }
-  /// As VhostUserDevice::Broken.
+  /// See VhostUserDevice::Broken.
   std::string Broken() const { return device_.Broken(); }
 
  private:

@@ -30,7 +30,7 @@ std::span<const iovec> VirtqueueChain::writable() const {
 }
 void VirtqueueChain::Free::operator()(VuVirtqElement* element) const { std::free(element); }
 
-/// libvhost-user's callbacks get the VuDev alone, so it is this object's base.
+/// libvhost-user's callbacks receive only the VuDev, so it is the base class of this object.
 class VhostUserDevice::Impl : private VuDev {
  public:
   Impl(const std::filesystem::path& path, int queues, VhostUserHandler& handler)
@@ -71,7 +71,7 @@ class VhostUserDevice::Impl : private VuDev {
     const VuVirtq& queue = vq[index];
     return queue.started && queue.enable && queue.vring.avail && queue.vring.num;
   }
-  void Again(int index) {
+  void ServeAgain(int index) {
     again_.insert(index);
     eventfd_write(again_fd_.get(), 1);
   }
@@ -88,7 +88,7 @@ class VhostUserDevice::Impl : private VuDev {
   void Connect() {
     UniqueFd connection(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!connection) return;
-    // A message is written at once by QEMU; half of one must not stop the thread for ever.
+    // QEMU writes each message at once; half a message must not block the thread for ever.
     timeval timeout{5, 0};
     setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
     if (!vu_init(this, static_cast<uint16_t>(queues_), connection.get(), OnPanic, ReadMessage,
@@ -108,7 +108,7 @@ class VhostUserDevice::Impl : private VuDev {
       WatchListener();
       return;
     }
-    // SET_VRING_ENABLE may have made a queue usable whose kick came before.
+    // SET_VRING_ENABLE may have made a queue usable after its kick had arrived.
     for (int i = 0; i < queues_; ++i)
       if (Ready(i)) handler_.HandleQueue(i);
   }
@@ -138,8 +138,8 @@ class VhostUserDevice::Impl : private VuDev {
     From(dev).SetBroken(message ? message : "unknown");
   }
 
-  /// Instead of libvhost-user's own, which takes the end of the connection for a request to exit(),
-  /// asserts on a short message and lets the descriptors leak into children.
+  /// Replaces libvhost-user's own function, which exits the process when the connection ends,
+  /// asserts on a short message, and lets descriptors leak into children.
   static bool ReadMessage(VuDev*, int socket, VhostUserMsg* message) {
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(message->fds))];
     iovec header{message, VHOST_USER_HDR_SIZE};
@@ -174,8 +174,8 @@ class VhostUserDevice::Impl : private VuDev {
     for (int i = 0; i < message.fd_num; ++i) close(message.fds[i]);
   }
 
-  /// What libvhost-user takes without a look: indices past its arrays, sizes that it divides by or
-  /// allocates on its stack, and request 0, at which it would end the process.
+  /// Refuses what libvhost-user does not check: indices past the end of its arrays, sizes by which
+  /// it divides or which it allocates on its stack, and request 0, for which it would exit.
   bool Acceptable(const VhostUserMsg& message) const {
     const uint32_t index = message.payload.state.index, value = message.payload.state.num;
     const bool known = index < static_cast<uint32_t>(queues_);
@@ -221,8 +221,8 @@ class VhostUserDevice::Impl : private VuDev {
     VuVirtq* queue = vu_get_queue(dev, index);
     vu_set_queue_handler(dev, queue, started ? OnKick : nullptr);
     if (!started) return;
-    // libvhost-user keeps these from the driver before: its interrupt position could suppress the
-    // first interrupt, and its complaint about a ring would outlive the ring.
+    // libvhost-user keeps these from the previous driver. The old interrupt position could suppress
+    // the first interrupt, and a complaint about the old ring would persist.
     queue->signalled_used_valid = false;
     dev->broken = false;
     self.SetBroken("");
@@ -238,7 +238,8 @@ class VhostUserDevice::Impl : private VuDev {
   }
   static int SetConfig(VuDev*, const uint8_t*, uint32_t, uint32_t, uint32_t) { return 0; }
 
-  // Without a configuration space the protocol feature is not offered: QEMU would warn of it.
+  // Without a configuration space the protocol feature is not offered, because QEMU would print a
+  // warning about it.
   static constexpr VuDevIface kInterface = [] {
     VuDevIface interface {};
     interface.get_features = GetFeatures;
@@ -275,7 +276,7 @@ void VhostUserDevice::Stop() { impl_->Stop(); }
 std::string VhostUserDevice::Broken() const { return impl_->Broken(); }
 EventLoop& VhostUserDevice::loop() { return impl_->loop; }
 bool VhostUserDevice::Ready(int index) const { return impl_->Ready(index); }
-void VhostUserDevice::Again(int index) { impl_->Again(index); }
+void VhostUserDevice::ServeAgain(int index) { impl_->ServeAgain(index); }
 
 std::optional<VirtqueueChain> VhostUserDevice::Pop(int index) {
   if (!Ready(index)) return std::nullopt;
@@ -283,7 +284,7 @@ std::optional<VirtqueueChain> VhostUserDevice::Pop(int index) {
   VuVirtq* queue = vu_get_queue(dev, index);
   void* element = vu_queue_pop(dev, queue, sizeof(VuVirtqElement));
   if (!element && Ready(index)) {
-    // Only now will the driver surely kick; what came just before it could see that is taken here.
+    // From here on the driver is sure to kick. Chains that it added just before are taken here.
     vu_queue_set_notification(dev, queue, 1);
     element = vu_queue_pop(dev, queue, sizeof(VuVirtqElement));
   }

@@ -12,7 +12,7 @@
 namespace stx {
 namespace {
 
-/// Header and payload of a front-end's message (vhost-user, "Message Specification").
+/// Header and payload of a message from a front-end (vhost-user, "Message Specification").
 std::string Message(uint32_t request, const std::string& payload = {}, uint32_t size = UINT32_MAX) {
   uint32_t header[3] = {request, 1 /* version */, size};
   if (size == UINT32_MAX) header[2] = static_cast<uint32_t>(payload.size());
@@ -50,7 +50,7 @@ class VhostUserDeviceTest : public testing::Test, public VhostUserHandler {
     return text;
   }
 
-  /// The u64 that a request is answered with.
+  /// The u64 in the reply to a request.
   static uint64_t Ask(const UniqueFd& fd, uint32_t request) {
     WriteAll(fd.get(), Message(request));
     std::string reply = Read(fd, 12 + 8);
@@ -110,7 +110,7 @@ TEST_F(VhostUserDeviceTest, AFrontEndThatGoesInTheMiddleOfAMessageIsForgotten) {
 }
 
 TEST_F(VhostUserDeviceTest, DropsAFrontEndThatSendsNonsense) {
-  static bool survived = false;  // request 0 has libvhost-user end the process, with success
+  static bool survived = false;  // request 0 makes libvhost-user exit with success
   std::atexit([] {
     if (!survived) _exit(1);
   });

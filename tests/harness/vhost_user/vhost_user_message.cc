@@ -7,7 +7,7 @@
 namespace stx {
 namespace {
 
-/// A T at `offset` of the payload; vhost-user has the machine's own byte order.
+/// The T at `offset` of the payload. vhost-user uses the host's byte order.
 template <typename T>
 T At(const VhostUserMessage& message, size_t offset) {
   if (message.payload.size() < offset + sizeof(T))
@@ -100,7 +100,8 @@ VhostUserRingAddresses VhostUserMessage::RingAddresses() const {
 }
 
 std::vector<VhostUserRegion> VhostUserMessage::Regions() const {
-  // A table starts with count and padding (32 bits each), a single region with 64 bits of padding.
+  // A table starts with a count and padding (32 bits each), a single region with 64 bits of
+  // padding.
   const uint32_t count = request == VhostUserRequest::kSetMemTable ? At<uint32_t>(*this, 0) : 1;
   std::vector<VhostUserRegion> regions;
   for (uint32_t i = 0; i < count; ++i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One message of vhost-user's front-end (docs/interop/vhost-user.rst of the base, "Message
-// Specification"), as it came over the socket, with its fields decoded.
+// One message from a vhost-user front-end (docs/interop/vhost-user.rst of the base, "Message
+// Specification") as it arrived on the socket, with its fields decoded.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace stx {
 
-/// Requests of the front-end, with the protocol's numbers; those that our tests name.
+/// The requests of the front-end that our tests name, with the numbers of the protocol.
 enum class VhostUserRequest : uint32_t {
   kGetFeatures = 1,
   kSetFeatures = 2,
@@ -44,24 +44,25 @@ enum class VhostUserRequest : uint32_t {
   kGetStatus = 40,
 };
 
-/// "SET_MEM_TABLE"; a number for those without a name here.
+/// "SET_MEM_TABLE"; a number for requests that have no name here.
 std::string ToString(VhostUserRequest request);
 
-/// "Memory region description": all in bytes.
+/// "Memory region description"; all values are in bytes.
 struct VhostUserRegion {
   uint64_t guest_address;
   uint64_t size;
   uint64_t user_address;
   uint64_t mmap_offset;
   bool operator==(const VhostUserRegion&) const = default;
-  /// Whether [address, address + length) of the front-end's addresses lies in it.
+  /// Whether [address, address + length), in the front-end's addresses, lies within the region.
   bool HoldsUser(uint64_t address, uint64_t length) const {
     return address >= user_address && address - user_address <= size &&
            length <= size - (address - user_address);
   }
 };
 
-/// "A vring address description": the front-end's addresses, but `log` is guest-physical.
+/// "A vring address description". The addresses are the front-end's, except `log`, which is
+/// guest-physical.
 struct VhostUserRingAddresses {
   uint32_t index;
   uint32_t flags;  ///< bit 0: VHOST_VRING_F_LOG
@@ -84,17 +85,17 @@ struct VhostUserMessage {
   VhostUserRequest request;
   uint32_t flags;
   std::string payload;
-  int descriptors;  ///< how many came with it
+  int descriptors;  ///< the number of descriptors that came with it
   int connection;   ///< counted from 1
 
   bool needs_reply() const { return flags & kNeedReply; }
-  // Each throws when the payload has not the size of what is asked for.
+  // Each of these throws if the size of the payload does not fit.
   uint64_t U64() const;
   VhostUserRingState RingState() const;
   VhostUserRingAddresses RingAddresses() const;
-  /// Of SET_MEM_TABLE; of ADD_MEM_REG and REM_MEM_REG the one region.
+  /// The regions of SET_MEM_TABLE, or the one region of ADD_MEM_REG and REM_MEM_REG.
   std::vector<VhostUserRegion> Regions() const;
-  /// For a failed case: "2 SET_VRING_ADDR ring 1".
+  /// For the message of a failed case: "2 SET_VRING_ADDR ring 1".
   std::string ToString() const;
 };
 

@@ -22,8 +22,8 @@ struct Header {
   uint32_t request, flags, size;
 };
 
-/// Reads exactly `size` bytes; descriptors that come along are closed and counted. False: the
-/// front-end is gone.
+/// Reads exactly `size` bytes. Descriptors that arrive with them are counted and closed. Returns
+/// false if the front-end has disconnected.
 bool ReadAll(int fd, void* data, size_t size, int& descriptors) {
   auto* at = static_cast<char*>(data);
   Deadline deadline(kMessageTimeout);
@@ -103,7 +103,8 @@ std::vector<VhostUserMessage> VhostUserRecorder::Messages() {
   stx::WaitUntil("the recorder has taken all messages", Deadline(kMessageTimeout), [&] {
     std::lock_guard lock(mutex_);
     all = messages_;
-    // No message is half served while we hold the lock: an empty socket means that all are here.
+    // While we hold the lock, no message is half served, so an empty socket means that all have
+    // arrived.
     return !connection_ || !WaitFor(connection_.get(), POLLIN, Deadline(Milliseconds(0)));
   });
   return all;
@@ -170,7 +171,7 @@ void VhostUserRecorder::ServeOne() {
   try {
     Answer(message, fate == VhostUserFate::kRefuse);
   } catch (const std::exception&) {
-    return Drop();  // the front-end went away
+    return Drop();  // the front-end has disconnected
   }
   if (fate == VhostUserFate::kAnswerAndDie) Drop();
 }
@@ -199,7 +200,7 @@ void VhostUserRecorder::Answer(const VhostUserMessage& message, bool refuse) {
       put(0);
       break;
     case VhostUserRequest::kGetVringBase:
-      // The ring stops where it started: we served nothing.
+      // The ring stops where it started, because we served nothing.
       payload = message.payload;
       break;
     case VhostUserRequest::kSetLogBase:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A vhost-user back-end that serves no ring: it speaks the protocol's frames itself, keeps every
-// message in order, and fails where a test wants it to. For what QEMU says; a back-end that moves
-// data is vhost_user_device.h.
+// A vhost-user back-end that serves no ring. It speaks the protocol itself, records every message
+// in order, and fails where a test asks for it. Use it to check what QEMU sends; for a back-end
+// that moves data, see vhost_user_device.h.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@
 namespace stx {
 
 namespace vhost_user {
-/// Feature bits beside the device's own.
+/// Feature bits in addition to those of the device.
 inline constexpr uint64_t kLogAll = 1ULL << 26, kProtocolFeatures = 1ULL << 30,
                           kVersion1 = 1ULL << 32;
 /// Protocol feature bits.
@@ -35,15 +35,15 @@ struct VhostUserRecorderOptions {
   uint64_t memory_slots = 32;
 };
 
-/// How the recorder treats one message.
+/// What the recorder does with a message.
 enum class VhostUserFate {
-  kServe,         ///< answer what wants an answer
+  kServe,         ///< answer if an answer is expected
   kRefuse,        ///< answer NEED_REPLY with an error
   kDie,           ///< close the connection instead of answering
-  kAnswerAndDie,  ///< stop reading, answer, close: the front-end's next write finds nobody
+  kAnswerAndDie,  ///< stop reading, answer and close: the front-end's next write fails
 };
 
-/// Listens at once; serves one connection at a time on a thread of its own.
+/// Listens at once. Serves one connection at a time on its own thread.
 class VhostUserRecorder {
  public:
   explicit VhostUserRecorder(const std::filesystem::path& socket,
@@ -52,21 +52,24 @@ class VhostUserRecorder {
   VhostUserRecorder(const VhostUserRecorder&) = delete;
   VhostUserRecorder& operator=(const VhostUserRecorder&) = delete;
 
-  /// Decides about each message from now on, on the recorder's thread; null serves all.
+  /// From now on `fate` decides about each message, on the recorder's thread. Null serves all
+  /// messages.
   void SetFate(std::function<VhostUserFate(const VhostUserMessage&)> fate);
-  /// Raw bytes to send instead of the answer to a message that is served; none for the right one.
+  /// `reply` returns the raw bytes that are sent instead of the proper answer to a message, or
+  /// nothing for the proper answer.
   void SetReply(std::function<std::optional<std::string>(const VhostUserMessage&)> reply);
-  /// While false, connections wait in the listening socket unanswered. True at the start.
+  /// While false, connections wait unanswered in the listening socket. True at the start.
   void SetAccepting(bool accepting);
 
-  /// All messages so far, of all connections. What QEMU had written before the call is in it.
+  /// All messages so far, of all connections, including everything that QEMU had written before the
+  /// call.
   std::vector<VhostUserMessage> Messages();
-  /// Those after the first `count`.
+  /// The messages after the first `count`.
   std::vector<VhostUserMessage> MessagesAfter(size_t count);
-  /// Waits until `done` accepts Messages(); false when it did not before the deadline.
+  /// Waits until `done` accepts Messages(); false if the deadline passes first.
   bool WaitUntil(const std::function<bool(const std::vector<VhostUserMessage>&)>& done,
                  const Deadline& deadline);
-  /// How many connections were accepted.
+  /// The number of connections that were accepted.
   int connections();
 
  private:
@@ -78,7 +81,7 @@ class VhostUserRecorder {
   VhostUserRecorderOptions options_;
   std::filesystem::path socket_;
   UniqueFd listener_, wake_;
-  // Guards the rest; held from the first byte of a message to its answer.
+  // Guards the members below. It is held from the first byte of a message until its answer is sent.
   std::mutex mutex_;
   UniqueFd connection_;
   std::vector<VhostUserMessage> messages_;

@@ -6,9 +6,9 @@
 namespace stx {
 namespace {
 
-/// Chains taken from a queue before others get their turn.
+/// The number of chains taken from a queue before other queues get their turn.
 constexpr int kBatch = 256;
-/// A guest that provokes RSTs and gives no buffers for them is not listened to beyond this many.
+/// If a guest provokes RSTs but gives no buffers for them, we stop reading from it after this many.
 constexpr size_t kMaxReplies = 1024;
 constexpr size_t kMaxPayload = 64 * 1024;
 
@@ -46,15 +46,16 @@ void VsockBackend::Receive() {
       break;
     }
     if (taken == kBatch) {
-      device_.Again(kVsockTxQueue);
+      device_.ServeAgain(kVsockTxQueue);
       break;
     }
     auto chain = device_.Pop(kVsockTxQueue);
     if (!chain) break;
     VsockHeader header;
-    if (IovecRead(chain->readable(), &header, sizeof(header)) == sizeof(header)) {
-      auto payload = IovecSlice(chain->readable(), sizeof(header), header.len);
-      if (IovecSize(payload) < header.len) header.op = header.len = 0;  // so answered by a RST
+    if (ReadIovec(chain->readable(), &header, sizeof(header)) == sizeof(header)) {
+      auto payload = SliceIovec(chain->readable(), sizeof(header), header.len);
+      if (CountIovecBytes(payload) < header.len)
+        header.op = header.len = 0;  // and therefore answered with a RST
       mux_.Receive(header, payload);
     }
     device_.Push(kVsockTxQueue, *chain, 0);
@@ -66,13 +67,13 @@ void VsockBackend::Send() {
   int taken = 0;
   for (; mux_.HasOutput(); ++taken) {
     if (taken == kBatch) {
-      device_.Again(kVsockRxQueue);
+      device_.ServeAgain(kVsockRxQueue);
       break;
     }
     auto chain = device_.Pop(kVsockRxQueue);
     if (!chain) break;
-    auto room = IovecSlice(chain->writable(), sizeof(VsockHeader), kMaxPayload);
-    if (room.empty()) {  // nothing can ever be received in it
+    auto room = SliceIovec(chain->writable(), sizeof(VsockHeader), kMaxPayload);
+    if (room.empty()) {  // nothing can ever be received into it
       device_.Push(kVsockRxQueue, *chain, 0);
       continue;
     }
@@ -81,11 +82,11 @@ void VsockBackend::Send() {
       device_.Unpop(kVsockRxQueue, *chain);
       break;
     }
-    IovecWrite(chain->writable(), &*header, sizeof(*header));
+    WriteIovec(chain->writable(), &*header, sizeof(*header));
     device_.Push(kVsockRxQueue, *chain, static_cast<uint32_t>(sizeof(*header)) + header->len);
   }
   if (taken > 0) device_.Notify(kVsockRxQueue);
-  if (receive_stopped_ && mux_.replies() < kMaxReplies) device_.Again(kVsockTxQueue);
+  if (receive_stopped_ && mux_.replies() < kMaxReplies) device_.ServeAgain(kVsockTxQueue);
 }
 
 }  // namespace stx

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A vhost-user-vsock device (virtio 1.2 section 5.10) for hosts without /dev/vhost-vsock. Stream
-// sockets; how ports meet Unix sockets is in vsock_mux.h.
+// A vhost-user-vsock device (virtio 1.2, section 5.10) for hosts without /dev/vhost-vsock. It
+// supports stream sockets; vsock_mux.h describes how ports map to Unix sockets.
 //   VsockBackend vsock({.socket = dir / "vhost.sock", .guest_cid = 3, .uds = dir / "vsock"});
-// serves from here on, and QEMU is started with
+// serves from then on. QEMU is started with
 //   -chardev socket,id=vsock0,path=SOCKET -device vhost-user-vsock-pci,chardev=vsock0
 #pragma once
 
@@ -19,17 +19,17 @@ namespace stx {
 struct VsockBackendOptions {
   std::filesystem::path socket;  ///< where QEMU connects
   uint64_t guest_cid = 3;
-  std::filesystem::path uds;  ///< where hosts connect; UDS_<port> is where the guest connects
+  std::filesystem::path uds;  ///< where hosts connect; the guest connects to UDS_<port>
 };
 
 class VsockBackend final : private VhostUserHandler {
  public:
-  /// Both sockets listen when this returns; old socket files are replaced.
+  /// Both sockets listen when the constructor returns. Old socket files are replaced.
   explicit VsockBackend(const VsockBackendOptions& options);
-  /// Ends all streams and QEMU's connection, and removes both sockets.
+  /// Closes all streams and the connection to QEMU, and removes both sockets.
   ~VsockBackend() override;
 
-  /// As VhostUserDevice::Broken.
+  /// See VhostUserDevice::Broken.
   std::string Broken() const { return device_.Broken(); }
 
  private:

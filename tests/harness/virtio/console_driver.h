@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The driver of a virtio-serial's first port, a console's (virtio 1.2, section 5.3), without
-// MULTIPORT.
+// A driver for the first port, the console, of a virtio-serial device (virtio 1.2, section 5.3),
+// without MULTIPORT.
 #pragma once
 
 #include <string>
@@ -12,16 +12,16 @@ namespace stx {
 class ConsoleDriver {
  public:
   static constexpr Milliseconds kWait{20000};
-  /// The most that Print takes, in bytes.
+  /// The most that Print accepts, in bytes.
   static constexpr uint32_t kLargest = 512 << 10;
 
   ConsoleDriver(PciBus& bus, uint8_t slot, GuestHeap& heap);
 
-  /// Hands `text` to the device, without waiting for it to be taken.
+  /// Makes `text` available to the device; does not wait until the device has taken it.
   void Print(const std::string& text);
-  /// Returns when the device has taken what was printed; throws when it does not.
+  /// Returns once the device has taken everything that was printed. Throws if it does not.
   void WaitPrinted();
-  /// Gives buffers of 64 bytes until `size` bytes came; throws when they do not.
+  /// Offers buffers of 64 bytes until `size` bytes have arrived. Throws if they do not.
   std::string Read(size_t size);
 
  private:

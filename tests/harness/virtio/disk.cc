@@ -7,7 +7,7 @@ namespace stx {
 namespace {
 
 constexpr Milliseconds kWait{20000};
-constexpr uint32_t kBuffer = 1 << 20;  // the most in a request
+constexpr uint32_t kBuffer = 1 << 20;  // the maximum size of a request
 
 class VirtioBlk final : public Disk {
  public:
@@ -61,7 +61,7 @@ class VirtioBlk final : public Disk {
   uint64_t header_, buffer_;
 };
 
-// struct virtio_scsi_req_cmd: lun, id, attributes, then the CDB; and its response.
+// struct virtio_scsi_req_cmd (lun, id, attributes, and the CDB) and its response.
 constexpr uint32_t kRequest = 51, kResponse = 108, kCdb = 32;
 constexpr uint64_t kResponseAt = 64, kDataAt = 256;
 
@@ -77,15 +77,15 @@ std::string ToHex(unsigned value) {
   return text;
 }
 
-// Sense keys and additional codes (SPC-4, 4.5.6): unit attention, power on or reset occurred;
-// illegal request, logical block address out of range.
+// Sense keys and additional codes (SPC-4, 4.5.6): unit attention, "power on or reset occurred";
+// illegal request, "logical block address out of range".
 constexpr const char *kPowerOn = "sense 06/29", *kOutOfRange = "sense 05/21";
 
 class ScsiDisk final : public Disk {
  public:
   ScsiDisk(ScsiController& controller, uint8_t target, uint16_t lun)
       : controller_(controller), target_(target), lun_(lun) {
-    // The first command after a power-on ends in a unit attention (SPC-4, 6.29).
+    // The first command after power-on fails with a unit attention (SPC-4, 6.29).
     try {
       Send(std::string(6, '\0'), "", 0);
     } catch (const DiskError& error) {
@@ -163,7 +163,8 @@ std::string ScsiController::Command(uint8_t target, uint16_t lun, const std::str
   requests_.Add(chain);
   device_.Notify(2);
   requests_.Wait(Deadline(kWait));
-  // status at 10, response at 11, sense (fixed format: key at 2, additional code at 12) from 12.
+  // The status is at 10, the response at 11, the sense data at 12 (fixed format: key at 2,
+  // additional code at 12).
   const uint64_t sense = buffer_ + kResponseAt + 12;
   const int status = device_.qtest().ReadB(buffer_ + kResponseAt + 10),
             response = device_.qtest().ReadB(buffer_ + kResponseAt + 11);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Disks as a guest's driver sees them, by sector of 512 bytes: virtio-blk (virtio 1.2, section 5.2)
-// and SCSI disks behind virtio-scsi (section 5.6; SBC-3).
+// Disks as a guest's driver sees them, in sectors of 512 bytes: virtio-blk (virtio 1.2, section
+// 5.2) and SCSI disks behind virtio-scsi (section 5.6; SBC-3).
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace stx {
 
-/// A request that the device ended with an error.
+/// The device completed a request with an error.
 struct DiskError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -21,27 +21,27 @@ class Disk {
   static constexpr uint32_t kSector = 512;
 
   virtual ~Disk() = default;
-  /// Whole sectors. Throw DiskError when the device reports an error.
+  /// Read and write whole sectors. They throw DiskError if the device reports an error.
   virtual std::string Read(uint64_t sector, uint32_t bytes) = 0;
   virtual void Write(uint64_t sector, const std::string& bytes) = 0;
-  /// Returns when all that was written is on the medium.
+  /// Returns once everything that was written is on the medium.
   virtual void Flush() = 0;
   virtual uint64_t Sectors() = 0;
-  /// What a DiskError says of a sector past the end.
+  /// The text of the DiskError for a sector past the end.
   virtual std::string PastTheEnd() const = 0;
 };
 
-/// The virtio-blk or vhost-user-blk in `slot` of the bus.
+/// The virtio-blk or vhost-user-blk device in `slot` of the bus.
 std::unique_ptr<Disk> OpenVirtioBlk(PciBus& bus, uint8_t slot, GuestHeap& heap);
 
-/// The virtio-scsi in `slot` of the bus, set up once for all units behind it.
+/// The virtio-scsi device in `slot` of the bus, set up once for all units behind it.
 class ScsiController {
  public:
   ScsiController(PciBus& bus, uint8_t slot, GuestHeap& heap);
   std::unique_ptr<Disk> Open(uint8_t target, uint16_t lun);
 
-  /// Sends a command; returns the data that came, throws DiskError for a bad response or
-  /// status.
+  /// Sends a command and returns the data that the device sent. Throws DiskError if the response or
+  /// the status is not good.
   std::string Command(uint8_t target, uint16_t lun, const std::string& cdb, const std::string& out,
                       uint32_t in);
 

@@ -13,7 +13,7 @@ NetDriver::NetDriver(PciBus& bus, uint8_t slot, GuestHeap& heap, int pairs)
     queues_.push_back(device_.SetUpQueue(i, heap, kSize));
     buffers_.push_back(heap.Allocate(kSize * kBuffer));
   }
-  // The control queue follows the last that the device could have (section 5.1.2).
+  // The control queue follows the last queue that the device can have (section 5.1.2).
   const auto control_index =
       static_cast<uint16_t>(Agreed(virtio::kNetMultiqueue) ? 2 * device_.ConfigW(8) : 2);
   Virtqueue control = device_.SetUpQueue(control_index, heap);

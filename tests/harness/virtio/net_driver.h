@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The driver of a virtio-net (virtio 1.2, section 5.1).
+// A driver for virtio-net (virtio 1.2, section 5.1).
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@ namespace stx {
 namespace virtio {
 /// Feature bits (section 5.1.3).
 inline constexpr int kNetMac = 5, kNetControl = 17, kNetMultiqueue = 22;
-/// Bytes of the header before each frame (5.1.6), of a device that knows VERSION_1.
+/// The size in bytes of the header before each frame (5.1.6), if the device accepted VERSION_1.
 inline constexpr size_t kNetHeaderSize = 12;
 }  // namespace virtio
 
@@ -22,18 +22,18 @@ class NetDriver {
  public:
   static constexpr Milliseconds kWait{20000};
 
-  /// Takes `pairs` pairs of queues into use, with buffers for what comes. Throws when the device
-  /// does not want as many.
+  /// Sets up `pairs` pairs of queues, with receive buffers. Throws if the device does not support
+  /// so many.
   NetDriver(PciBus& bus, uint8_t slot, GuestHeap& heap, int pairs);
 
   VirtioPciDevice& device() { return device_; }
   bool Agreed(int feature) const { return agreed_ & virtio::Bit(feature); }
 
-  /// Returns when the device has taken the frame.
+  /// Returns once the device has taken the frame.
   void Send(int pair, const std::string& frame);
 
-  /// The first frame on any queue of which `parse` makes something, an optional; throws when none
-  /// comes.
+  /// Receives frames on all queues until `parse`, which returns an optional, accepts one; returns
+  /// its result. Throws if none arrives.
   template <typename Parse>
   auto Receive(const Parse& parse) {
     decltype(parse(std::string())) parsed;
@@ -46,9 +46,9 @@ class NetDriver {
   static constexpr uint32_t kBuffer = 2048;
 
   void ReceiveUntil(const std::function<bool(const std::string&)>& is_it);
-  /// Has the device use only the queues that we do.
+  /// Tells the device to use only the queues that we use.
   void SetPairs(Virtqueue& control, uint16_t index, GuestHeap& heap);
-  /// One descriptor a buffer, taken round robin: the head is the buffer's number.
+  /// One descriptor per buffer, taken round robin, so the head is the buffer's number.
   void Offer(uint16_t index, uint16_t buffer);
 
   VirtioPciDevice device_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A 9P client on virtio-9p: 9P2000.L and 9P2000.u, one call at a time or several requests at once
-// (the messages' layout: Linux's net/9p and the diod protocol description).
+// A 9P client on virtio-9p. It speaks 9P2000.L and 9P2000.u, one call at a time or several requests
+// at once (message layout: Linux's net/9p and the diod protocol description).
 #pragma once
 
 #include <cstring>
@@ -16,7 +16,7 @@ namespace stx {
 
 namespace nine_p {
 
-/// Request types; a reply has the type plus one.
+/// Request types. The type of a reply is the request's plus one.
 enum Type : uint8_t {
   kLerror = 6,
   kLopen = 12,
@@ -43,7 +43,7 @@ enum Type : uint8_t {
   kWstat = 126,
 };
 
-/// A number as the messages have it: little-endian, of its type's width.
+/// A number as messages contain it: little-endian, with the width of its type.
 template <typename T>
 std::string Number(T value) {
   std::string bytes(sizeof(T), '\0');
@@ -54,7 +54,7 @@ inline std::string Byte(uint8_t value) { return Number(value); }
 inline std::string Word(uint16_t value) { return Number(value); }
 inline std::string Long(uint32_t value) { return Number(value); }
 inline std::string Quad(uint64_t value) { return Number(value); }
-/// A string with its length before it.
+/// A string, preceded by its length.
 inline std::string Text(const std::string& text) {
   return Word(static_cast<uint16_t>(text.size())) + text;
 }
@@ -69,40 +69,40 @@ class NineP {
   };
   struct Reply {
     uint16_t tag = 0;
-    uint8_t type = 0;    ///< 0: the request was given back without a reply
+    uint8_t type = 0;    ///< 0 if the request was returned without a reply
     std::string body;    ///< without the header
-    uint32_t error = 0;  ///< the errno of an error reply; 0: none
+    uint32_t error = 0;  ///< the errno of an error reply; 0 if it is not an error
   };
 
-  /// Resets the device, agrees on the version and attaches fid 0 to the root of the share. Throws
-  /// when that fails.
+  /// Resets the device, negotiates the version, and attaches fid 0 to the root of the share. Throws
+  /// if that fails.
   NineP(PciBus& bus, uint8_t slot, GuestHeap& heap, const Options& options);
   NineP(PciBus& bus, uint8_t slot, GuestHeap& heap) : NineP(bus, slot, heap, Options{}) {}
 
   std::string MountTag();
 
-  // Each throws for an error reply.
-  /// Makes `fid` stand for a path below the folder that `from` stands for.
+  // Each of these throws for an error reply.
+  /// Makes `fid` refer to a path below the folder of `from`.
   void Walk(uint32_t fid, const std::vector<std::string>& names, uint32_t from = 0);
-  /// Tlopen; `flags` as open(2) of Linux has them.
+  /// Tlopen; `flags` are those of open(2) on Linux.
   void Open(uint32_t fid, uint32_t flags);
-  /// Makes a file in the folder that `fid` stands for, and opens it as `fid`.
+  /// Creates a file in the folder of `fid`, and opens it as `fid`.
   void Create(uint32_t fid, const std::string& name, uint32_t flags, uint32_t mode);
   std::string Read(uint32_t fid, uint64_t offset, uint32_t count);
   uint32_t Write(uint32_t fid, uint64_t offset, const std::string& bytes);
   void Clunk(uint32_t fid);
-  /// The errno of the last error reply to one of these.
+  /// The errno of the last error reply to one of these calls.
   uint32_t error() const { return error_; }
 
-  /// One message and its reply, an error reply too.
+  /// Sends one message and returns its reply, which may be an error reply.
   Reply Try(uint8_t type, const std::string& body);
 
-  /// Makes a request available without a notification; `tag` is 1 to kTags, and not in flight.
-  /// `room` is the size of the buffer for its reply, at most msize.
+  /// Makes a request available without notifying the device. `tag` is between 1 and kTags and not
+  /// in flight. `room` is the size of the reply buffer, at most msize.
   void Add(uint16_t tag, uint8_t type, const std::string& body, uint32_t room);
   void Add(uint16_t tag, uint8_t type, const std::string& body) { Add(tag, type, body, msize_); }
   void Notify() { device_.Notify(0); }
-  /// The next reply, in the device's order; throws when none comes within kWait.
+  /// The next reply, in the device's order. Throws if none arrives within kWait.
   Reply Next();
 
   VirtioPciDevice& device() { return device_; }

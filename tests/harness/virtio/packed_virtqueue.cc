@@ -37,7 +37,7 @@ uint16_t PackedVirtqueue::Add(const std::vector<VirtqueueBuffer>& chain) {
     qtest_->WriteQ(at, chain[i].address);
     qtest_->WriteL(at + 8, chain[i].length);
     qtest_->WriteW(at + 12, id);
-    // The first one's flags make the whole chain available: they come last.
+    // The flags of the first descriptor make the whole chain available, so they are written last.
     if (at == first)
       first_flags = flags;
     else

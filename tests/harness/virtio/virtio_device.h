@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The driver's side of a virtio device (virtio 1.2, chapters 2 and 3), whatever carries it:
+// The driver's side of a virtio device (virtio 1.2, chapters 2 and 3) on any transport:
 // virtio_pci.h (modern), virtio_pci_legacy.h, virtio_mmio.h (both).
 #pragma once
 
@@ -30,35 +30,35 @@ class VirtioDevice {
   VirtioDevice& operator=(const VirtioDevice&) = default;
 
   QTest& qtest() const { return *qtest_; }
-  /// Knows nothing of VERSION_1, FEATURES_OK and rings in pieces.
+  /// A legacy device has no VERSION_1 and no FEATURES_OK, and its ring is contiguous.
   virtual bool legacy() const { return false; }
 
-  /// Reset (section 2.4): returns once the device says that it is done.
+  /// Resets the device (section 2.4); returns once the device reports that it is done.
   void Reset();
-  /// Reset, ACKNOWLEDGE, DRIVER, and `wanted` of what the device offers, with VERSION_1 unless it
-  /// is legacy, up to FEATURES_OK. Returns what was agreed on; throws when the device does not
-  /// accept.
+  /// Performs reset, ACKNOWLEDGE, DRIVER and FEATURES_OK. Accepts those features in `wanted` that
+  /// the device offers, and VERSION_1 unless the device is legacy. Returns the negotiated features;
+  /// throws if the device does not accept them.
   uint64_t Negotiate(uint64_t wanted);
   virtual uint64_t OfferedFeatures() = 0;
   void SetDriverOk() { SetStatus(static_cast<uint8_t>(Status() | virtio::kDriverOk)); }
   virtual uint8_t Status() = 0;
   virtual void SetStatus(uint8_t status) = 0;
 
-  /// The most descriptors that the queue may have; 0 when there is no such queue.
+  /// The maximum number of descriptors of the queue; 0 if the queue does not exist.
   virtual uint16_t QueueMaxSize(uint16_t index) = 0;
-  /// Allocates, announces and enables queue `index`, without an interrupt vector. `size` 0 takes
-  /// the device's own.
+  /// Allocates queue `index`, tells the device where it is, and enables it, without an interrupt
+  /// vector. A `size` of 0 means the maximum of the device.
   Virtqueue SetUpQueue(uint16_t index, GuestHeap& heap, uint16_t size = 0);
-  /// The same after RING_PACKED was agreed on.
+  /// The same, after RING_PACKED was negotiated.
   PackedVirtqueue SetUpPackedQueue(uint16_t index, GuestHeap& heap, uint16_t size = 0);
-  /// Where the driver says that a ring is; any addresses, for drivers that lie.
+  /// Where the driver claims that a ring is. Any addresses are possible, for drivers that lie.
   struct QueuePlace {
     uint16_t size;
     uint64_t descriptors, driver, device;
   };
   virtual void PlaceQueue(uint16_t index, const QueuePlace& place) = 0;
   virtual void Notify(uint16_t index) = 0;
-  /// Reads and so clears the ISR status: bit 0 a queue, bit 1 the configuration.
+  /// Reads and thereby clears the ISR status: bit 0 is a queue, bit 1 the configuration.
   virtual uint8_t Isr() = 0;
 
   uint8_t ConfigB(uint32_t offset) { return static_cast<uint8_t>(ReadConfig(offset, 1)); }
@@ -70,7 +70,7 @@ class VirtioDevice {
 
  protected:
   virtual void WriteFeatures(uint64_t features) = 0;
-  /// `width` 1, 2 or 4 bytes of the device's configuration space.
+  /// Reads `width` (1, 2 or 4) bytes of the device's configuration space.
   virtual uint32_t ReadConfig(uint32_t offset, int width) = 0;
 
  private:

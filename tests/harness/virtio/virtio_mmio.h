@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The driver's side of a virtio device on MMIO (virtio 1.2, section 4.2), as microvm has them; both
-// the modern interface (version 2) and the legacy one (section 4.2.4).
+// The driver's side of a virtio device on MMIO (virtio 1.2, section 4.2), as on microvm: the modern
+// interface (version 2) and the legacy one (section 4.2.4).
 #pragma once
 
 #include <cstdint>
@@ -12,13 +12,13 @@ namespace stx {
 
 class VirtioMmioDevice final : public VirtioDevice {
  public:
-  /// microvm's transports: where the first is, how far apart, the most that there are.
+  /// microvm's transports: the address of the first, their distance, and their maximum number.
   static constexpr uint64_t kMicrovmBase = 0xfeb00000, kMicrovmStep = 512;
   static constexpr int kMicrovmCount = 24;
 
-  /// The transport at this guest-physical address; throws when there is none.
+  /// The transport at this guest-physical address. Throws if there is none.
   VirtioMmioDevice(QTest& qtest, uint64_t base);
-  /// The first of microvm's devices with this type; none when there is none.
+  /// The first of microvm's devices of this type; unset if there is none.
   static std::optional<VirtioMmioDevice> FindOnMicrovm(QTest& qtest, uint16_t device_type);
 
   bool legacy() const override { return version_ == 1; }
@@ -29,7 +29,7 @@ class VirtioMmioDevice final : public VirtioDevice {
   uint16_t QueueMaxSize(uint16_t index) override;
   void PlaceQueue(uint16_t index, const QueuePlace& place) override;
   void Notify(uint16_t index) override;
-  /// Reads the interrupt status and acknowledges what it says.
+  /// Reads the interrupt status and acknowledges the bits that are set.
   uint8_t Isr() override;
 
  private:

@@ -30,7 +30,7 @@ enum Common : uint32_t {
 VirtioPciDevice::VirtioPciDevice(PciBus& bus, const PciDevice& device)
     : VirtioDevice(device.qtest()), pci_(device), bars_(bus.Enable(device)) {
   // struct virtio_pci_cap, section 4.1.4: type at 3, BAR at 4, offset at 8, length at 12.
-  for (uint8_t cap : pci_.Capabilities(pci::kCapabilityVendor)) {
+  for (uint8_t cap : pci_.FindCapabilities(pci::kCapabilityVendor)) {
     const uint8_t bar = pci_.ReadB(static_cast<uint8_t>(cap + 4));
     if (bar >= bars_.size()) continue;
     const uint64_t at = bars_[bar] + pci_.ReadL(static_cast<uint8_t>(cap + 8));

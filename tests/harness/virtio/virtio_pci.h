@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The driver's side of a modern virtio device on PCI (virtio 1.2, section 4.1), by qtest.
+// The driver's side of a modern virtio device on PCI (virtio 1.2, section 4.1), through qtest.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace stx {
 
 namespace virtio {
 inline constexpr uint16_t kPciVendor = 0x1af4;
-/// Transitional devices are found with disable-legacy=on as 0x1040 + the device type.
+/// With disable-legacy=on, transitional devices too have the id 0x1040 + device type.
 constexpr uint16_t PciId(uint16_t device_type) {
   return static_cast<uint16_t>(0x1040 + device_type);
 }
@@ -22,7 +22,7 @@ inline constexpr uint16_t kNoVector = 0xffff;
 
 class VirtioPciDevice final : public VirtioDevice {
  public:
-  /// Places the BARs and finds the device's structures. Throws when one of them is missing.
+  /// Places the BARs and finds the device's structures. Throws if one of them is missing.
   VirtioPciDevice(PciBus& bus, const PciDevice& device);
 
   uint64_t OfferedFeatures() override;
@@ -34,17 +34,18 @@ class VirtioPciDevice final : public VirtioDevice {
   void Notify(uint16_t index) override;
   uint8_t Isr() override;
 
-  /// Has the vector of msix.h told of the queue, or of changes of the configuration; returns what
-  /// the device took, virtio::kNoVector when it refused.
+  /// Assign an MSI-X vector (msix.h) to a queue, or to configuration changes. They return the
+  /// vector that the device reports, virtio::kNoVector if it refused.
   uint16_t SetQueueVector(uint16_t index, uint16_t vector);
   uint16_t SetConfigVector(uint16_t vector);
 
   const PciDevice& pci() const { return pci_; }
-  /// The base of each BAR, as PciBus::Enable returned it.
+  /// The base of each BAR, as returned by PciBus::Enable.
   const std::vector<uint64_t>& bars() const { return bars_; }
-  /// Guest-physical address of the common configuration (section 4.1.4.3).
+  /// The guest-physical address of the common configuration (section 4.1.4.3).
   uint64_t common() const { return common_; }
-  /// Of the device's own configuration (section 4.1.4.6); 0 when it has none.
+  /// The guest-physical address of the device-specific configuration (section 4.1.4.6); 0 if the
+  /// device has none.
   uint64_t device_config() const { return device_config_; }
 
  private:
@@ -53,7 +54,7 @@ class VirtioPciDevice final : public VirtioDevice {
 
   PciDevice pci_;
   std::vector<uint64_t> bars_;
-  // Guest-physical addresses of the structures; 0: the device has none.
+  // Guest-physical addresses of the structures; 0 if the device does not have the structure.
   uint64_t common_ = 0, notify_ = 0, isr_ = 0, device_config_ = 0;
   uint32_t notify_multiplier_ = 0;
 };

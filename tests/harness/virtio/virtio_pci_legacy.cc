@@ -6,7 +6,7 @@
 namespace stx {
 namespace {
 
-/// Offsets in BAR 0; the device's configuration follows when MSI-X is off, which it is.
+/// Offsets in BAR 0. The device's configuration follows directly if MSI-X is off, as it is here.
 enum Register : uint32_t {
   kDeviceFeatures = 0,
   kDriverFeatures = 4,

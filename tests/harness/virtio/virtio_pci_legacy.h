@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The driver's side of a transitional virtio device through its legacy interface (virtio 1.2,
-// section 4.1.4.10): I/O ports, one contiguous ring a queue, no VERSION_1.
+// section 4.1.4.10): I/O ports, one contiguous ring per queue, no VERSION_1.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 namespace stx {
 
 namespace virtio {
-/// PCI device id of a transitional device (section 4.1.2.1), by device type; 0 for those that have
-/// none.
+/// The PCI device id of a transitional device (section 4.1.2.1), by device type; 0 for types that
+/// have none.
 constexpr uint16_t TransitionalPciId(uint16_t device_type) {
   switch (device_type) {
     case 1:
@@ -36,7 +36,8 @@ constexpr uint16_t TransitionalPciId(uint16_t device_type) {
 
 class VirtioPciLegacyDevice final : public VirtioDevice {
  public:
-  /// Places the BARs; throws when BAR 0 is no I/O space: the device has disable-legacy=on.
+  /// Places the BARs. Throws if BAR 0 is not in I/O space, which means that the device has
+  /// disable-legacy=on.
   VirtioPciLegacyDevice(PciBus& bus, const PciDevice& device);
 
   bool legacy() const override { return true; }
@@ -44,7 +45,7 @@ class VirtioPciLegacyDevice final : public VirtioDevice {
   uint8_t Status() override;
   void SetStatus(uint8_t status) override;
   uint16_t QueueMaxSize(uint16_t index) override;
-  /// The size is the device's: throws when place.size is another.
+  /// The device determines the size. Throws if place.size differs from it.
   void PlaceQueue(uint16_t index, const QueuePlace& place) override;
   void Notify(uint16_t index) override;
   uint8_t Isr() override;

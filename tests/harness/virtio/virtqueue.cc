@@ -102,7 +102,7 @@ bool Virtqueue::NeedsNotify() {
   const uint16_t before = notified_index_;
   notified_index_ = available_index_;
   if (!event_index_) return !(qtest_->ReadW(used_) & kNoNotify);
-  // vring_need_event of section 2.7.10.2, in 16 bits that wrap.
+  // vring_need_event of section 2.7.10.2, in 16-bit arithmetic that wraps.
   const uint16_t event = qtest_->ReadW(used_ + 4 + 8ULL * size_);
   return static_cast<uint16_t>(available_index_ - event - 1) <
          static_cast<uint16_t>(available_index_ - before);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The driver's side of a virtqueue, in guest memory by qtest: the split ring (virtio 1.2, section
-// 2.7) here, the packed one in packed_virtqueue.h.
+// The driver's side of a virtqueue, placed in guest memory through qtest: the split ring (virtio
+// 1.2, section 2.7). packed_virtqueue.h has the packed one.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,14 @@
 
 namespace stx {
 
-/// One buffer of a descriptor chain: guest-physical, bytes.
+/// One buffer of a descriptor chain: a guest-physical address and a length in bytes.
 struct VirtqueueBuffer {
   uint64_t address;
   uint32_t length;
   bool device_writes;
 };
 
-/// What tests of a device need of its queues, whatever their ring's format.
+/// What device tests need of a queue, independent of the ring format.
 class DriverQueue {
  public:
   struct Used {
@@ -30,28 +30,28 @@ class DriverQueue {
 
   virtual ~DriverQueue() = default;
   virtual uint16_t size() const = 0;
-  /// Makes a chain available; returns its name. Descriptors are taken round robin: at most size()
-  /// may be in flight. Does not notify the device.
+  /// Makes a chain available and returns its head. Descriptors are taken round robin, so at most
+  /// size() of them may be in flight. Does not notify the device.
   virtual uint16_t Add(const std::vector<VirtqueueBuffer>& chain) = 0;
-  /// Whether the device asked to be notified of what was added since this was last called.
+  /// Whether the device wants to be notified of what was added since the last call.
   virtual bool NeedsNotify() = 0;
-  /// The next chain that the device gave back, if any.
+  /// The next chain that the device returned, if any.
   virtual std::optional<Used> Take() = 0;
-  /// Waits for it; throws when it did not come before the deadline.
+  /// Waits for that chain. Throws at the deadline.
   Used Wait(const Deadline& deadline);
 };
 
 class Virtqueue final : public DriverQueue {
  public:
   enum class Layout {
-    kApart,       ///< each part on a page of its own, so that addresses differ in more than an
+    kApart,       ///< each part on its own page, so that the addresses differ in more than an
                   ///< offset
-    kContiguous,  ///< as a legacy device computes them from one address (section 2.7.2)
+    kContiguous,  ///< as a legacy device computes the addresses from one address (section 2.7.2)
   };
-  /// Longest chain with UseIndirect.
+  /// The longest chain that UseIndirect supports.
   static constexpr size_t kMaxIndirect = 16;
 
-  /// Puts empty rings for `size` (a power of two) descriptors on the heap.
+  /// Allocates empty rings of `size` (a power of two) descriptors.
   Virtqueue(QTest& qtest, GuestHeap& heap, uint16_t size, Layout layout = Layout::kApart);
 
   uint16_t size() const override { return size_; }
@@ -59,25 +59,25 @@ class Virtqueue final : public DriverQueue {
   uint64_t available() const { return available_; }
   uint64_t used() const { return used_; }
 
-  /// From now on a chain is one descriptor that refers to a table (section 2.7.5.3). After
-  /// VIRTIO_F_INDIRECT_DESC was agreed on.
+  /// From now on, each chain is one descriptor that refers to a table (section 2.7.5.3). Requires
+  /// VIRTIO_F_INDIRECT_DESC.
   void UseIndirect(GuestHeap& heap);
-  /// From now on NeedsNotify reads avail_event (section 2.7.10). After VIRTIO_F_EVENT_IDX.
+  /// From now on, NeedsNotify reads avail_event (section 2.7.10). Requires VIRTIO_F_EVENT_IDX.
   void UseEventIndex() { event_index_ = true; }
-  /// Asks for no interrupt before the device has used `count` more chains (used_event, 2.7.7).
+  /// Asks the device not to interrupt before it has used `count` more chains (used_event, 2.7.7).
   void InterruptAfter(uint16_t count);
 
   uint16_t Add(const std::vector<VirtqueueBuffer>& chain) override;
   bool NeedsNotify() override;
   std::optional<Used> Take() override;
 
-  /// For rings that no driver would make. Both leave the queue's own count of descriptors alone.
+  /// For malformed rings. These two do not change the queue's own count of descriptors.
   void WriteDescriptor(uint16_t index, uint64_t address, uint32_t length, uint16_t flags,
                        uint16_t next);
-  /// Puts `head` into the available ring and moves its index on by `step`.
+  /// Puts `head` into the available ring and advances its index by `step`.
   void Offer(uint16_t head, uint16_t step = 1);
 
-  /// Goes on in another QEMU, to which the guest was migrated.
+  /// Continues in another QEMU, to which the guest was migrated.
   void MoveTo(QTest& qtest) { qtest_ = &qtest; }
 
   /// Flags of a descriptor (section 2.7.5).

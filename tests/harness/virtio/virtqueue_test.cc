@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The driver's side of a split ring, byte by byte (virtio 1.2, section 2.7), in memory without a
-// QEMU: the cases are the device.
+// QEMU. The cases act as the device.
 #include "harness/virtio/virtqueue.h"
 
 #include <gtest/gtest.h>
@@ -38,7 +38,7 @@ class SplitRing : public testing::Test {
   Descriptor DescriptorAt(uint64_t table, uint16_t index) const {
     return At<Descriptor>(table + 16ULL * index);
   }
-  /// The device gives `head` back.
+  /// The device returns `head`.
   void GiveBack(const Virtqueue& queue, uint16_t head, uint32_t written) {
     const auto index = At<uint16_t>(queue.used() + 2);
     Put<uint32_t>(queue.used() + 4 + 8ULL * (index % kSize), head);
@@ -64,7 +64,7 @@ TEST_F(SplitRing, StartsEmptyEachPartOnAPageOfItsOwn) {
 TEST_F(SplitRing, TheContiguousLayoutIsALegacyDevices) {
   Virtqueue queue(qtest, heap, kSize, Virtqueue::Layout::kContiguous);
   EXPECT_EQ(queue.available(), queue.descriptors() + 16 * kSize);
-  // Section 2.7.2: the used ring is on the next multiple of the alignment.
+  // Section 2.7.2: the used ring starts at the next multiple of the alignment.
   EXPECT_EQ(queue.used(), queue.descriptors() + 4096);
 }
 
@@ -137,7 +137,7 @@ TEST_F(SplitRing, TheEventIndexSaysWhenToNotify) {
   EXPECT_TRUE(queue.NeedsNotify());
   queue.Add({{0x1000, 1, false}});
   EXPECT_FALSE(queue.NeedsNotify()) << "it has heard of it";
-  // The other way: the device interrupts once the second from now is used.
+  // The other direction: the device interrupts when it has used the second chain from now on.
   GiveBack(queue, 0, 0);
   queue.Take();
   queue.InterruptAfter(2);

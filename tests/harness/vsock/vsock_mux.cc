@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kMaxGreeting = 32;
 
-/// A socket connected to the listener at `path` without waiting, or none.
+/// Connects a socket to the listener at `path` without waiting; none if that is impossible.
 UniqueFd TryConnect(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -28,7 +28,7 @@ UniqueFd TryConnect(const std::string& path) {
   return fd;
 }
 
-/// The port of "CONNECT <port>".
+/// The port in "CONNECT <port>".
 std::optional<uint32_t> ParseGreeting(std::string_view line) {
   constexpr std::string_view kConnect = "CONNECT ";
   if (!line.starts_with(kConnect)) return std::nullopt;
@@ -97,7 +97,7 @@ void VsockMux::ConnectToHost(Key key, const VsockHeader& request) {
 void VsockMux::AcceptHost() {
   UniqueFd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!socket) {
-    // Out of descriptors: try again when a stream has ended, not in a busy loop.
+    // If we run out of descriptors, try again when a stream has ended instead of in a busy loop.
     if (errno != EAGAIN && errno != EINTR) loop_.Unwatch(listener_.get());
     return;
   }
@@ -109,7 +109,7 @@ void VsockMux::AcceptHost() {
 
 void VsockMux::ReadGreeting(int fd) {
   Greeting& greeting = greetings_.at(fd);
-  // What follows the line is the stream's, so no byte after it may be taken.
+  // The bytes after this line belong to the stream, so none of them may be read here.
   char bytes[kMaxGreeting];
   ssize_t n = recv(fd, bytes, kMaxGreeting - greeting.line.size(), MSG_PEEK);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// All streams between one guest and the host's Unix sockets, bridged as Firecracker and Cloud
-// Hypervisor do ("hybrid vsock"):
-//  - the guest connects to CID 2, port P: the Unix socket UDS_P is connected to, or it gets a RST
-//    when nobody listens there (or the listener's backlog is full);
-//  - a host process connects to the Unix socket UDS and writes "CONNECT <guest port>\n": it reads
-//    "OK <host port>\n" when the guest accepted, or is closed.
-// Unknown or malformed packets are answered by a RST; those that are not between this guest and the
-// host are dropped, as the kernel's vhost-vsock does.
+// All streams between one guest and the host's Unix sockets, connected as Firecracker and Cloud
+// Hypervisor do it ("hybrid vsock"):
+//  - The guest connects to CID 2, port P: the mux connects to the Unix socket UDS_P, or sends a RST
+//    if nothing listens there (or the listener's backlog is full).
+//  - A host process connects to the Unix socket UDS and writes "CONNECT <guest port>\n". It reads
+//    "OK <host port>\n" if the guest accepted; otherwise its connection is closed.
+// Unknown or malformed packets are answered with a RST. Packets that are not between this guest and
+// the host are dropped, as the kernel's vhost-vsock does.
 #pragma once
 
 #include <cstdint>
@@ -26,26 +26,27 @@ namespace stx {
 
 class VsockMux {
  public:
-  /// Streams of both directions at a time, those included whose last bytes are on their way. More
-  /// from the guest are refused, more from the host wait in the listener's backlog.
+  /// The maximum number of streams at a time, including those whose last bytes are still being
+  /// delivered. Further requests from the guest are refused; further hosts wait in the listener's
+  /// backlog.
   static constexpr size_t kMaxStreams = 1024;
 
-  /// Listens on `uds`. `output` is called when something for the guest came from a socket.
+  /// Listens on `uds`. Calls `output` when a socket has data for the guest.
   VsockMux(EventLoop& loop, uint64_t guest_cid, std::filesystem::path uds,
            std::function<void()> output);
   ~VsockMux();
 
-  /// A packet that the guest sent; `payload` is header.len bytes.
+  /// Takes a packet from the guest; `payload` has header.len bytes.
   void Receive(const VsockHeader& header, std::span<const iovec> payload);
-  /// False when Send would have nothing.
+  /// False if Send would return nothing.
   bool HasOutput() const { return !replies_.empty() || !ready_.empty(); }
-  /// The next packet to the guest, its payload in `room`, which is at least one byte.
+  /// The next packet to the guest. Its payload is written to `room`, which has at least one byte.
   std::optional<VsockHeader> Send(std::span<const iovec> room);
-  /// RSTs that wait to be sent; the caller stops receiving when these are too many.
+  /// The number of RSTs that wait to be sent. The caller stops receiving if there are too many.
   size_t replies() const { return replies_.size(); }
 
-  /// The guest's driver started anew (`driver`), or is gone: all streams end. Hosts' requests are
-  /// refused while there is none.
+  /// The guest's driver has started again (`driver` is true) or has gone; all streams end. While
+  /// there is no driver, requests from hosts are refused.
   void Reset(bool driver);
 
  private:
@@ -82,9 +83,9 @@ class VsockMux {
   bool driver_ = false;
   uint32_t next_host_port_ = 1u << 30;
   Streams streams_;
-  std::map<int, VsockStream> draining_;  // over for the guest
-  std::map<int, Greeting> greetings_;    // hosts that have not said what they want
-  std::deque<Key> ready_;                // streams that want to send, in turn
+  std::map<int, VsockStream> draining_;  // the guest considers them closed
+  std::map<int, Greeting> greetings_;    // hosts that have not sent their request yet
+  std::deque<Key> ready_;                // streams that have something to send, in turn
   std::deque<VsockHeader> replies_;
 };
 

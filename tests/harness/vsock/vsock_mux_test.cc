@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint64_t kGuestCid = 42;
 
-/// The mux with the test as the guest, one packet at a time, and as the host's processes.
+/// The mux. The test acts as the guest, one packet at a time, and as the host's processes.
 class VsockMuxTest : public ::testing::Test {
  protected:
   VsockMuxTest() { mux.Reset(true); }
@@ -31,7 +31,7 @@ class VsockMuxTest : public ::testing::Test {
     mux.Receive(header, {&part, 1});
   }
 
-  /// The next packet for the guest, its bytes in `payload`; op 0 when none comes.
+  /// The next packet for the guest, with its bytes in `payload`; op 0 if there is none.
   VsockHeader ToGuest() {
     char room[4096];
     iovec part{room, sizeof(room)};
@@ -51,7 +51,7 @@ class VsockMuxTest : public ::testing::Test {
     }
   }
 
-  /// A host's process connected to the mux, after it wrote `line`.
+  /// A host process that has connected to the mux and written `line`.
   UniqueFd Host(const std::string& line) {
     UniqueFd host = ConnectUnix(dir / "vsock", Deadline(Milliseconds(1000)));
     WriteAll(host.get(), line);
@@ -59,7 +59,7 @@ class VsockMuxTest : public ::testing::Test {
     return host;
   }
 
-  /// What the process can read until nothing comes for a while; "EOF" at the end.
+  /// What the process can read until nothing arrives for a while; "EOF" at the end.
   static std::string Read(const UniqueFd& fd) {
     std::string text;
     char bytes[4096];

@@ -8,7 +8,7 @@
 namespace stx {
 
 constexpr uint64_t kVsockHostCid = 2;
-constexpr int kVsockRxQueue = 0, kVsockTxQueue = 1;  // seen from the driver
+constexpr int kVsockRxQueue = 0, kVsockTxQueue = 1;  // from the driver's point of view
 
 enum VsockType : uint16_t { kVsockStream = 1 };
 
@@ -22,10 +22,10 @@ enum VsockOp : uint16_t {
   kVsockCreditRequest = 7,
 };
 
-/// Flags of kVsockShutdown: its sender will not receive, will not send any more.
+/// Flags of kVsockShutdown: the sender will not receive any more, or not send any more.
 enum VsockShutdownFlags : uint32_t { kVsockNoReceive = 1, kVsockNoSend = 2 };
 
-/// struct virtio_vsock_hdr; little-endian, followed by `len` bytes.
+/// struct virtio_vsock_hdr: little-endian, followed by `len` bytes.
 struct [[gnu::packed]] VsockHeader {
   uint64_t src_cid = 0, dst_cid = 0;
   uint32_t src_port = 0, dst_port = 0;

@@ -56,9 +56,9 @@ void VsockStream::Receive(const VsockHeader& header, std::span<const iovec> payl
   if (credit_.Available() > 0) credit_asked_ = false;
   switch (header.op) {
     case kVsockResponse:
-      if (open_ || request_) break;  // nobody asked
+      if (open_ || request_) break;  // nobody asked for it
       Open();
-      // Short, and first on this socket: it fits, unless the host is gone.
+      // It is short and the first data on this socket, so it fits unless the host has gone.
       if (send(fd(), greeting_.data(), greeting_.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         HostStoppedReading();
       return;
@@ -82,7 +82,7 @@ void VsockStream::Receive(const VsockHeader& header, std::span<const iovec> payl
 
 void VsockStream::TakeShutdown(uint32_t flags) {
   guest_shut_ |= flags & (kVsockNoReceive | kVsockNoSend);
-  // A RST answers the guest's close; what it sent before is still delivered.
+  // A RST answers the guest's close. What the guest sent before is still delivered.
   if (guest_shut_ == (kVsockNoReceive | kVsockNoSend)) end_ = End::kReset;
   if (guest_shut_ & kVsockNoReceive) shutdown(fd(), SHUT_RD);
   if (guest_shut_ & kVsockNoSend) Flush();
@@ -104,7 +104,7 @@ void VsockStream::TakePayload(uint32_t length, std::span<const iovec> payload) {
   }
   if (taken == length) return;
   pending_.erase(0, std::exchange(flushed_, 0));
-  for (const iovec& part : IovecSlice(payload, taken, length))
+  for (const iovec& part : SliceIovec(payload, taken, length))
     pending_.append(static_cast<const char*>(part.iov_base), part.iov_len);
 }
 
@@ -119,7 +119,7 @@ void VsockStream::Flush() {
     credit_.Forwarded(static_cast<uint32_t>(n));
   }
   flushed_ = 0;
-  std::string().swap(pending_);  // gives its memory back
+  std::string().swap(pending_);  // frees its memory
   if (guest_shut_ & kVsockNoSend) shutdown(fd(), SHUT_WR);
 }
 
@@ -147,7 +147,7 @@ bool VsockStream::WantsToSend() const {
 }
 
 uint32_t VsockStream::ReadSocket(std::span<const iovec> room) {
-  std::vector<iovec> parts = IovecSlice(room, 0, credit_.Available());
+  std::vector<iovec> parts = SliceIovec(room, 0, credit_.Available());
   if (!MayRead() || parts.empty()) return 0;
   ssize_t n;
   do n = readv(fd(), parts.data(), static_cast<int>(parts.size()));
@@ -161,7 +161,7 @@ uint32_t VsockStream::ReadSocket(std::span<const iovec> room) {
     return 0;
   }
   host_eof_ = true;
-  pollfd hang_up{fd(), 0, 0};  // closed, or shut down for writing alone?
+  pollfd hang_up{fd(), 0, 0};  // closed, or only shut down for writing?
   if (n < 0 || poll(&hang_up, 1, 0) > 0) HostStoppedReading();
   return 0;
 }

@@ -72,7 +72,7 @@ TEST(VsockCredit, UpdateIsDueOnceAQuarterIsFreeAndUntold) {
   EXPECT_FALSE(credit.UpdateDue());
 }
 
-/// A stream with the test as the guest on one side and as the host's process on the other.
+/// A stream. The test acts as the guest on one side and as the host process on the other.
 class VsockStreamTest : public ::testing::Test {
  protected:
   VsockStreamTest() { NewPair(); }
@@ -85,7 +85,7 @@ class VsockStreamTest : public ::testing::Test {
     device.Reset(pair[1]);
   }
 
-  /// A stream that the guest opened, its RESPONSE taken.
+  /// A stream that the guest has opened and whose RESPONSE it has received.
   VsockStream Open(uint32_t guest_buf_alloc = 65536) {
     VsockStream stream = VsockStream::FromGuest(
         std::move(device), {.op = kVsockRequest, .buf_alloc = guest_buf_alloc});
@@ -93,7 +93,8 @@ class VsockStreamTest : public ::testing::Test {
     return stream;
   }
 
-  /// The op of what the stream sends next, 0 for nothing; the rest in `header`, `payload`.
+  /// The op of the packet that the stream sends next, 0 if there is none; the rest is in `header`
+  /// and `payload`.
   uint16_t Send(VsockStream& stream) {
     char room[4096];
     iovec part{room, sizeof(room)};
@@ -112,7 +113,7 @@ class VsockStreamTest : public ::testing::Test {
     stream.Receive(from_guest, {&part, 1});
   }
 
-  /// What the host's process can read now; "EOF" at the end.
+  /// What the host process can read now; "EOF" at the end.
   std::string HostReads() {
     std::string text;
     char bytes[65536];
@@ -122,12 +123,12 @@ class VsockStreamTest : public ::testing::Test {
     return n == 0 ? text + "EOF" : text;
   }
 
-  /// Gives the stream more than the socket takes, so that bytes are left in the stream.
+  /// Gives the stream more than the socket accepts, so that bytes remain in the stream.
   std::string Overfill(VsockStream& stream) {
     std::string all;
     while (!stream.Draining()) {
-      std::string
-          chunk;  // large, so that the socket takes one in part; no two bytes interchangeable
+      std::string chunk;  // large, so that the socket accepts part of it; each byte position can be
+                          // recognized
       while (chunk.size() < 50000) chunk += std::to_string(all.size() + chunk.size()) + ' ';
       Receive(stream, {.op = kVsockRw}, chunk);
       EXPECT_EQ(stream.end(), VsockStream::End::kNo);
@@ -336,7 +337,7 @@ TEST_F(VsockStreamTest, AHostThatLeavesBeforeTheAnswerResetsTheGuest) {
   EXPECT_EQ(stream.end(), VsockStream::End::kReset);
 }
 
-/// What a guest may not send on an open stream, or before it answered a REQUEST.
+/// What a guest may not send on an open stream, or before it has answered a REQUEST.
 TEST_F(VsockStreamTest, OutOfTurnPacketsAreReset) {
   for (int op : {0, int{kVsockRequest}, int{kVsockResponse}, 8, 999}) {
     NewPair();

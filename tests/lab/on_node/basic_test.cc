@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Scenario 1 of StarlingX's specification: the pod runs on a kernel of its own.
+// Scenario 1 of StarlingX's specification: the pod runs on its own kernel.
 #include <gtest/gtest.h>
 #include <sys/utsname.h>
 
@@ -15,8 +15,8 @@ TEST(Basic, PodHasItsOwnKernel) {
   utsname node{};
   uname(&node);
   EXPECT_NE(release, node.release);
-  Fact("the pod's kernel is " + release + ", the node's " + node.release + "; guest up after " +
-       Text(pod.to_guest()));
+  ReportFact("the pod's kernel is " + release + ", the node's " + node.release +
+             "; guest up after " + Text(pod.to_guest()));
 }
 
 }  // namespace

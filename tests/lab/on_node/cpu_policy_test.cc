@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Scenarios 2 and 3: kubelet's CPU manager gives a pod exclusive CPUs (static policy), or it does
-// not (none).
+// Scenarios 2 and 3: kubelet's CPU manager gives a pod exclusive CPUs (policy static) or does not
+// (policy none).
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 const fs::path kCgroups = "/sys/fs/cgroup";
 
-/// The CPU that the thread last ran on, and its CPU time in clock ticks (proc(5), /proc/PID/stat,
+/// The CPU on which the thread last ran, and its CPU time in clock ticks (proc(5), /proc/PID/stat,
 /// fields 39, 14, 15).
 struct Ran {
   int cpu;
@@ -39,7 +39,7 @@ Ran LastRan(pid_t pid, pid_t tid) {
           std::stol(values.at(14 - 3)) + std::stol(values.at(15 - 3))};
 }
 
-/// How often the thread was given a CPU (/proc/PID/task/TID/schedstat, field 3).
+/// How many times the thread was scheduled (/proc/PID/task/TID/schedstat, field 3).
 long TimesRun(pid_t pid, pid_t tid) {
   std::istringstream fields(
       ReadFile("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/schedstat"));
@@ -48,8 +48,8 @@ long TimesRun(pid_t pid, pid_t tid) {
   return times;
 }
 
-/// A pod's control group as the runtime lays it out: its vCPU threads on CPUs of their own, all
-/// else on others.
+/// A pod's control group in the runtime's layout: vCPU threads on exclusive CPUs, and everything
+/// else on other CPUs.
 class PinnedGroup {
  public:
   PinnedGroup(pid_t pid, const std::vector<pid_t>& vcpus, const std::string& exclusive,
@@ -66,7 +66,7 @@ class PinnedGroup {
     WriteFile(group_ / "cgroup.subtree_control", "+cpuset");
     WriteFile(group_ / "vcpus/cpuset.cpus", exclusive);
     WriteFile(group_ / "overhead/cpuset.cpus", shared);
-    for (const ThreadInfo& thread : Threads(pid)) {
+    for (const ThreadInfo& thread : ReadThreads(pid)) {
       const bool vcpu = std::find(vcpus.begin(), vcpus.end(), thread.tid) != vcpus.end();
       WriteFile(group_ / (vcpu ? "vcpus" : "overhead") / "cgroup.threads",
                 std::to_string(thread.tid));
@@ -100,28 +100,28 @@ TEST(StaticCpus, VcpusRunOnTheirExclusiveCpuAndNothingElseOfThePodDoes) {
   const std::string last = std::to_string(sysconf(_SC_NPROCESSORS_ONLN) - 1);
   group.emplace(pid, vcpus, last, "0");
 
-  // Work for the vCPU, and for worker threads beside it that do not exist yet.
+  // Load for the vCPU, and for worker threads that do not exist yet.
   const std::string name =
       FindBlock(guest, shim.AddBlock("lab", disk->path(), BlockDriver::kScsi, false, "threads"));
   guest.Exec({"sh", "-c",
               "(for i in 1 2 3 4 5 6 7 8; do dd if=/dev/" + name +
                   " of=/dev/null bs=64k iflag=direct; done; md5sum /dev/zero) </dev/null "
                   ">/dev/null 2>&1 &"});
-  // Where a thread has run since; one that has not still names the CPU of before.
+  // Where each thread has run since then. A thread that has not run still reports its earlier CPU.
   std::map<pid_t, std::set<int>> ran;
   std::map<pid_t, long> times_before;
-  for (const ThreadInfo& thread : Threads(pid))
+  for (const ThreadInfo& thread : ReadThreads(pid))
     times_before[thread.tid] = TimesRun(pid, thread.tid);
   const long ticks_before = LastRan(pid, vcpus[0]).ticks;
   for (const Deadline deadline(Milliseconds(6000)); !deadline.Passed();
        std::this_thread::sleep_for(Milliseconds(5)))
-    for (const ThreadInfo& thread : Threads(pid)) {
+    for (const ThreadInfo& thread : ReadThreads(pid)) {
       EXPECT_EQ(thread.cpus, thread.tid == vcpus[0] ? last : "0") << thread.name;
       try {
         if (TimesRun(pid, thread.tid) > times_before[thread.tid])
           ran[thread.tid].insert(LastRan(pid, thread.tid).cpu);
-      } catch (const std::exception&) {
-        // It has ended.
+      } catch (const std::system_error&) {
+        // The thread has ended.
       }
     }
   const long ticks = LastRan(pid, vcpus[0]).ticks - ticks_before;
@@ -130,8 +130,8 @@ TEST(StaticCpus, VcpusRunOnTheirExclusiveCpuAndNothingElseOfThePodDoes) {
   ran.erase(vcpus[0]);
   for (const auto& [tid, cpus] : ran) EXPECT_EQ(cpus, std::set<int>{0}) << tid;
   EXPECT_GE(ran.size(), 2u) << "the main thread and a worker";
-  Fact("the vCPU ran on CPU " + last + " alone for " + std::to_string(ticks * 10) + " ms; " +
-       std::to_string(ran.size()) + " other threads of the pod on CPU 0 alone");
+  ReportFact("the vCPU ran on CPU " + last + " alone for " + std::to_string(ticks * 10) + " ms; " +
+             std::to_string(ran.size()) + " other threads of the pod on CPU 0 alone");
   shim.Stop();
 }
 
@@ -148,19 +148,21 @@ TEST(FloatingCpus, AVcpuIsAddedUsedAndRemoved) {
   const std::vector<pid_t> vcpus = shim.GetVcpuThreads();
   ASSERT_EQ(vcpus.size(), 2u);
   const std::string all = "0-" + std::to_string(sysconf(_SC_NPROCESSORS_ONLN) - 1);
-  for (const ThreadInfo& thread : Threads(pid)) EXPECT_EQ(thread.cpus, all) << thread.name;
+  for (const ThreadInfo& thread : ReadThreads(pid)) EXPECT_EQ(thread.cpus, all) << thread.name;
 
   guest.Exec({"sh", "-c",
-              "for i in 1 2; do timeout 4 md5sum /dev/zero </dev/null >/dev/null 2>&1 & done"});
+              "for i in 1 2; do timeout 120 md5sum /dev/zero </dev/null >/dev/null 2>&1 & "
+              "echo $! >>/tmp/load; done"});
   const long before[] = {LastRan(pid, vcpus[0]).ticks, LastRan(pid, vcpus[1]).ticks};
-  std::this_thread::sleep_for(Milliseconds(4000));
-  for (int i : {0, 1})
-    EXPECT_GT(LastRan(pid, vcpus[static_cast<size_t>(i)]).ticks - before[i], sysconf(_SC_CLK_TCK))
-        << "vCPU " << i;
+  for (size_t i : {0, 1})
+    WaitUntil("vCPU " + std::to_string(i) + " has worked for a second",
+              Deadline(Milliseconds(60000)),
+              [&] { return LastRan(pid, vcpus[i]).ticks - before[i] > sysconf(_SC_CLK_TCK); });
+  guest.MustExec({"sh", "-c", "kill $(cat /tmp/load)"});
   shim.RemoveVcpu();
   EXPECT_EQ(CountOnlineCpus(guest), 1u);
   EXPECT_EQ(shim.GetVcpuThreads().size(), 1u);
-  Fact("1, 2 and again 1 vCPU; both worked, on any of CPUs " + all);
+  ReportFact("1, 2 and again 1 vCPU; both worked, on any of CPUs " + all);
 }
 
 }  // namespace

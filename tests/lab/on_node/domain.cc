@@ -11,8 +11,8 @@ namespace {
 using json = nlohmann::json;
 
 constexpr Milliseconds kBoot{120000};
-// Where libvirt lets QEMU make sockets, and the port on which a node relays it (lab-relay.service).
-// The same on both nodes, so a node has one domain at a time.
+// Where libvirt lets QEMU create sockets, and the port on which a node relays the socket
+// (lab-relay.service). Both nodes use the same, so a node can have one domain at a time.
 constexpr const char* kAgentSocket = "/var/lib/libvirt/qemu/lab-agent";
 constexpr const char* kRelayPort = "5001";
 

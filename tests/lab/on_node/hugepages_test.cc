@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Scenario 5: a pod whose memory is huge pages.
+// Scenario 5: a pod whose memory is in huge pages.
 #include <gtest/gtest.h>
 
 #include "lab/on_node/on_node.h"
@@ -20,8 +20,8 @@ void PodOn(const std::string& size, uint64_t page_kb, int pages, unsigned memory
   pod.agent();
   const uint64_t bytes = HugeBytes(pod.qemu().process().pid(), page_kb);
   EXPECT_EQ(bytes, memory_mib * kMiB);
-  Fact(std::to_string(memory_mib) + " MiB of a pod in " + std::to_string(bytes / 1024 / page_kb) +
-       " pages of " + size);
+  ReportFact(std::to_string(memory_mib) + " MiB of a pod in " +
+             std::to_string(bytes / 1024 / page_kb) + " pages of " + size);
 }
 
 TEST(Hugepages, PodOn2MiBPages) { PodOn("2M", 2048, 130, 256); }
@@ -38,7 +38,7 @@ TEST(Hugepages, NotEnoughOfThemIsAClearError) {
     const std::string said = error.what();
     EXPECT_NE(said.find("emory"), std::string::npos) << said;
     const size_t at = said.find("qemu-system");
-    Fact("with 16 of 128 pages: " + said.substr(at, said.find('\n', at) - at));
+    ReportFact("with 16 of 128 pages: " + said.substr(at, said.find('\n', at) - at));
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Scenario 6: a pod is reached over IPv6, through its tap and vhost-net, both ways.
+// Scenario 6: a pod is reached over IPv6, through its tap and vhost-net, in both directions.
 #include <gtest/gtest.h>
 
 #include "kata/pod_agent.h"
@@ -26,7 +26,7 @@ TEST_P(Ipv6, PodIsReachedAndReaches) {
   const std::string nic = FindNic(guest, pod.mac());
   ConfigureNic6(guest, nic, kPodAddress, mtu);
 
-  // The largest frame that fits, and none larger: it would be cut.
+  // The largest packet that fits; a larger one would be fragmented.
   Ping6(guest, kNodeAddress, 3, mtu - kHeaders);
   auto from_node = [&](const std::vector<std::string>& command) {
     std::vector<std::string> argv = tap.Enter();
@@ -37,7 +37,7 @@ TEST_P(Ipv6, PodIsReachedAndReaches) {
                                     "-s", std::to_string(mtu - kHeaders), kPodAddress});
   EXPECT_TRUE(ping.status.Success()) << ping.out << ping.err;
 
-  // A megabyte there and back through TCP.
+  // A megabyte in both directions over TCP.
   TempDir dir;
   Shell("head -c 1048576 /dev/urandom >" + (dir / "sent").string());
   guest.Exec({"sh", "-c", "nc -l -p 7 -e cat </dev/null >/dev/null 2>&1 &"});
@@ -47,7 +47,8 @@ TEST_P(Ipv6, PodIsReachedAndReaches) {
                      (dir / "sent").string() + " >" + (dir / "back").string()});
   EXPECT_TRUE(echo.status.Success()) << echo.err;
   EXPECT_TRUE(ReadFile(dir / "sent") == ReadFile(dir / "back")) << "other bytes came back";
-  Fact("MTU " + std::to_string(mtu) + ": echo both ways at full size, 1 MiB of TCP there and back");
+  ReportFact("MTU " + std::to_string(mtu) +
+             ": echo both ways at full size, 1 MiB of TCP there and back");
 }
 
 INSTANTIATE_TEST_SUITE_P(Mtu, Ipv6, testing::Values(1500, 9000));

@@ -22,10 +22,10 @@ constexpr const char* kRuntime = "io.containerd.kata.v2";
 constexpr const char* kImage = "docker.io/lab/busybox:latest";
 constexpr const char* kRootfs = "/var/lib/lab/rootfs";
 const std::vector<std::string> kSleep{"/bin/sleep", "86400"};
-// The shim waits 45 s for its guest's agent, as our configuration has it.
+// Our configuration makes the shim wait 45 s for its guest's agent.
 constexpr Milliseconds kStart{240000}, kStop{120000};
 
-/// An image as `docker save` writes one: a manifest, a configuration, a layer.
+/// An image in the format of `docker save`: a manifest, a configuration, a layer.
 constexpr const char* kImport = R"sh(
 systemctl start containerd
 for i in $(seq 100); do ctr version >/dev/null 2>&1 && break; sleep 0.2; done
@@ -45,8 +45,8 @@ if [ -z "$(ctr image ls -q)" ]; then
 fi
 )sh";
 
-/// What on the node bears the name of a container or its sandbox: processes, mounts, files, control
-/// groups.
+/// Everything on the node that bears the name of a container or its sandbox: processes, mounts,
+/// files, control groups.
 std::string Remains(const std::string& id) {
   return Shell("id=" + id + R"sh(
 ps axo pid,args | grep -e "-name sandbox-$id" -e "-id $id" -e "sandboxes/$id" | grep -v grep || true
@@ -87,7 +87,7 @@ KataContainer::KataContainer(const std::string& id, const std::vector<std::strin
   }
   RunResult started = Run(command, kStart);
   if (started.status.Success()) return;
-  // An abstract socket's name begins with a NUL, which would end the message.
+  // The name of an abstract socket begins with a NUL, which would end the message.
   std::replace(started.err.begin(), started.err.end(), '\0', '@');
   std::string said = std::string(kRuntime) + " does not start a container: " + started.err;
   try {
@@ -115,11 +115,11 @@ std::string KataContainer::Shell(const std::string& script) {
 
 void KataContainer::End() {
   ended_ = true;
-  // What they could not do shows in what remains.
+  // What these commands fail to remove shows in what remains.
   stx::Run({"ctr", "tasks", "delete", "--force", id_}, kStop);
   stx::Run({"ctr", "containers", "delete", id_}, kStop);
   std::string remains = Remains(id_);
-  // A process may end a moment after containerd has forgotten it.
+  // A process may still exist for a moment after containerd has forgotten it.
   HoldsBefore(Deadline(Milliseconds(10000)), [&] { return (remains = Remains(id_)).empty(); });
   if (!remains.empty()) throw std::runtime_error(id_ + " has left behind:\n" + remains);
 }
@@ -134,7 +134,7 @@ std::vector<pid_t> KataContainer::Vcpus() const {
   const std::string pid = std::to_string(Qemu());
   std::istringstream out(stx::Shell("cat /sys/kernel/debug/kvm/" + pid + "-*/vcpu*/pid"));
   std::vector<pid_t> vcpus;
-  // KVM keeps a vCPU that was removed until its VM ends; its thread is gone.
+  // KVM keeps a removed vCPU until its VM ends, although its thread has ended.
   for (pid_t tid; out >> tid;)
     if (fs::exists("/proc/" + pid + "/task/" + std::to_string(tid))) vcpus.push_back(tid);
   return vcpus;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A container that containerd runs by Kata's shim (io.containerd.kata.v2), as `ctr run` starts one.
+// A container that containerd runs with Kata's shim (io.containerd.kata.v2), as `ctr run` starts
+// it.
 #pragma once
 
 #include <sys/types.h>
@@ -9,32 +10,33 @@
 
 namespace stx {
 
-/// Starts containerd and imports the image that the containers are made of, unless both are there:
-/// busybox alone, from no registry.
+/// Unless that is done already, starts containerd and imports the image of the containers, which
+/// holds only busybox and comes from no registry.
 void PrepareContainerd();
 
 class KataContainer {
  public:
-  /// `ctr run --detach FLAGS`; it sleeps until it is told what to do. `specification`, OCI's in
-  /// JSON, stands in for what ctr has no flags for; root, command and control group are filled in.
-  /// Throws ctr's message when the shim does not start it, and names what that left behind.
+  /// Runs `ctr run --detach FLAGS`. The container sleeps until it gets commands. `specification`,
+  /// in OCI's JSON, is for what ctr has no flags for; root, command and control group are filled
+  /// in. Throws with ctr's message if the shim does not start it, and names what was left behind.
   explicit KataContainer(const std::string& id, const std::vector<std::string>& flags = {},
                          const std::string& specification = {});
-  /// As End(), a failure fails the test.
+  /// Calls End(); a failure fails the test.
   ~KataContainer();
   KataContainer(const KataContainer&) = delete;
   KataContainer& operator=(const KataContainer&) = delete;
 
-  /// Runs a shell's script in it; returns what that printed, throws with what it said when it
+  /// Runs a shell script in the container and returns its output. Throws with the output if it
   /// fails.
   std::string Shell(const std::string& script);
-  /// Kills and deletes it. Throws when it cannot, or when something on the node still bears its
-  /// name.
+  /// Kills and deletes the container. Throws if that fails, or if something on the node still bears
+  /// its name.
   void End();
 
-  /// The pod's QEMU: one whose -name is that of this container, which must be the sandbox's first.
+  /// The pod's QEMU, whose -name is that of this container; the container must be the first of its
+  /// sandbox.
   pid_t Qemu() const;
-  /// The pod's vCPU threads, from the kernel's KVM (kvm/PID-FD/vcpuN/pid of debugfs).
+  /// The pod's vCPU threads, according to the kernel's KVM (kvm/PID-FD/vcpuN/pid in debugfs).
   std::vector<pid_t> Vcpus() const;
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Scenarios 1 to 6 of StarlingX's specification through a release of Kata: containerd, its shim,
-// its guest and its agent, on our QEMU with our configuration (debian/kata). What ctr cannot say is
-// not here: pods of Kubernetes (a RuntimeClass, kubelet's CPU manager), CNI's plugins.
+// Scenarios 1 to 6 of StarlingX's specification with a release of Kata: containerd, Kata's shim,
+// guest and agent, on our QEMU with our configuration (debian/kata). What ctr cannot express is not
+// tested here: pods of Kubernetes (a RuntimeClass, kubelet's CPU manager) and CNI plugins.
 #include <gtest/gtest.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -28,14 +28,14 @@ std::string Trimmed(std::string text) {
   return text;
 }
 
-/// The CPUs that a thread of a process may run on; empty when there is no such thread.
+/// The CPUs on which a thread of a process may run; empty if there is no such thread.
 std::string CpusOf(pid_t pid, pid_t tid) {
-  for (const ThreadInfo& thread : Threads(pid))
+  for (const ThreadInfo& thread : ReadThreads(pid))
     if (thread.tid == tid) return thread.cpus;
   return "";
 }
 
-/// The flags that make a container part of a pod, as containerd's CRI plugin marks one.
+/// The flags that make a container part of a pod, as containerd's CRI plugin does it.
 std::vector<std::string> InPod(const std::string& pod, const std::string& type) {
   return {"--annotation", "io.kubernetes.cri.container-type=" + type, "--annotation",
           "io.kubernetes.cri.sandbox-id=" + pod};
@@ -47,7 +47,7 @@ class Kata : public testing::Test {
 };
 
 TEST_F(Kata, ContainerHasItsOwnKernel) {
-  // What the node's containerd says of the handler that Kubernetes would ask for.
+  // How the node's containerd is configured for the handler that Kubernetes would request.
   const std::string config = Shell("containerd config dump");
   EXPECT_NE(config.find("runtime_type = \"io.containerd.kata.v2\""), std::string::npos) << config;
   EXPECT_NE(config.find("ConfigPath = \"/etc/kata-containers/configuration-qemu.toml\""),
@@ -61,14 +61,14 @@ TEST_F(Kata, ContainerHasItsOwnKernel) {
   EXPECT_NE(release, node.release);
   const fs::path qemu = fs::read_symlink("/proc/" + std::to_string(container.Qemu()) + "/exe");
   EXPECT_EQ(qemu, "/usr/bin/qemu-system-x86_64-kata");
-  Fact("the container's kernel is " + release + ", the node's " + node.release + "; on " +
-       Trimmed(Shell(qemu.string() + " --version | head -n 1")));
+  ReportFact("the container's kernel is " + release + ", the node's " + node.release + "; on " +
+             Trimmed(Shell(qemu.string() + " --version | head -n 1")));
   container.End();
 }
 
 TEST_F(Kata, VcpusStayInTheContainersCpuset) {
   const std::string last = std::to_string(sysconf(_SC_NPROCESSORS_ONLN) - 1);
-  // What kubelet's static policy puts into a container's specification; ctr has no flag for it.
+  // What kubelet's static policy writes into a container's specification; ctr has no flag for it.
   nlohmann::json specification = nlohmann::json::parse(Shell("ctr oci spec"));
   specification["linux"]["resources"]["cpu"]["cpus"] = last;
   KataContainer container("lab-static", {}, specification.dump());
@@ -77,13 +77,13 @@ TEST_F(Kata, VcpusStayInTheContainersCpuset) {
   const std::vector<pid_t> vcpus = container.Vcpus();
   ASSERT_FALSE(vcpus.empty());
   for (const pid_t vcpu : vcpus) EXPECT_EQ(CpusOf(qemu, vcpu), last) << "vCPU thread " << vcpu;
-  // Kata leaves them in its own unlimited group, /kata_overhead.
+  // Kata leaves these threads in its own unrestricted group, /kata_overhead.
   std::string others;
-  for (const ThreadInfo& thread : Threads(qemu))
+  for (const ThreadInfo& thread : ReadThreads(qemu))
     if (std::find(vcpus.begin(), vcpus.end(), thread.tid) == vcpus.end())
       others += " " + thread.cpus;
-  Fact(std::to_string(vcpus.size()) + " vCPU on CPU " + last + " alone; QEMU's other threads on" +
-       others);
+  ReportFact(std::to_string(vcpus.size()) + " vCPU on CPU " + last +
+             " alone; QEMU's other threads on" + others);
   container.End();
 }
 
@@ -101,11 +101,11 @@ TEST_F(Kata, AVcpuComesAndGoesWithAContainersLimit) {
     EXPECT_EQ(Trimmed(worker.Shell("grep -c ^processor /proc/cpuinfo")), "2");
     worker.End();
   }
-  // Kata counts anew when the next container starts.
+  // Kata computes the number again when the next container starts.
   KataContainer idle("lab-idle", InPod("lab-floating", "container"));
   EXPECT_EQ(pod.Vcpus().size(), 1u);
   EXPECT_EQ(Trimmed(idle.Shell("grep -c ^processor /proc/cpuinfo")), "1");
-  Fact("1, 2 and again 1 vCPU, on any of CPUs " + all);
+  ReportFact("1, 2 and again 1 vCPU, on any of CPUs " + all);
   idle.End();
   pod.End();
 }
@@ -115,8 +115,8 @@ TEST_F(Kata, AVirtualFunctionIsInThePod) {
   const std::string group =
       "/dev/vfio/" +
       fs::read_symlink("/sys/bus/pci/devices/" + address + "/iommu_group").filename().string();
-  // QEMU's NVMe by its class. Whether the guest's kernel has a driver for it is the release's
-  // affair, so no data is compared here; scenario sriov does that.
+  // Finds QEMU's NVMe by its class. Whether the guest's kernel has a driver for it depends on the
+  // Kata release, so no data is compared here; the scenario sriov does that.
   const std::string count = "cat /sys/bus/pci/devices/*/class | grep -c ^0x0108 || true";
   for (const char* id : {"lab-sriov-once", "lab-sriov-again"}) {
     KataContainer container(id, {"--device", group});
@@ -126,7 +126,7 @@ TEST_F(Kata, AVirtualFunctionIsInThePod) {
     EXPECT_EQ(Trimmed(open), "1");
     container.End();
   }
-  Fact(address + " (" + group + ") was in two pods, one after the other");
+  ReportFact(address + " (" + group + ") was in two pods, one after the other");
 }
 
 class KataHugepages : public Kata {
@@ -140,7 +140,7 @@ class KataHugepages : public Kata {
         {"--annotation", kAnnotation + std::string("enable_hugepages=true"), "--annotation",
          kAnnotation + std::string("default_memory=") + std::to_string(memory_mib)});
     EXPECT_EQ(HugeBytes(container.Qemu(), page_kb), uint64_t{memory_mib} << 20);
-    Fact(std::to_string(memory_mib) + " MiB of a container's pod in pages of " + size);
+    ReportFact(std::to_string(memory_mib) + " MiB of a container's pod in pages of " + size);
     container.End();
   }
 };
@@ -161,7 +161,7 @@ TEST_F(KataHugepages, NotEnoughOfThemIsAnErrorOfTheShim) {
   }
 }
 
-/// What a CNI plugin leaves for Kata to take over: a network namespace with one end of a veth pair.
+/// What a CNI plugin leaves for Kata: a network namespace with one end of a veth pair.
 class PodNetwork {
  public:
   explicit PodNetwork(int mtu) {
@@ -191,20 +191,21 @@ TEST_P(KataIpv6, ContainerIsReachedAndReaches) {
             std::string::npos);
   EXPECT_EQ(Trimmed(container.Shell("cat /sys/class/net/eth0/mtu")), std::to_string(mtu));
   const std::string payload = std::to_string(mtu - 48);  // IPv6 and ICMPv6
-  // The guest may still be looking for another with its address.
+  // The guest may still be checking that its address is unique.
   container.Shell(
       "for i in 1 2 3 4 5 6 7 8; do ping -6 -c 1 -W 1 fd00:6b61::1 >/dev/null 2>&1 && break; "
       "sleep 0.5; done");
   container.Shell("ping -6 -c 3 -W 5 -s " + payload + " fd00:6b61::1");
   Shell("ping -6 -c 3 -i 0.2 -W 5 -M do -s " + payload + " fd00:6b61::2");
-  // A megabyte there and back through TCP.
+  // A megabyte in both directions over TCP.
   container.Shell("nc -l -p 7 -e cat </dev/null >/dev/null 2>&1 &");
   TempDir dir;
   const std::string sent = (dir / "sent").string(), back = (dir / "back").string();
   Shell("head -c 1048576 /dev/urandom >" + sent +
         "; socat -t 10 - TCP6:[fd00:6b61::2]:7,retry=20,interval=0.2 <" + sent + " >" + back);
   EXPECT_TRUE(ReadFile(sent) == ReadFile(back)) << "other bytes came back";
-  Fact("MTU " + std::to_string(mtu) + ": echo both ways at full size, 1 MiB of TCP there and back");
+  ReportFact("MTU " + std::to_string(mtu) +
+             ": echo both ways at full size, 1 MiB of TCP there and back");
   container.End();
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A guest as nova defines it, through the life that an operator of OpenStack gives it.
+// A guest as nova defines it, through the operations of an OpenStack operator.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -46,11 +46,11 @@ class Libvirt : public testing::TestWithParam<const char*> {
     WriteFile(dir / name, xml);
     return (dir / name).string();
   }
-  /// The guest's entries of a kind: "blocks" or "nets".
+  /// The guest's entries of one kind: "blocks" or "nets".
   static json Entries(Domain& domain, const std::string& kind) {
     return domain.Agent().Request({{"op", kind}})[kind];
   }
-  /// Returns when the guest has a disk of that name and, unless 0, size.
+  /// Returns once the guest has a disk of that name and, unless it is 0, of that size.
   static void WaitDisk(Domain& domain, const std::string& name, uint64_t bytes = 0) {
     WaitUntil("disk " + name, Deadline(kWait), [&] {
       const json disks = Entries(domain, "blocks");
@@ -74,7 +74,7 @@ TEST_P(Libvirt, ANovaGuestLivesItsLife) {
   domain.Agent().Exec({"sh", "-c", "echo kept >/tmp/kept"});
   WaitDisk(domain, "vda");
 
-  // Plug and unplug, the unplug while the disk is at work.
+  // Plug a disk, and unplug it while it is in use.
   virsh("attach-device" + name + Write("disk.xml", Disk("third.raw", "vdb", "virtio")) + " --live");
   WaitDisk(domain, "vdb");
   domain.Agent().Exec({"sh", "-c",
@@ -91,7 +91,7 @@ TEST_P(Libvirt, ANovaGuestLivesItsLife) {
             [&] { return Entries(domain, "nets").size() == nics; });
   ExpectGuestCounts(domain, "after hot-plug");
 
-  // Resize a disk; snapshot it, and take the snapshot back in.
+  // Resize a disk, take a snapshot of it, and merge the snapshot.
   virsh("blockresize" + name + "vda 96M");
   WaitDisk(domain, "vda", 96 * kMiB);
   domain.Agent().Exec({"dd", "if=/dev/urandom", "of=/dev/vda", "bs=64k", "count=16", "conv=fsync"});
@@ -109,7 +109,7 @@ TEST_P(Libvirt, ANovaGuestLivesItsLife) {
             sum);
   ExpectGuestCounts(domain, "after a snapshot");
 
-  // Saved to a file, and by libvirt itself.
+  // Save to a file, and with libvirt's managed save.
   virsh("save" + name + (dir / "saved").string());
   virsh("restore " + (dir / "saved").string());
   domain.Restarted();
@@ -118,36 +118,36 @@ TEST_P(Libvirt, ANovaGuestLivesItsLife) {
   virsh("start" + name);
   domain.Restarted();
   ExpectGuestCounts(domain, "after managedsave");
-  Fact(std::string(GetParam()) +
-       ": disk and NIC plugged and unplugged under load, resize, snapshot and commit, save and "
-       "restore, managedsave");
+  ReportFact(
+      std::string(GetParam()) +
+      ": disk and NIC plugged and unplugged under load, resize, snapshot and commit, save and "
+      "restore, managedsave");
 }
 
 INSTANTIATE_TEST_SUITE_P(Machine, Libvirt, testing::Values("q35", "pc"));
 
-/// What WRO 8 is for: <locked/> locks the guest's memory, and not QEMU's code, heap and stacks.
+/// The purpose of WRO 8: <locked/> locks the guest's memory, and not QEMU's code, heap and stacks.
 TEST(LockedGuest, GuestMemoryIsLockedAndNothingElse) {
   DomainSettings settings;
   settings.memory_backing = "<locked/>";
   Domain domain(settings);
   const pid_t pid = domain.Pid();
   uint64_t guest = 0;
-  for (const Mapping& mapping : LockedMappings(pid)) {
+  for (const Mapping& mapping : ReadLockedMappings(pid)) {
     EXPECT_FALSE(mapping.is_code()) << mapping.ToString();
     EXPECT_FALSE(mapping.name == "[heap]" || mapping.name == "[stack]") << mapping.ToString();
     guest += mapping.size();
   }
-  const uint64_t locked = StatusSize(pid, "VmLck");
+  const uint64_t locked = ReadStatusSize(pid, "VmLck");
   EXPECT_GE(locked, settings.memory_mib * kMiB);
-  // Firmware, option ROMs and a frame buffer are a guest's memory, too.
+  // Firmware, option ROMs and a frame buffer are part of a guest's memory, too.
   EXPECT_LE(locked, (settings.memory_mib + 32) * kMiB);
   EXPECT_EQ(guest, locked);
-  Fact("VmLck is " + std::to_string(locked / kMiB) + " MiB for a guest of " +
-       std::to_string(settings.memory_mib) + " MiB");
+  ReportFact("VmLck is " + std::to_string(locked / kMiB) + " MiB for a guest of " +
+             std::to_string(settings.memory_mib) + " MiB");
 }
 
-/// The lines of what libvirt says of a binary that the other does not have, without those that
-/// differ by themselves.
+/// Compares what libvirt reports about the two binaries, except for lines that always differ.
 TEST(Capabilities, LibvirtSaysTheSameOfOursAsOfDebians) {
   const auto lines = [](const std::string& binary, const std::string& machine) {
     return Shell("virsh -q domcapabilities --virttype kvm --machine " + machine +
@@ -157,13 +157,13 @@ TEST(Capabilities, LibvirtSaysTheSameOfOursAsOfDebians) {
     TempDir dir;
     WriteFile(dir / "ours", lines("/usr/bin/qemu-system-x86_64", machine));
     WriteFile(dir / "debian", lines("/usr/lib/lab/bin/qemu-debian", machine));
-    // docs/install.md: ours has no local displays.
+    // docs/install.md: our build has no local displays.
     const std::string difference =
         Shell("diff " + (dir / "debian").string() + " " + (dir / "ours").string() +
               " | grep '^[<>]' | grep -v -E '<value>(sdl|egl-headless|dbus)</value>' || true");
     EXPECT_EQ(difference, "") << machine;
   }
-  Fact(
+  ReportFact(
       "domcapabilities of q35 and pc differ in the graphics types sdl, egl-headless and dbus "
       "alone");
 }

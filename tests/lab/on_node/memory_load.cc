@@ -13,8 +13,8 @@ std::string Said(GuestAgent& agent, const std::string& script) {
 }  // namespace
 
 MemoryLoad::MemoryLoad(GuestAgent& agent, unsigned mib) {
-  // From one file over another, so that the target's content is known at any time: not zeros, which
-  // migrate for nothing.
+  // Copies one file over another, so the content of the target is always known. It is not zeros,
+  // which would migrate without cost.
   Said(agent, "dd if=/dev/urandom of=/tmp/from bs=1M count=" + std::to_string(mib) +
                   "; cp /tmp/from /tmp/to");
   sum_ = Said(agent, "sha256sum </tmp/from");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A guest at work: writes random bytes over and over, and knows whether they are still right.
+// A load in a guest: it writes random bytes repeatedly, and can verify them.
 #pragma once
 
 #include "guest/guest_client.h"
@@ -8,12 +8,11 @@ namespace stx {
 
 class MemoryLoad {
  public:
-  /// Starts to rewrite `mib` MiB of the guest's memory, without pause.
+  /// Starts to rewrite `mib` MiB of the guest's memory without pause.
   MemoryLoad(GuestAgent& agent, unsigned mib);
-  /// How often it has gone round.
+  /// How often all of it has been rewritten.
   static long Rounds(GuestAgent& agent);
-  /// Ends the load. Throws when a byte of what it was writing, or of what it wrote it from, is not
-  /// what it was.
+  /// Ends the load. Throws if a byte of the source or of the target has changed.
   void StopAndCheck(GuestAgent& agent);
 
  private:

@@ -22,7 +22,7 @@ constexpr Milliseconds kMigration{120000};
 constexpr int kCeiling = 92;
 const std::string kConverge = "--auto-converge --bandwidth 32";
 
-/// What one move was like.
+/// The measurements of one move.
 struct Move {
   int downtime_ms = 0, total_ms = 0, throttle = 0;
 };
@@ -32,17 +32,16 @@ class Migrate : public testing::Test {
   static constexpr unsigned kLoadMib = 8;
 
   void SetUp() override {
-    Shell(std::string("virsh -q -c ") + Domain::kThere +
-          " list");  // throws when it does not answer
+    Shell(std::string("virsh -q -c ") + Domain::kThere + " list");  // throws if it does not answer
   }
 
-  /// The command line of one move to where the domain is not.
+  /// The virsh command that moves the domain to the other node.
   static std::string Command(const Domain& domain, const std::string& options) {
     return "migrate --live --p2p " + options + " " + domain.name() + " " + domain.OtherUri() +
            " --migrateuri " + domain.OtherAddress();
   }
 
-  /// Moves it; `during` is called again and again until the move ends.
+  /// Moves the domain and calls `during` repeatedly until the move has ended.
   static Move Go(Domain& domain, const std::string& options,
                  const std::function<void(const json&)>& during = nullptr) {
     std::atomic<bool> ended = false;
@@ -63,9 +62,10 @@ class Migrate : public testing::Test {
         const std::string now = status.value("status", "");
         if (during && (now == "active" || now == "postcopy-active")) during(status);
       } catch (const std::exception&) {
-        // The source's QEMU ends with the migration.
+        // The source's QEMU exits at the end of the migration.
       }
-      // A virsh is half a second of the node's CPU: who only looks at the throttle looks seldom.
+      // A call of virsh takes half a second of the node's CPU, so poll seldom if only the throttle
+      // is needed.
       for (int tenths = during ? 1 : 30; tenths > 0 && !ended; --tenths)
         std::this_thread::sleep_for(Milliseconds(100));
     }
@@ -95,7 +95,7 @@ class Migrate : public testing::Test {
   }
 };
 
-/// Back and forth `times` each way, under load.
+/// Moves back and forth, `times` each way, under load.
 class MigrateUnderLoad : public Migrate {
  protected:
   void BackAndForth(int times, const std::string& options, bool each) {
@@ -107,13 +107,13 @@ class MigrateUnderLoad : public Migrate {
       const Move move = Go(domain, options);
       ExpectRunning(domain);
       EXPECT_LE(move.throttle, kCeiling);
-      if (each) Fact(std::string(way) + ": " + Text(move));
+      if (each) ReportFact(std::string(way) + ": " + Text(move));
       worst.downtime_ms = std::max(worst.downtime_ms, move.downtime_ms);
       worst.total_ms = std::max(worst.total_ms, move.total_ms);
       worst.throttle = std::max(worst.throttle, move.throttle);
     }
     load.StopAndCheck(domain.Agent());
-    Fact(std::to_string(2 * times) + " moves, none lost; at worst " + Text(worst));
+    ReportFact(std::to_string(2 * times) + " moves, none lost; at worst " + Text(worst));
   }
 };
 
@@ -126,7 +126,7 @@ TEST_F(MigrateUnderLoad, OverSeveralConnections) {
 TEST_F(MigrateUnderLoad, TheGuestIsAlreadyThereAndItsMemoryFollows) {
   Domain domain({});
   MemoryLoad load(domain.Agent(), kLoadMib);
-  // So slow after the switch that it is seen.
+  // Slow enough after the switch that it can be observed.
   bool postcopy = false;
   const Move move =
       Go(domain, "--bandwidth 16 --postcopy --postcopy-after-precopy --postcopy-bandwidth 1",
@@ -134,7 +134,7 @@ TEST_F(MigrateUnderLoad, TheGuestIsAlreadyThereAndItsMemoryFollows) {
   EXPECT_TRUE(postcopy) << "the guest did not run at its target before its memory was there";
   ExpectRunning(domain);
   load.StopAndCheck(domain.Agent());
-  Fact("post-copy: " + Text(move));
+  ReportFact("post-copy: " + Text(move));
 }
 
 TEST_F(MigrateUnderLoad, AMachineOfTheOldPlatform) {
@@ -148,7 +148,7 @@ TEST_F(MigrateUnderLoad, AMachineOfTheOldPlatform) {
     const Move back = Go(domain, kConverge);
     ExpectRunning(domain);
     load.StopAndCheck(domain.Agent());
-    Fact(std::string(machine) + ": there " + Text(there) + "; back " + Text(back));
+    ReportFact(std::string(machine) + ": there " + Text(there) + "; back " + Text(back));
   }
 }
 
@@ -159,7 +159,7 @@ TEST_F(MigrateUnderLoad, CutInTheMiddleItGoesOnWhereItWas) {
   EXPECT_THROW(Go(domain, "--bandwidth 2",
                   [&](const json& status) {
                     if (cut || status["ram"].value("transferred", 0) < (4 << 20)) return;
-                    // The stream's connection, and no other: libvirt's own goes on.
+                    // Close the connection of the stream and no other; libvirt's own must survive.
                     Shell("ss -K dst 10.77.0.2 dport ge 49152");
                     cut = true;
                   }),
@@ -172,12 +172,12 @@ TEST_F(MigrateUnderLoad, CutInTheMiddleItGoesOnWhereItWas) {
   Go(domain, kConverge);
   ExpectRunning(domain);
   load.StopAndCheck(domain.Agent());
-  Fact("cut, it went on at node-a; moved afterwards all the same");
+  ReportFact("cut, it went on at node-a; moved afterwards all the same");
 }
 
-/// What WRO 2 is for: the threads that send run on the platform's CPU, in real time, while
-/// libvirt's sandbox denies QEMU to place them itself. The operator places the context that makes
-/// them (docs/patches).
+/// The purpose of WRO 2: the sending threads run on the platform's CPU with real-time priority,
+/// although libvirt's sandbox does not allow QEMU to place them. The operator places the context
+/// that creates them (docs/patches).
 TEST_F(Migrate, SendingThreadsArePlaced) {
   DomainSettings settings;
   settings.cpu_tune = "<vcpupin vcpu='0' cpuset='1'/>";
@@ -190,7 +190,7 @@ TEST_F(Migrate, SendingThreadsArePlaced) {
   domain.Qmp("migrate-set-parameters", {{"thread-context", "mig"}});
   std::map<std::string, std::string> seen;
   Go(domain, kConverge + " --parallel --parallel-connections 2", [&](const json&) {
-    for (const ThreadInfo& thread : Threads(pid))
+    for (const ThreadInfo& thread : ReadThreads(pid))
       if (thread.name == "live_migration" || thread.name.starts_with("multifdsend"))
         seen[thread.name] = std::string(thread.policy == SCHED_FIFO ? "SCHED_FIFO " : "policy ") +
                             std::to_string(thread.priority) + " on CPU " + thread.cpus;
@@ -199,15 +199,15 @@ TEST_F(Migrate, SendingThreadsArePlaced) {
   for (const auto& [name, placement] : seen) EXPECT_EQ(placement, "SCHED_FIFO 10 on CPU 0") << name;
   ExpectRunning(domain);
   load.StopAndCheck(domain.Agent());
-  for (const auto& [name, placement] : seen) Fact(name + ": " + placement);
+  for (const auto& [name, placement] : seen) ReportFact(name + ": " + placement);
 }
 
-/// What WRO 10 is for: a guest that never converges is slowed down to 92 % and not to 99.
+/// The purpose of WRO 10: a guest that does not converge is slowed down to 92 % and not to 99.
 TEST_F(Migrate, ThrottledToTheCeilingAndNotAbove) {
   Domain domain({});
   MemoryLoad load(domain.Agent(), kLoadMib);
-  // A nested guest dirties little in the time that a round takes: any of it counts, and however
-  // little is left is too much to end with.
+  // A nested guest dirties little memory during a round. Any amount must count, and even the
+  // smallest remainder must be too much for the switch.
   domain.Qmp("migrate-set-parameters", {{"throttle-trigger-threshold", 1}, {"downtime-limit", 1}});
   int most = 0, round = 0, rounds_at_most = 0;
   EXPECT_THROW(
@@ -225,7 +225,7 @@ TEST_F(Migrate, ThrottledToTheCeilingAndNotAbove) {
   EXPECT_EQ(most, kCeiling);
   ExpectRunning(domain);
   load.StopAndCheck(domain.Agent());
-  Fact("throttled to " + std::to_string(most) + " %, aborted, went on");
+  ReportFact("throttled to " + std::to_string(most) + " %, aborted, went on");
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 namespace stx {
 
-void Fact(const std::string& text) {
+void ReportFact(const std::string& text) {
   std::printf("fact: %s\n", text.c_str());
   std::fflush(stdout);
 }
@@ -16,10 +16,10 @@ PodSettings NodePod() {
   PodSettings pod;
   pod.vmlinux = true;
   pod.console_log = "/var/log/pod-console";
-  pod.memory_mib = 256;  // the least that Kata takes: a node is small
-  // Room for hot-plug above 4 GiB makes Linux clear 64 MiB of bounce buffers while it boots: that
-  // is a third of all exits, each of which is dear where the node is emulated.
-  // And one that does not come up tells why (Pod::AskWhereItIs).
+  pod.memory_mib = 256;  // the least that Kata accepts, because a node is small
+  // With room for hot-plug above 4 GiB, Linux clears 64 MiB of bounce buffers during the boot. That
+  // is a third of all exits, and exits are slow on an emulated node. The other parameters make a
+  // guest that does not come up report why (Pod::AskWhereItIs).
   pod.append = "swiotlb=noforce unknown_nmi_panic panic_print=1";
   pod.qemu = QemuBinary();
   pod.guest = EnvOr("GUEST", "");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the scenarios have in common on the node.
+// What the scenarios on the node share.
 #pragma once
 
 #include <string>
@@ -8,19 +8,18 @@
 
 namespace stx {
 
-/// What a case saw or measured, for the scenario's line.
-void Fact(const std::string& text);
+/// Something that a case saw or measured, for the scenario's line of output.
+void ReportFact(const std::string& text);
 
-/// A pod of the node: its QEMU, guest and virtiofsd are those that the lab names in the
+/// The settings of a pod on the node, with the QEMU, guest and virtiofsd that the lab names in the
 /// environment.
 PodSettings NodePod();
 
-/// Runs a shell's script on the node; returns what it printed, throws with what it said when it
-/// fails.
+/// Runs a shell script on the node and returns its output. Throws with the output if it fails.
 std::string Shell(const std::string& script, Milliseconds timeout = Milliseconds(60000));
 
-/// The first virtual function of nvme0, online and bound to vfio-pci. Made once: it stays as the
-/// node lives.
+/// The first virtual function of nvme0, online and bound to vfio-pci. It is created once and kept
+/// for the life of the node.
 const std::string& VirtualFunction();
 
 /// "12 ms", "1.2 s".

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The node's huge pages, and who has them.
+// The node's huge pages, and who uses them.
 #pragma once
 
 #include <sys/types.h>
@@ -9,19 +9,20 @@
 
 namespace stx {
 
-/// Mounts pages of `size` ("2M", "1G") where Kata looks for them, as many as asked for; ends both.
+/// Mounts huge pages of `size` ("2M", "1G") where Kata looks for them, and reserves the requested
+/// number. The destructor undoes both.
 class PagesAtHand {
  public:
   PagesAtHand(const std::string& size, int count);
   ~PagesAtHand();
-  /// How many the node really has of those.
+  /// The number of pages that the node could really reserve.
   int reserved() const;
 
  private:
   std::string pool_, before_;
 };
 
-/// Bytes of huge pages of that size that the process has.
+/// The number of bytes that the process has in huge pages of that size.
 uint64_t HugeBytes(pid_t pid, uint64_t page_kb);
 
 }  // namespace stx

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What WRO 9 is for: when the guest's memory map changes under a pod, the virtual switch behind its
-// vhost-user NIC must hear the addresses of the rings again, or the port stays down.
+// The purpose of WRO 9: when the guest's memory map changes under a pod, the virtual switch behind
+// its vhost-user NIC must receive the addresses of the rings again, or the port stays down.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 
 using Request = VhostUserRequest;
 
-/// The rings whose addresses came after the last memory table; unset when no table came.
+/// The rings whose addresses were sent after the last memory table; unset if no table was sent.
 std::optional<std::set<uint32_t>> RingsAfterTable(const std::vector<VhostUserMessage>& messages) {
   std::optional<std::set<uint32_t>> rings;
   for (const VhostUserMessage& message : messages) {
@@ -49,7 +49,7 @@ TEST(RingAddresses, TheSwitchHearsThemAgainAfterMemoryWasAdded) {
   auto rings = RingsAfterTable(port.MessagesAfter(before));
   ASSERT_TRUE(rings) << "the switch was not told of the memory";
   EXPECT_EQ(*rings, (std::set<uint32_t>{0, 1}));
-  Fact("after a DIMM: a new memory table, then the addresses of rings 0 and 1");
+  ReportFact("after a DIMM: a new memory table, then the addresses of rings 0 and 1");
 }
 
 }  // namespace

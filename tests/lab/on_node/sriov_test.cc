@@ -20,13 +20,13 @@ class Sriov : public testing::Test {
  protected:
   void SetUp() override {
     address = VirtualFunction();
-    // Function and controller show one namespace.
+    // The virtual function and the controller show the same namespace.
     Shell("head -c " + std::to_string(kMarker) + " /dev/urandom >" + (dir / "marker").string() +
           "; dd if=" + (dir / "marker").string() +
           " of=/dev/nvme0n1 bs=64k oflag=direct conv=fsync 2>/dev/null");
     marker = ReadFile(dir / "marker");
   }
-  /// The guest reads what the node wrote, and the node what the guest writes.
+  /// The guest reads what the node has written, and vice versa.
   void UseFromGuest(GuestAgent& guest) {
     WaitUntil("the NVMe of the virtual function", Deadline(kGuestWait), [&] {
       const json names = guest.Request({{"op", "list"}, {"path", "/dev"}})["names"];
@@ -56,7 +56,7 @@ TEST_F(Sriov, AFunctionThereAtTheStart) {
   settings.vfio = {address};
   Pod pod(settings);
   UseFromGuest(pod.agent());
-  Fact(address + " cold: 1 MiB read and 1 MiB written by the pod");
+  ReportFact(address + " cold: 1 MiB read and 1 MiB written by the pod");
 }
 
 TEST_F(Sriov, AFunctionPluggedUsedRemovedAndUsedAgainBesideVhostUser) {
@@ -73,8 +73,8 @@ TEST_F(Sriov, AFunctionPluggedUsedRemovedAndUsedAgainBesideVhostUser) {
     shim.RemoveVfio(address);
     WaitBlockGone(guest, "nvme0n1");
     EXPECT_EQ(CheckShare(pod), "") << "virtio-fs after the function went";
-    Fact(address + " hot, " + (port ? "on a root port" : "on the bridge") + " at " + path +
-         ": used, removed");
+    ReportFact(address + " hot, " + (port ? "on a root port" : "on the bridge") + " at " + path +
+               ": used, removed");
   }
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The kernel's vhost-vsock, which carries Kata's agent: bytes both ways, many streams, and what is
-// said to who is late.
+// The kernel's vhost-vsock, which carries Kata's agent: data in both directions, many streams, and
+// the errors for connections that come too late.
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-// After sys/socket.h, whose sockaddr it needs.
+// After sys/socket.h, because it needs sockaddr.
 #include <linux/vm_sockets.h>
 
 #include <cstring>
@@ -22,7 +22,7 @@ namespace {
 constexpr unsigned kEcho = 7000, kNobody = 7001;
 constexpr size_t kMany = 256;
 
-/// errno in `error` when it fails.
+/// On failure, `error` is set to errno.
 UniqueFd Connect(uint64_t cid, unsigned port, int* error) {
   sockaddr_vm address{};
   address.svm_family = AF_VSOCK;
@@ -37,7 +37,7 @@ UniqueFd Connect(uint64_t cid, unsigned port, int* error) {
   return fd;
 }
 
-/// Throws with `what`, and how far it came, when the bytes do not come.
+/// Throws with `what` and the number of bytes received if the bytes do not arrive.
 std::string ReadExactly(int fd, size_t size, const std::string& what) {
   std::string bytes(size, '\0');
   size_t done = 0;
@@ -76,7 +76,7 @@ TEST_F(KernelVsock, CarriesBytesBothWaysAndEndsAsItShould) {
   ASSERT_EQ(pod->VsockKind(), "vhost-vsock");
   const std::string bytes = MakePattern(8 << 20, 1);
 
-  // Large, more than any buffer between: what is sent is read meanwhile.
+  // More than all buffers in between can hold, so it must be read while it is sent.
   UniqueFd stream = Stream();
   auto sent = std::async(std::launch::async, [&] { WriteAll(stream.get(), bytes); });
   const auto start = Clock::now();
@@ -84,7 +84,7 @@ TEST_F(KernelVsock, CarriesBytesBothWaysAndEndsAsItShould) {
   try {
     back = ReadExactly(stream.get(), bytes.size(), "8 MiB");
   } catch (...) {
-    shutdown(stream.get(), SHUT_RDWR);  // or who sends would never end
+    shutdown(stream.get(), SHUT_RDWR);  // or the sender would never end
     throw;
   }
   const auto took = std::chrono::duration_cast<Milliseconds>(Clock::now() - start);
@@ -98,7 +98,7 @@ TEST_F(KernelVsock, CarriesBytesBothWaysAndEndsAsItShould) {
   char byte;
   EXPECT_EQ(read(stream.get(), &byte, 1), 0) << "the guest's end of the stream";
 
-  // The other way: the guest called, and a file's bytes go over that call.
+  // The other direction: the guest has connected, and a file is sent over that connection.
   pod->agent().Write("/tmp/large", bytes.substr(0, 4 << 20));
   EXPECT_TRUE(pod->agent().Read("/tmp/large") == bytes.substr(0, 4 << 20));
 
@@ -116,12 +116,12 @@ TEST_F(KernelVsock, CarriesBytesBothWaysAndEndsAsItShould) {
   EXPECT_EQ(error, ECONNRESET) << "a port that nobody listens on";
   stream = Stream();
   PodShim(*pod).Stop();
-  pod.reset();  // and with it the shim's own descriptor of the device
+  pod.reset();  // and with it the shim's descriptor of the device
   EXPECT_LE(read(stream.get(), &byte, 1), 0) << "a stream of a pod that is gone";
   EXPECT_FALSE(Connect(cid, kEcho, &error));
   EXPECT_EQ(error, ENODEV) << "a pod that is gone";
-  Fact("8 MiB there and back in " + Text(took) + ", single bytes, " + std::to_string(kMany) +
-       " streams at once, refusals");
+  ReportFact("8 MiB there and back in " + Text(took) + ", single bytes, " + std::to_string(kMany) +
+             " streams at once, refusals");
 }
 
 }  // namespace

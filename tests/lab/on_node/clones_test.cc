@@ -14,14 +14,14 @@ TEST(Template, ClonesGoOnWhereItWas) {
   for (int i = 0; i < 3; ++i) clones.push_back(made.Clone());
   for (size_t i = 0; i < clones.size(); ++i) {
     GuestAgent& guest = clones[i]->agent();
-    // It has not booted: it is older than its QEMU.
+    // The clone has not booted: its uptime is longer than that of its QEMU.
     EXPECT_GT(guest.Info()["uptime_ms"].get<long>(), clones[i]->to_guest().count());
     guest.Write("/tmp/own", std::to_string(i));
   }
   for (size_t i = 0; i < clones.size(); ++i)
     EXPECT_EQ(clones[i]->agent().Read("/tmp/own"), std::to_string(i));
-  Fact("saved in " + Text(made.to_save()) + "; 3 clones answer over " + clones[0]->VsockKind() +
-       ", the first after " + Text(clones[0]->to_guest()));
+  ReportFact("saved in " + Text(made.to_save()) + "; 3 clones answer over " +
+             clones[0]->VsockKind() + ", the first after " + Text(clones[0]->to_guest()));
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "runner/contract.h"
+#include "runner/contract_table.h"
 
 #include <gtest/gtest.h>
+
+#include "base/throws.h"
 
 namespace stx {
 namespace {
@@ -34,12 +36,8 @@ TEST(Contract, RowsAndReasonsAreRead) {
 TEST(Contract, ALineThatIsNoneIsNamed) {
   TempDir dir;
   WriteFile(dir / "rows", "1.1 a: it starts\nnonsense\n");
-  try {
-    ReadContract(dir / "rows");
-    FAIL() << "it was read";
-  } catch (const std::exception& error) {
-    EXPECT_TRUE(Has(error.what(), "rows:2: cannot read the line: nonsense")) << error.what();
-  }
+  EXPECT_TRUE(Throws<std::runtime_error>("rows:2: cannot read the line: nonsense",
+                                         [&] { ReadContract(dir / "rows"); }));
 }
 
 TEST(Contract, ARowThatIsNotThereIsSaid) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "runner/contract.h"
+#include "runner/contract_table.h"
 
 #include <algorithm>
 #include <functional>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kUntested = "  untested: ";
 
-/// Calls `take` with each line that is neither empty nor a comment; throws when it refuses one.
+/// Calls `take` with each line that is neither empty nor a comment; throws if it returns false.
 void ForLines(const std::filesystem::path& path,
               const std::function<bool(const std::string&)>& take) {
   std::istringstream in(ReadFile(path));
@@ -27,7 +27,7 @@ void ForLines(const std::filesystem::path& path,
   }
 }
 
-/// "START: rest"; the start may hold "::".
+/// Splits "START: rest". The start may contain "::".
 bool Split(const std::string& line, std::string* start, std::string* rest) {
   const size_t colon = line.find(": ");
   if (colon == 0 || colon == std::string::npos || colon + 2 == line.size()) return false;
@@ -90,7 +90,7 @@ const char* Word(Verdict verdict) {
                                        : "skipped";
 }
 
-/// Verdicts by "program case".
+/// Verdicts, keyed by program and case.
 std::map<std::pair<std::string, std::string>, Verdict> Verdicts(
     const std::vector<SuiteResult>& results) {
   std::map<std::pair<std::string, std::string>, Verdict> verdicts;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Whole FUSE sessions through vhost-user-fs-pci and vhost-user-fs-device: what the guest does and
-// reads, and what the host's folder holds after it.
+// reads, and what the host's folder contains afterwards.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -33,7 +33,7 @@ class VirtioFs : public VirtioFsMachine, public testing::WithParamInterface<Serv
     fs.emplace(*device, *heap);
     init = fs->Init();
   }
-  /// The error that `call` ends in; 0 when it ends in none.
+  /// The errno with which `call` fails; 0 if it succeeds.
   template <typename Call>
   static int Error(Call&& call) {
     try {
@@ -157,7 +157,8 @@ TEST_P(VirtioFs, RenamesMoveReplaceAndRefuse) {
   WriteFile(shared / "a", "A");
   WriteFile(shared / "b", "B");
   const uint64_t folder = fs->Mkdir(FUSE_ROOT_ID, "folder").nodeid;
-  // As a kernel does, the names are looked up before: the C daemon renames only what it knows.
+  // The names are looked up first, as a kernel does, because the C daemon renames only what it
+  // knows.
   NodeOf("a");
   NodeOf("b");
   fs->Rename(FUSE_ROOT_ID, "a", folder, "moved");
@@ -204,13 +205,14 @@ TEST_P(VirtioFs, AnUnlinkedFileThatIsOpenKeepsItsBytes) {
 TEST_P(VirtioFs, TheGuestCannotLeaveTheFolder) {
   WriteFile(dir / "secret", "secret");
   EXPECT_NE(Error([&] { NodeOf("../" + dir.path().filename().string() + "/secret"); }), 0);
-  Error([&] { fs->Create(FUSE_ROOT_ID, "../made"); });  // the Rust daemon's ".." is its own root
+  Error([&] { fs->Create(FUSE_ROOT_ID, "../made"); });  // for the Rust daemon, ".." in the root is
+                                                        // the root
   EXPECT_FALSE(fs_::exists(shared.path().parent_path() / "made"));
-  // A lookup of ".." in the root is the root.
+  // Looking up ".." in the root gives the root.
   const fuse_attr root = fs->Getattr(FUSE_ROOT_ID);
   const int error = Error([&] { EXPECT_EQ(fs->Lookup(FUSE_ROOT_ID, "..").attr.ino, root.ino); });
   EXPECT_TRUE(error == 0 || error == EINVAL || error == ENOENT) << error;
-  // A link that points outside is followed by the guest, not by the daemon.
+  // A link that points outside is followed by the guest and not by the daemon.
   fs_::create_symlink(dir / "secret", shared / "out");
   EXPECT_EQ(fs->Lookup(FUSE_ROOT_ID, "out").attr.mode & S_IFMT, static_cast<uint32_t>(S_IFLNK));
 }
@@ -223,7 +225,7 @@ TEST_P(VirtioFs, NodesThatDoNotExistAreErrors) {
 }
 
 TEST_P(VirtioFs, AsManyRequestsAsTheQueueHoldsAreInFlightAtOnce) {
-  // Four descriptors each: 255 requests are 1020 of 1024.
+  // Four descriptors each, so 255 requests take 1020 of 1024.
   const std::string bytes = MakePattern(1 << 20, 5);
   WriteFile(shared / "file", bytes);
   const FuseClient::File file = fs->Open(NodeOf("file"), O_RDONLY);
@@ -252,7 +254,7 @@ TEST_P(VirtioFs, ADriverThatWantsNoInterruptGetsNoneButItsReplies) {
   for (Deadline quiet(Milliseconds(50)); !quiet.Passed();) device->Isr();
   qtest().WriteW(fs->requests().available(), 1);  // VIRTQ_AVAIL_F_NO_INTERRUPT
   for (int i = 0; i < 50; ++i) NodeOf("file");
-  // The flag is a hint (virtio 1.2, section 2.7.7), which the Rust daemon does not take.
+  // The flag is a hint (virtio 1.2, section 2.7.7), which the Rust daemon ignores.
   const uint8_t told = device->Isr();
   EXPECT_TRUE(GetParam().kind == DaemonKind::kRust || !(told & 1));
   qtest().WriteW(fs->requests().available(), 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Profiles that cannot be read, and binaries that are no QEMU of ours.
+// Profiles that cannot be read, and binaries that are not a QEMU of ours.
 #include <gtest/gtest.h>
 
 #include "scripts/clone.h"
@@ -9,7 +9,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// build ends with 2 and the message before it has made anything.
+/// build exits with 2 and the message before it has made anything.
 void ExpectRefused(const Clone& clone, const std::vector<std::string>& profiles,
                    const std::string& message) {
   RunResult result = clone.Step("build", profiles);
@@ -21,8 +21,8 @@ void ExpectRefused(const Clone& clone, const std::vector<std::string>& profiles,
 
 TEST(Profile, UnknownOneIsNamedWithThoseThatAre) {
   Clone clone;
-  ExpectRefused(clone, {"small", "nosuch"}, "there is no profile nosuch (have: small/)");
-  ExpectRefused(clone, {}, "which profile? (have: small/)");
+  ExpectRefused(clone, {"small", "nosuch"}, "there is no profile nosuch (there are: small/)");
+  ExpectRefused(clone, {}, "a profile is missing (there are: small/)");
   WriteFile(clone / "meson-overrides/small/configure", "@include nosuch\n");
   ExpectRefused(clone, {"small"}, "there is no profile nosuch");
 }
@@ -53,7 +53,7 @@ TEST(Profile, FromBeginsWithTheObjectsOfAnother) {
   EXPECT_NE(result.err.find("beginning more with what small has compiled"), std::string::npos);
   EXPECT_EQ(ReadFile(clone / "build/more/object.o"), "compiled");
   EXPECT_FALSE(fs::exists(clone / "build/more/qemu-bundle/link"));
-  // Only once: its own objects stay.
+  // Only on the first run: its own objects must be kept.
   WriteFile(clone / "build/more/object.o", "its own");
   result = clone.Step("build", {"more"});
   ASSERT_TRUE(result.status.Success()) << result.err;

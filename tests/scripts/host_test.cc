@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine is not as the scripts want it: packages, release, disk.
+// A machine that does not meet the scripts' needs: packages, release, disk.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -64,8 +64,8 @@ TEST(Setup, NotDebian12GoesOnIfThePackagesAreThere) {
       << result.err;
 }
 
-/// On a disk of its own with `free_kib` left, scripts/step/tree says that it is full; with room
-/// made, it goes on as if nothing had been.
+/// On a disk with `free_kib` left, scripts/step/tree reports that the disk is full. Once there is
+/// room, it continues as if nothing had happened.
 void ExpectTold(int free_kib) {
   if (!CanMount()) GTEST_SKIP() << "a small disk (tmpfs) needs " << kMountNeeds;
   SCOPED_TRACE(std::to_string(free_kib) + " KiB left");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// virtio-fs as a device of a machine: what is refused at the start, what a daemon does to QEMU when
-// it ends or stops, hot-plug.
+// virtio-fs as a device of a machine: what is refused at the start, the effect on QEMU of a daemon
+// that exits or stops, hot-plug.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -26,8 +26,8 @@ class VirtioFsDevice : public VirtioFsMachine {
     fs.emplace(*device, *heap);
     fs->Init();
   }
-  /// stderr of a QEMU that is to refuse this device.
-  static std::string Refusal(const std::string& chardev, const std::string& device) {
+  /// The stderr of a QEMU that has to refuse this device.
+  static std::string GetRefusal(const std::string& chardev, const std::string& device) {
     RunResult result = RunQemu({"-machine", "q35,accel=tcg", "-nodefaults", "-nographic",
                                 "-chardev", chardev, "-device", device});
     EXPECT_EQ(result.status.code, 1) << result.status.ToString();
@@ -50,8 +50,8 @@ class VirtioFsRefused : public VirtioFsDevice, public testing::WithParamInterfac
 TEST_P(VirtioFsRefused, WithASentence) {
   if (std::string(GetParam().name) == "CacheSize") Covers({"1.2 virtio_fs_cache_size"});
   const UniqueFd listener = ListenUnix(dir / "fs.sock");
-  const std::string said = Refusal("socket,id=fs,path=" + (dir / "fs.sock").string(),
-                                   std::string("vhost-user-fs-pci,") + GetParam().device);
+  const std::string said = GetRefusal("socket,id=fs,path=" + (dir / "fs.sock").string(),
+                                      std::string("vhost-user-fs-pci,") + GetParam().device);
   EXPECT_NE(said.find(GetParam().says), std::string::npos) << said;
 }
 
@@ -73,8 +73,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST_F(VirtioFsDevice, WithoutADaemonTheStartEndsInASentence) {
-  const std::string said = Refusal("socket,id=fs,path=" + (dir / "none.sock").string(),
-                                   "vhost-user-fs-pci,chardev=fs,tag=t");
+  const std::string said = GetRefusal("socket,id=fs,path=" + (dir / "none.sock").string(),
+                                      "vhost-user-fs-pci,chardev=fs,tag=t");
   EXPECT_NE(said.find("Failed to connect to '" + (dir / "none.sock").string() + "': No such file"),
             std::string::npos)
       << said;
@@ -89,7 +89,7 @@ TEST_F(VirtioFsDevice, ADaemonThatIsKilledDoesNotTakeQemuAlong) {
   EXPECT_TRUE(Throws<std::runtime_error>("no reply from the daemon in time",
                                          [&] { fs->Collect(unique, Milliseconds(300)); }));
   ExpectAlive();
-  // A driver that starts anew finds a device without a daemon, and QEMU goes on all the same.
+  // A driver that starts again finds a device without a daemon, and QEMU nevertheless continues.
   device->Reset();
   ExpectAlive();
   qmp().Execute("stop");
@@ -140,8 +140,8 @@ TEST_F(VirtioFsDevice, MemoryThatIsNotSharedIsSaid) {
   VirtioPciDevice pci(*bus, bus->At(5));
   fs.emplace(pci, *heap);
   ExpectAlive();
-  // The daemon finds no memory behind the rings' addresses and hangs up; how QEMU says so depends
-  // on what it is sending at that time.
+  // The daemon finds no memory at the rings' addresses and disconnects. QEMU's message depends on
+  // what it is sending at that time.
   WaitUntil("a message of QEMU", Deadline(Milliseconds(5000)),
             [&] { return !qemu->process().Stderr().empty(); });
   ExpectAlive();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "guest/guestd/run.h"
+#include "guest/guestd/program.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -40,7 +40,7 @@ struct Pipe {
   dup2(err, 2);
   signal(SIGPIPE, SIG_DFL);
   setsid();
-  // As a login would have it; the kernel and systemd give less.
+  // The PATH of a login; the kernel and systemd set a shorter one.
   setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
   setenv("HOME", "/root", 0);
   execvp(words[0], words.data());
@@ -49,12 +49,12 @@ struct Pipe {
   _exit(n == sizeof(reason) ? 127 : 126);
 }
 
-/// One of the program's two streams.
+/// One of the program's two output streams.
 struct Output {
   std::string text;
   uint64_t cut = 0;
 
-  /// Reads all that is there; false at the end of the stream.
+  /// Reads everything that is available; false at the end of the stream.
   bool Drain(int fd) {
     std::array<char, 65536> chunk;
     for (;;) {
@@ -80,7 +80,7 @@ RunOutcome RunProgram(const std::vector<std::string>& argv, uint64_t timeout_ms,
   if (child < 0) Fail("fork");
   if (child == 0) ExecChild(argv, out.write.get(), err.write.get(), failure.write.get());
   for (Pipe* pipe : {&out, &err, &failure}) pipe->write = Fd();
-  // Readable when the program has ended.
+  // Becomes readable when the program has ended.
   Fd program(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
 
   Output outputs[2];
@@ -88,9 +88,9 @@ RunOutcome RunProgram(const std::vector<std::string>& argv, uint64_t timeout_ms,
                      {err.read.get(), POLLIN, 0},
                      {program.get(), POLLIN, 0},
                      {host, POLLIN | POLLRDHUP, 0}};
-  const int64_t deadline = UptimeMs() + static_cast<int64_t>(timeout_ms);
+  const int64_t deadline = GetUptimeMs() + static_cast<int64_t>(timeout_ms);
   bool ended = false;
-  for (int64_t left; !ended && (left = deadline - UptimeMs()) > 0;) {
+  for (int64_t left; !ended && (left = deadline - GetUptimeMs()) > 0;) {
     if (poll(polled, std::size(polled), static_cast<int>(std::min<int64_t>(left, 60000))) <= 0)
       continue;
     ended = polled[2].revents;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Pods one after another and at once: none fails, and the node is afterwards as it was before.
+// Pods one after another and at the same time: none fails, and afterwards the node is as it was
+// before.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,11 +16,11 @@
 namespace stx {
 namespace {
 
-/// What a pod could leave behind: processes, files of memory and sockets, huge pages, complaints of
-/// the kernel (but for those about unknown MSRs of AMD's, and about a slow machine).
+/// What a pod could leave behind: processes, files for memory and sockets, huge pages, kernel
+/// warnings (except those about unknown AMD MSRs and about a slow machine).
 struct Traces {
   std::string processes = Shell("ps axo comm | grep -E '^(qemu|virtiofsd)' | sort || true");
-  // Not the folder of the Run() that looks.
+  // Leave out the folder of the Run() that executes this command.
   std::string files = Shell("ls -A /dev/shm /tmp /run/vc 2>/dev/null | grep -v ^stx-qemu- || true");
   std::string huge_pages = Shell("grep ^HugePages_ /proc/meminfo");
   std::string kernel = Shell(
@@ -36,8 +37,8 @@ void ExpectAsBefore(const Traces& before) {
   EXPECT_EQ(now.kernel, before.kernel);
 }
 
-// In huge pages (Kata's enable_hugepages), which save half of a boot's exits; the ten at once are
-// in /dev/shm.
+// In huge pages (Kata's enable_hugepages), which save half of the exits of a boot. The ten
+// simultaneous pods use /dev/shm.
 TEST(Endurance, FiftyPodsOneAfterAnother) {
   PodSettings settings = NodePod();
   settings.hugepages = true;
@@ -52,8 +53,8 @@ TEST(Endurance, FiftyPodsOneAfterAnother) {
   }
   ExpectAsBefore(before);
   std::sort(up.begin(), up.end());
-  Fact("50 pods, guest up after " + Text(up.front()) + " to " + Text(up.back()) + ", median " +
-       Text(up[25]));
+  ReportFact("50 pods, guest up after " + Text(up.front()) + " to " + Text(up.back()) +
+             ", median " + Text(up[25]));
 }
 
 TEST(Endurance, TenPodsAtOnce) {
@@ -71,7 +72,7 @@ TEST(Endurance, TenPodsAtOnce) {
       boots.insert(pod->agent().Read("/proc/sys/kernel/random/boot_id"));
     }
     EXPECT_EQ(boots.size(), pods.size());
-    Fact("10 pods at once, the last guest up after " + Text(pods.back()->to_guest()));
+    ReportFact("10 pods at once, the last guest up after " + Text(pods.back()->to_guest()));
     for (const auto& pod : pods) PodShim(*pod).Stop();
   }
   ExpectAsBefore(before);
