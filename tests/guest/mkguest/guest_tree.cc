@@ -49,40 +49,40 @@ std::string ReadStaticProgram(const fs::path& path) {
 
 }  // namespace
 
-std::vector<Node> MakeGuestTree(const fs::path& guestd, const fs::path& busybox,
-                                const std::string& id) {
-  std::vector<Node> tree;
+std::vector<GuestFile> MakeGuestTree(const fs::path& guestd, const fs::path& busybox,
+                                     const std::string& id) {
+  std::vector<GuestFile> tree;
   for (const char* folder :
        {"bin", "dev", "etc", "proc", "root", "run", "sbin", "share", "sys", "tmp"})
-    tree.push_back({folder, Node::kFolder, ""});
-  tree.push_back({"sbin/init", Node::kFile, ReadStaticProgram(guestd)});
-  tree.push_back({"guest-id", Node::kFile, id + "\n", 0644});
+    tree.push_back({folder, GuestFile::kFolder, ""});
+  tree.push_back({"sbin/init", GuestFile::kFile, ReadStaticProgram(guestd)});
+  tree.push_back({"guest-id", GuestFile::kFile, id + "\n", 0644});
   tree.push_back(
-      {"etc/os-release", Node::kFile,
+      {"etc/os-release", GuestFile::kFile,
        "ID=stx-guest\nNAME=\"stx-qemu test guest\"\nPRETTY_NAME=\"stx-qemu test guest\"\n", 0644});
   if (busybox.empty()) return tree;
-  tree.push_back({"bin/busybox", Node::kFile, ReadStaticProgram(busybox)});
+  tree.push_back({"bin/busybox", GuestFile::kFile, ReadStaticProgram(busybox)});
   for (const char* applet : kApplets)
-    tree.push_back({"bin/" + std::string(applet), Node::kLink, "busybox"});
+    tree.push_back({"bin/" + std::string(applet), GuestFile::kLink, "busybox"});
   return tree;
 }
 
-void AddStageOne(const std::vector<Module>& modules, std::vector<Node>* tree) {
-  tree->push_back({"init", Node::kLink, "sbin/init"});
-  tree->push_back({"modules", Node::kFolder, ""});
+void AddStageOne(const std::vector<Module>& modules, std::vector<GuestFile>* tree) {
+  tree->push_back({"init", GuestFile::kLink, "sbin/init"});
+  tree->push_back({"modules", GuestFile::kFolder, ""});
   std::string list;
   for (const Module& module : modules) {
     std::string elf = ReadFile(module.path);
-    tree->push_back(
-        {"modules/" + module.name + ".ko", Node::kFile, std::string(StripSignature(elf)), 0644});
+    tree->push_back({"modules/" + module.name + ".ko", GuestFile::kFile,
+                     std::string(StripSignature(elf)), 0644});
     list += module.name + "\n";
   }
-  tree->push_back({"modules/list", Node::kFile, list, 0644});
+  tree->push_back({"modules/list", GuestFile::kFile, list, 0644});
 }
 
-std::string MakeCpio(const std::vector<Node>& tree) {
+std::string MakeCpio(const std::vector<GuestFile>& tree) {
   size_t room = 1 << 16;
-  for (const Node& node : tree) room += node.content.size() + node.path.size() + 512;
+  for (const GuestFile& node : tree) room += node.content.size() + node.path.size() + 512;
   std::string bytes(room, '\0');
   size_t used = 0;
   std::unique_ptr<archive, int (*)(archive*)> writer(archive_write_new(), archive_write_free);
@@ -96,17 +96,17 @@ std::string MakeCpio(const std::vector<Node>& tree) {
   check(archive_write_set_format_cpio_newc(writer.get()));
   check(archive_write_open_memory(writer.get(), bytes.data(), bytes.size(), &used));
   la_int64_t inode = 1;
-  for (const Node& node : tree) {
+  for (const GuestFile& node : tree) {
     archive_entry_clear(entry.get());
     archive_entry_set_pathname(entry.get(), node.path.c_str());
     archive_entry_set_ino64(entry.get(), inode++);
     archive_entry_set_nlink(entry.get(), 1);
     archive_entry_set_mtime(entry.get(), 0, 0);
-    archive_entry_set_mode(entry.get(), node.mode | (node.kind == Node::kFolder ? S_IFDIR
-                                                     : node.kind == Node::kLink ? S_IFLNK
-                                                                                : S_IFREG));
-    if (node.kind == Node::kLink) archive_entry_set_symlink(entry.get(), node.content.c_str());
-    bool file = node.kind == Node::kFile;
+    archive_entry_set_mode(entry.get(), node.mode | (node.kind == GuestFile::kFolder ? S_IFDIR
+                                                     : node.kind == GuestFile::kLink ? S_IFLNK
+                                                                                     : S_IFREG));
+    if (node.kind == GuestFile::kLink) archive_entry_set_symlink(entry.get(), node.content.c_str());
+    bool file = node.kind == GuestFile::kFile;
     archive_entry_set_size(entry.get(), file ? static_cast<la_int64_t>(node.content.size()) : 0);
     check(archive_write_header(writer.get(), entry.get()));
     if (file) check(archive_write_data(writer.get(), node.content.data(), node.content.size()));

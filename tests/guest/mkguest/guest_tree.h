@@ -11,7 +11,7 @@
 
 namespace stx {
 
-struct Node {
+struct GuestFile {
   enum Kind { kFolder, kFile, kLink };
   std::string path;  // without a leading /; a folder comes before its contents
   Kind kind;
@@ -22,12 +22,12 @@ struct Node {
 /// Mount points, /sbin/init (guestd), /etc/os-release, /guest-id with `id`, and, unless `busybox`
 /// is empty, /bin/busybox with links for the commands that a person types. Throws if a program is
 /// not static.
-std::vector<Node> MakeGuestTree(const std::filesystem::path& guestd,
-                                const std::filesystem::path& busybox, const std::string& id);
+std::vector<GuestFile> MakeGuestTree(const std::filesystem::path& guestd,
+                                     const std::filesystem::path& busybox, const std::string& id);
 /// Adds /init, /modules/NAME.ko and /modules/list, which has the names in loading order.
-void AddStageOne(const std::vector<Module>& modules, std::vector<Node>* tree);
+void AddStageOne(const std::vector<Module>& modules, std::vector<GuestFile>* tree);
 
 /// The tree as an uncompressed "newc" cpio archive. Everything is owned by root, with time 0.
-std::string MakeCpio(const std::vector<Node>& tree);
+std::string MakeCpio(const std::vector<GuestFile>& tree);
 
 }  // namespace stx

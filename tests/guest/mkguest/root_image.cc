@@ -76,26 +76,28 @@ void MakeFilesystem(const fs::path& path) {
 
 /// debugfs and not "mke2fs -d", which copies the owners and change times that files have on this
 /// machine, in the order in which its file system lists them.
-void Populate(const std::vector<Node>& tree, const fs::path& path) {
+void Populate(const std::vector<GuestFile>& tree, const fs::path& path) {
   TempDir staging("mkguest");
   std::string script;
   int number = 0;
   auto times = {"atime", "ctime", "mtime", "crtime"};
-  for (const Node& node : tree) {
+  for (const GuestFile& node : tree) {
     fs::path in_guest("/" + node.path);
     std::string name = in_guest.filename();
     script += "cd " + in_guest.parent_path().string() + "\n";
-    if (node.kind == Node::kFolder) script += "mkdir " + name + "\n";
-    if (node.kind == Node::kLink) script += "symlink " + name + " " + node.content + "\n";
-    if (node.kind == Node::kFile) {
+    if (node.kind == GuestFile::kFolder) script += "mkdir " + name + "\n";
+    if (node.kind == GuestFile::kLink) script += "symlink " + name + " " + node.content + "\n";
+    if (node.kind == GuestFile::kFile) {
       fs::path file = staging / std::to_string(number++);
       WriteFile(file, node.content);
       script += "write " + file.string() + " " + name + "\n";
     }
-    std::string type = node.kind == Node::kFolder ? "04" : node.kind == Node::kLink ? "012" : "010";
+    std::string type = node.kind == GuestFile::kFolder ? "04"
+                       : node.kind == GuestFile::kLink ? "012"
+                                                       : "010";
     std::array<char, 16> mode;
     snprintf(mode.data(), mode.size(), "%s0%03o", type.c_str(),
-             node.kind == Node::kLink ? 0777u : node.mode);
+             node.kind == GuestFile::kLink ? 0777u : node.mode);
     script += "sif " + name + " mode " + mode.data() + "\n";
     script += "sif " + name + " uid 0\nsif " + name + " gid 0\n";
     for (const char* time : times) script += "sif " + name + " " + time + " @" + kTime + "\n";
@@ -154,7 +156,7 @@ std::array<char, 512> MakeMasterBootRecord(uint64_t start, uint64_t length) {
   return sector;
 }
 
-void WriteRootImage(const std::vector<Node>& tree, const fs::path& path) {
+void WriteRootImage(const std::vector<GuestFile>& tree, const fs::path& path) {
   UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (!fd || ftruncate(fd.get(), static_cast<off_t>(kImageBytes)) < 0)
     ThrowErrno("cannot make " + path.string());

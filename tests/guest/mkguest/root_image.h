@@ -37,6 +37,6 @@ std::array<char, 512> MakeMasterBootRecord(uint64_t start, uint64_t length);
 
 /// Writes the image to `path`, an existing empty file. The image is sparse, and the same tree gives
 /// the same bytes. Uses mke2fs and debugfs; throws with their messages.
-void WriteRootImage(const std::vector<Node>& tree, const std::filesystem::path& path);
+void WriteRootImage(const std::vector<GuestFile>& tree, const std::filesystem::path& path);
 
 }  // namespace stx

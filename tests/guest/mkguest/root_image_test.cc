@@ -19,12 +19,12 @@ uint64_t Get(std::string_view bytes, size_t at, size_t width) {
 }
 
 /// A few files, without guestd, because the content does not matter to the image.
-std::vector<Node> MakeSmallTree(const std::string& id) {
-  return {{"sbin", Node::kFolder, ""},
-          {"share", Node::kFolder, ""},
-          {"sbin/init", Node::kFile, std::string(300000, 'i')},
-          {"sbin/sh", Node::kLink, "init"},
-          {"guest-id", Node::kFile, id, 0644}};
+std::vector<GuestFile> MakeSmallTree(const std::string& id) {
+  return {{"sbin", GuestFile::kFolder, ""},
+          {"share", GuestFile::kFolder, ""},
+          {"sbin/init", GuestFile::kFile, std::string(300000, 'i')},
+          {"sbin/sh", GuestFile::kLink, "init"},
+          {"guest-id", GuestFile::kFile, id, 0644}};
 }
 
 std::string MakeImage(const TempDir& dir, const std::string& id) {
@@ -116,7 +116,7 @@ TEST(RootImage, SameTreeMakesTheSameSparseBytes) {
 TEST(RootImage, TreeThatDoesNotFitIsRefused) {
   TempDir dir;
   WriteFile(dir / "root.img", "");
-  std::vector<Node> tree{{"big", Node::kFile, std::string(130 * kMiB, 'b')}};
+  std::vector<GuestFile> tree{{"big", GuestFile::kFile, std::string(130 * kMiB, 'b')}};
   EXPECT_THROW(WriteRootImage(tree, dir / "root.img"), std::runtime_error);
 }
 
