@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "landing/function_index.h"
 #include "golden_case.h"
+#include "landing/function_index.h"
 #include "restack/dep3.h"
 #include "restack/folder.h"
 #include "restack/graph.h"
@@ -83,7 +83,8 @@ Result<Series> SeriesOf(const Case& it) {
   if (!series) return series.error();
   EXPECT_EQ(Print(series->file), list);
   for (size_t i = 0; i < series->patches.size(); ++i)
-    EXPECT_EQ(Print(series->patches[i]), series->originals[i].view()) << "parse and print: the same bytes";
+    EXPECT_EQ(Print(series->patches[i]), series->originals[i].view())
+        << "parse and print: the same bytes";
   return series;
 }
 
@@ -105,9 +106,10 @@ Result<void> Compile(const Case& it, const Tree& target, RebaseOutcome& outcome)
   std::string rule = "rule CUSTOM_COMMAND\n  command = true\nbuild build.ninja: phony\n";
   if (const Section* generator = it.One("generator")) {
     if (auto done = WriteFile(build.build + "/generate", generator->text); !done) return done;
-    rule = "rule CUSTOM_COMMAND\n  command = sh generate $in >$out\nbuild build.ninja: phony\nbuild " +
-           generator->arguments.at(1) + ": CUSTOM_COMMAND " + build.tree + "/" +
-           generator->arguments.at(0) + "\n";
+    rule =
+        "rule CUSTOM_COMMAND\n  command = sh generate $in >$out\nbuild build.ninja: phony\nbuild " +
+        generator->arguments.at(1) + ": CUSTOM_COMMAND " + build.tree + "/" +
+        generator->arguments.at(0) + "\n";
   }
   if (auto done = WriteFile(build.build + "/build.ninja", rule); !done) return done;
   if (auto done = WriteFile(build.build + "/compile_commands.json", commands.dump()); !done)

@@ -233,6 +233,12 @@ Landing InScope::Replace() const {
   Squeezed removed = SqueezeLines(base_, edit_.begin, edit_.end), part;
   const Squeezed& there = LinesOf(target_side_, to_, part);
   std::vector<size_t> runs = FindRun(there, removed);
+  Squeezed base_part;
+  if (from_.kind == Kind::kSection && runs.size() == 1 && significant &&
+      FindRun(LinesOf(base_side_, from_, base_part), removed).size() > 1)
+    return Failed("the lines that it replaces are several times in " + from_.Title() + " of " +
+                  base_side_.path + ", and once in the target, at line " +
+                  std::to_string(there.at[runs[0]] + 1) + ": is it these?");
   if (runs.size() == 1 && significant) {
     size_t begin = there.at[runs[0]], end = there.at[runs[0] + removed.text.size() - 1] + 1;
     if (Squeeze(Join(edit_.added)) == Squeeze(Join(base_, edit_.begin, edit_.end))) {
@@ -323,8 +329,8 @@ Landing InScope::Insert() const {
       Mapped(above) != kNowhere && IsSignificant(base_[above]) && !(code && EndsFlow(base_[above])))
     return At(Grade::kReanchored, Mapped(above) + 1, Mapped(above) + 1, Text(),
               "the line below it is gone; put after " + Quote(base_[above]));
-  if (below != kNowhere && below == edit_.begin && below < from_.close && Mapped(below) != kNowhere &&
-      IsSignificant(base_[below]))
+  if (below != kNowhere && below == edit_.begin && below < from_.close &&
+      Mapped(below) != kNowhere && IsSignificant(base_[below]))
     return At(Grade::kReanchored, Mapped(below), Mapped(below), Text(),
               "the line above it is gone; put before " + Quote(base_[below]));
   return Failed(NoNeighbour());

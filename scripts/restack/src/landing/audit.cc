@@ -59,6 +59,8 @@ std::optional<Finding> Auditor::Judge() {
     return reason.empty() ? std::nullopt : std::optional<Finding>({false, reason});
   }
   if (OnlyBlank(added)) return Finding{true, "all that it adds is in the target but a blank line"};
+  if (!hunk_->conflict && hunk_->whole && (NoChange() || WholeByItself()))
+    return Finding{true, Upstream()};
   // What is landed of a conflict, a person sees; only what would break the rest is taken back.
   if (hunk_->conflict) {
     std::string reason = Place(added);
@@ -66,11 +68,12 @@ std::optional<Finding> Auditor::Judge() {
     return reason.empty() ? std::nullopt : std::optional<Finding>({false, reason});
   }
   using Check = std::string (Auditor::*)(const std::vector<Added>&) const;
-  for (Check check : {&Auditor::Place, &Auditor::Balance, &Auditor::LocalGone, &Auditor::Elsewhere,
-                      &Auditor::Doubled, &Auditor::SameName, &Auditor::NamedAlready,
-                      &Auditor::Words, &Auditor::Held, &Auditor::FreedThenUsed,
-                      &Auditor::NearlySame, &Auditor::Share, &Auditor::StillThere, &Auditor::Gone,
-                      &Auditor::Used, &Auditor::Subject}) {
+  for (Check check :
+       {&Auditor::Place, &Auditor::Balance, &Auditor::LocalGone, &Auditor::Elsewhere,
+        &Auditor::Doubled, &Auditor::SameName, &Auditor::NamedAlready, &Auditor::InHead,
+        &Auditor::Words, &Auditor::Held, &Auditor::FreedThenUsed, &Auditor::CheckedAlready,
+        &Auditor::NearlySame, &Auditor::Share, &Auditor::StillThere, &Auditor::Gone, &Auditor::Used,
+        &Auditor::ServesOpen, &Auditor::Subject}) {
     std::string reason = (this->*check)(added);
     if (reason.empty()) continue;
     if (hunk_->whole && Whole()) return Finding{true, Upstream()};

@@ -29,6 +29,10 @@ struct AuditedFile {
   const Side* target;
   std::vector<AuditedHunk> hunks;
   std::set<std::string> open;  ///< words that conflicts of the patch would add to the file
+  std::set<std::string> patch_open;  ///< words of all hunks of the patch that are not landed
+  /// How many landed hunks of the patch add a line with the word.
+  std::map<std::string, size_t> used;
+  bool others_open = false;  ///< some hunk of the patch in the base's file is not landed
 };
 
 /// What a tree defines; for names that a hunk uses.

@@ -31,6 +31,84 @@ bool Auditor::Whole() const {
   return size >= kTelling;
 }
 
+/// The same, for lines that the target has got by itself and that are no accident.
+bool Auditor::WholeByItself() const {
+  constexpr size_t kTelling = 15;
+  size_t gained = 0;
+  for (const Edit& edit : hunk_->hunk->edits)
+    for (std::string_view each : edit.added) {
+      std::string line = Squeeze(each);
+      if (!IsSignificant(each) || line.size() < kTelling) continue;
+      if (target_.Count(line) > base_.Count(line))
+        ++gained;
+      else if (base_.Count(line) == 0)
+        return false;
+    }
+  return gained >= 2 && Whole();
+}
+
+/// Its parts put lines where the target has the same lines already, but for blank ones.
+bool Auditor::NoChange() const {
+  bool significant = false;
+  for (const Edit& edit : hunk_->hunk->edits)
+    for (std::string_view line : edit.added) significant = significant || IsSignificant(line);
+  if (!significant || hunk_->parts.empty()) return false;
+  std::vector<const Replacement*> parts = hunk_->parts;
+  std::sort(parts.begin(), parts.end(),
+            [](const Replacement* a, const Replacement* b) { return a->begin < b->begin; });
+  Lines before, after;
+  const Lines& lines = file_.target->text.lines();
+  auto add = [](Lines& to, std::string_view line) {
+    if (!IsBlank(line)) to.push_back(line);
+  };
+  size_t at = parts.front()->begin;
+  for (const Replacement* part : parts) {
+    if (part->begin < at) return false;
+    for (; at < part->begin; ++at) add(before, lines[at]), add(after, lines[at]);
+    for (; at < part->end; ++at) add(before, lines[at]);
+    for (std::string_view line : SplitLines(part->text)) add(after, line);
+  }
+  return before == after;
+}
+
+/// The target has got a condition beside the place that asks for something the hunk asks for, too,
+/// and that nothing there asked for before.
+std::string Auditor::CheckedAlready(const std::vector<Added>& added) const {
+  if (language_ != Language::kC) return {};
+  constexpr size_t kLines = 8, kWord = 4;
+  auto condition = [](std::string_view line) {
+    line = Trim(line);
+    return StartsWith(line, "if") || StartsWith(line, "else if") || StartsWith(line, "while") ||
+           line.find("&&") != std::string_view::npos || line.find("||") != std::string_view::npos;
+  };
+  for (const Added& each : added) {
+    const Edit* edit = EditOf(*each.part);
+    if (!edit) continue;
+    bool asks = std::any_of(edit->added.begin(), edit->added.end(), condition);
+    if (!asks) continue;
+    std::set<std::string_view> known;
+    size_t from = edit->begin > kLines ? edit->begin - kLines : 0;
+    for (size_t i = from; i < std::min(base_.size(), edit->end + kLines); ++i)
+      for (std::string_view word : CodeWords(file_.base->text[i])) known.insert(word);
+    std::set<std::string_view> asked;
+    for (std::string_view word : CodeWords(each.line))
+      if (word.size() >= kWord && !known.count(word)) asked.insert(word);
+    if (asked.empty()) continue;
+    size_t begin = each.part->begin > kLines ? each.part->begin - kLines : 0;
+    for (size_t i = begin; i < std::min(target_.size(), each.part->end + kLines); ++i) {
+      std::string_view line = file_.target->text[i];
+      std::string squeezed = Squeeze(line);
+      if (!condition(line) || target_.Count(squeezed) <= base_.Count(squeezed)) continue;
+      if (i >= each.part->begin && i < each.part->end) continue;
+      for (std::string_view word : CodeWords(line))
+        if (asked.count(word))
+          return "the target has got " + Quote(line) + " at line " + std::to_string(i + 1) +
+                 ", which may check the same as " + Quote(each.line);
+    }
+  }
+  return {};
+}
+
 bool Auditor::InOrder(const std::vector<std::string>& lines) const {
   for (size_t first : target_.At(lines.front())) {
     size_t at = first, found = 1;
@@ -166,18 +244,41 @@ std::vector<std::string_view> Auditor::Arguments(std::string_view line) {
 
 /// A line that the target has got beside the place says nearly the same.
 std::string Auditor::NearlySame(const std::vector<Added>& added) const {
-  constexpr size_t kLines = 12, kWords = 3;
+  constexpr size_t kLines = 12, kWords = 3, kFunction = 400, kMany = 5, kProse = 6;
   constexpr double kSame = 0.72;
+  auto comment = [](std::string_view line) {
+    line = Trim(line);
+    return !line.empty() && (line[0] == '#' || line[0] == ';' || StartsWith(line, "//"));
+  };
   for (const Added& each : added) {
     if (!IsSignificant(each.line)) continue;
     // The names of headers are alike; which one it is, others say.
     if (language_ == Language::kC && StartsWith(Trim(each.line), "#include")) continue;
     std::set<std::string> words = SubWords(each.line);
     if (words.size() < kWords) continue;
-    size_t begin = each.at > kLines ? each.at - kLines : 0,
-           end = std::min(target_.size(), each.part->end + kLines);
     double best = 0;
     size_t found = 0;
+    // A long line of a text says so much that it need not be near.
+    if (language_ == Language::kNone && words.size() >= kProse) {
+      std::string like = Squeeze(file_.target->MostLike(each.line, 0, target_.size()));
+      const std::vector<size_t>& lines = target_.At(like);
+      bool replaced =
+          lines.size() == 1 && lines[0] >= each.part->begin && lines[0] < each.part->end;
+      if (!like.empty() && !lines.empty() && !replaced && target_.Count(like) > base_.Count(like)) {
+        found = lines.front();
+        best = Alike(words, SubWords(file_.target->text[found]));
+      }
+    }
+    // A statement of many words is told apart in all of its function.
+    size_t near = language_ == Language::kC && words.size() >= kMany ? kFunction : kLines;
+    size_t begin = each.at > near ? each.at - near : 0,
+           end = std::min(target_.size(), each.part->end + near);
+    if (near == kFunction) {
+      const Scope* scope = ScopeAt(file_.target->scopes, each.at > 0 ? each.at - 1 : 0);
+      bool function = scope && scope->kind == Scope::Kind::kFunction;
+      begin = std::max(begin, function ? scope->head : each.at - std::min(each.at, kLines));
+      end = std::min(end, function ? scope->end : each.part->end + kLines);
+    }
     for (size_t i = begin; i < end; ++i) {
       if (i >= each.part->begin && i < each.part->end) continue;
       std::string squeezed = Squeeze(file_.target->text[i]);
@@ -194,7 +295,8 @@ std::string Auditor::NearlySame(const std::vector<Added>& added) const {
       size_t from = edit->begin > kLines ? edit->begin - kLines : 0,
              to = std::min(base_.size(), edit->end + kLines);
       for (size_t i = from; i < to; ++i)
-        if (i < edit->begin || i >= edit->end)
+        if ((i < edit->begin || i >= edit->end) &&
+            comment(file_.base->text[i]) == comment(each.line))
           sibling = std::max(sibling, Alike(words, SubWords(file_.base->text[i])));
       for (const Edit& other : hunk_->hunk->edits)
         for (std::string_view line : other.added)

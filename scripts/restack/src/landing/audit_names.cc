@@ -76,6 +76,10 @@ std::set<std::string, std::less<>> Auditor::Locals(const FileFacts& facts,
 std::string Auditor::Elsewhere(const std::vector<Added>& added) const {
   if (language_ != Language::kC || added.empty()) return {};
   for (const Definition* made : Made()) {
+    if (made->kind == Kind::kDeclaration && !target_.HasWord(made->name) &&
+        !names_.in_base(made->name))
+      for (const std::string& path : names_.files(made->name))
+        return "the target has " + made->name + "() in " + path + ", and declares it elsewhere";
     if (made->kind != Kind::kFunction || made->hidden) continue;
     if (target_.Defined(made->key) > 0 || !base_.HasWord(made->name)) continue;
     for (const std::string& path : names_.files(made->name))
@@ -278,6 +282,65 @@ std::string Auditor::FreedThenUsed(const std::vector<Added>& added) const {
              " still uses behind it: " + Quote(landed_.text()[line - 1]);
   }
   return {};
+}
+
+/// It adds an argument to a function of the target that has one of that name already.
+std::string Auditor::InHead(const std::vector<Added>& added) const {
+  if (language_ != Language::kC) return {};
+  auto has = [](const Text& text, const Scope& scope, std::string_view name) {
+    for (size_t i = scope.head; i < std::min(scope.body, text.size()); ++i)
+      for (std::string_view word : CodeWords(text[i]))
+        if (word == name) return true;
+    return false;
+  };
+  for (const Added& each : added) {
+    auto begin = begins_.find(each.part);
+    if (begin == begins_.end()) continue;
+    const Scope* scope = ScopeAt(landed_.scopes(), begin->second.first);
+    if (!scope || scope->kind != Scope::Kind::kFunction || begin->second.first <= scope->head ||
+        begin->second.first >= scope->body)
+      continue;
+    std::vector<std::string_view> words = CodeWords(each.line);
+    if (words.size() < 2) continue;
+    for (const Scope* there : file_.target->Find(scope->kind, scope->name))
+      for (const Scope* here : file_.base->Find(scope->kind, scope->name))
+        if (has(file_.target->text, *there, words.back()) &&
+            !has(file_.base->text, *here, words.back()))
+          return there->Title() + " of " + file_.target->path + " has got an argument " +
+                 std::string(words.back()) + " of its own";
+  }
+  return {};
+}
+
+/// It only serves other hunks of the patch, and those are not landed: an #include, or a definition
+/// that nothing else names.
+std::string Auditor::ServesOpen(const std::vector<Added>& added) const {
+  if (language_ != Language::kC || hunk_->conflict || added.empty()) return {};
+  auto include = [](std::string_view line) {
+    return IsBlank(line) || StartsWith(Trim(line), "#include");
+  };
+  auto only_includes = [&](const AuditedHunk& hunk) {
+    for (const Edit& edit : hunk.hunk->edits)
+      if (edit.begin != edit.end || !std::all_of(edit.added.begin(), edit.added.end(), include))
+        return false;
+    return true;
+  };
+  if (file_.others_open && std::all_of(file_.hunks.begin(), file_.hunks.end(), only_includes))
+    return "the other hunks of its patch in " + file_.base->path +
+           ", which need what it includes, are not landed";
+  std::string open;
+  for (const Definition* made : Made()) {
+    if (made->kind == Kind::kLocal || made->kind == Kind::kLabel || made->kind == Kind::kCase ||
+        made->kind == Kind::kEntry || made->kind == Kind::kMember)
+      continue;
+    if (made->hidden) return {};  // it waits for its user, as Used() says
+    auto used = file_.used.find(made->name);
+    if ((used != file_.used.end() && used->second > 1) || target_.HasWord(made->name)) return {};
+    if (after_.Word(made->name) > 1 && landed_.Word(made->name) > 1) return {};
+    if (open.empty() && file_.patch_open.count(made->name)) open = made->name;
+  }
+  if (open.empty()) return {};
+  return "what uses " + open + ", which it defines, is not landed";
 }
 
 }  // namespace restack

@@ -55,7 +55,7 @@ std::string Auditor::Balance(const std::vector<Added>&) const {
 
 /// A line goes from code into a comment or back, or out of its braces.
 std::string Auditor::Place(const std::vector<Added>&) const {
-  if (language_ != Language::kC) return {};
+  if (language_ != Language::kC) return AmongComments();
   const auto& here = base_.places();
   const auto& there = target_.places();
   for (const Replacement* part : hunk_->parts) {
@@ -77,6 +77,28 @@ std::string Auditor::Place(const std::vector<Added>&) const {
     if (out != out_there && !blank)
       return At(*part) + (out_there ? "is inside braces, which it was not"
                                     : "is outside of any braces; it was inside");
+  }
+  return {};
+}
+
+/// A line that is no comment goes between lines of one.
+std::string Auditor::AmongComments() const {
+  auto comment = [](std::string_view line) {
+    line = Trim(line);
+    return !line.empty() && (line[0] == '#' || line[0] == ';');
+  };
+  auto among = [&](const Text& text, size_t begin, size_t end) {
+    return begin > 0 && end < text.size() && comment(text[begin - 1]) && comment(text[end]);
+  };
+  for (const Replacement* part : hunk_->parts) {
+    const Edit* edit = EditOf(*part);
+    if (!edit || edit->begin != edit->end || part->begin != part->end) continue;
+    bool code = std::any_of(edit->added.begin(), edit->added.end(), [&](std::string_view line) {
+      return !IsBlank(line) && !comment(line);
+    });
+    if (code && among(file_.target->text, part->begin, part->end) &&
+        !among(file_.base->text, edit->begin, edit->end))
+      return At(*part) + "is among comment lines, which it was not before";
   }
   return {};
 }

@@ -54,6 +54,7 @@ class Auditor {
   // Of the place of a hunk (audit_places.cc).
   std::string Balance(const std::vector<Added>&) const;
   std::string Place(const std::vector<Added>&) const;
+  std::string AmongComments() const;
   std::string StillThere(const std::vector<Added>&) const;
   std::string Subject(const std::vector<Added>&) const;
 
@@ -66,6 +67,8 @@ class Auditor {
   std::string SameName(const std::vector<Added>& added) const;
   std::string NamedAlready(const std::vector<Added>&) const;
   std::string FreedThenUsed(const std::vector<Added>& added) const;
+  std::string InHead(const std::vector<Added>& added) const;
+  std::string ServesOpen(const std::vector<Added>& added) const;
   std::string Gone(const std::vector<Added>& added) const;
   bool Defines(const std::string& name) const;
   std::string Used(const std::vector<Added>&) const;
@@ -75,6 +78,9 @@ class Auditor {
 
   // Of what the target has already (audit_doubles.cc).
   bool Whole() const;
+  bool WholeByItself() const;
+  bool NoChange() const;
+  std::string CheckedAlready(const std::vector<Added>& added) const;
   bool InOrder(const std::vector<std::string>& lines) const;
   std::string Doubled(const std::vector<Added>& added) const;
   bool Finished(const Added& each) const;

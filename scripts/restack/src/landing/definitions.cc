@@ -22,7 +22,7 @@ Language LanguageOf(std::string_view path) {
     return Language::kKconfig;
   if (ending == ".json") return Language::kJson;
   for (std::string_view ini : {".conf", ".service", ".socket", ".timer", ".target", ".mount",
-                               ".network", ".ini", ".cnf", ".desktop"})
+                               ".network", ".ini", ".cnf", ".cf", ".cfg", ".desktop"})
     if (ending == ini) return Language::kIni;
   if (ending == ".in") return LanguageOf(path.substr(0, path.size() - 3));
   return Language::kNone;

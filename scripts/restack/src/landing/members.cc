@@ -91,7 +91,8 @@ std::optional<Landing> InScope::Reworded() const {
 bool InScope::Ends(size_t end) const {
   if (end <= to_.body) return false;
   std::string line = Squeeze(target_[end - 1]);
-  for (std::string_view mark : {"NULL", "-1", "{}", "{0}", "{0,", "{NULL", "{-1", "LAST", "_END", "_MAX"})
+  for (std::string_view mark :
+       {"NULL", "-1", "{}", "{0}", "{0,", "{NULL", "{-1", "LAST", "_END", "_MAX"})
     if (line.find(mark) != std::string::npos) return true;
   return false;
 }
@@ -128,9 +129,9 @@ Landing InScope::InsertInList(size_t above, size_t below) const {
   for (size_t i = edit_.begin; i-- > from_.body;) {
     // A documented member's text may be put otherwise in the target: there only the member's name
     // is a place.
-    if (map_[i] != kNowhere && IsSignificant(base_[i]) && i == above && from_.kind != Kind::kDoc)
-      return At(Grade::kReanchored, MemberEnd(map_[i]), MemberEnd(map_[i]), Text(),
-                "the next element is gone; put after " + Quote(target_[map_[i]]));
+    if (Mapped(i) != kNowhere && IsSignificant(base_[i]) && i == above && from_.kind != Kind::kDoc)
+      return At(Grade::kReanchored, MemberEnd(Mapped(i)), MemberEnd(Mapped(i)), Text(),
+                "the next element is gone; put after " + Quote(target_[Mapped(i)]));
     size_t member = FindMember(MemberKey(base_[i]));
     if (member == kNowhere) continue;
     size_t at = MemberEnd(member);
@@ -138,12 +139,16 @@ Landing InScope::InsertInList(size_t above, size_t below) const {
               "put after the element " + Quote(target_[member]));
   }
   if (below != kNowhere && below < from_.close) {
-    size_t member = map_[below] != kNowhere ? map_[below] : FindMember(MemberKey(base_[below]));
+    size_t member = Mapped(below) != kNowhere ? Mapped(below) : FindMember(MemberKey(base_[below]));
     if (member != kNowhere)
       return At(Grade::kReanchored, member, member, Text(),
                 "put before the element " + Quote(target_[member]));
   }
   if (to_.kind == Kind::kDoc) return Failed(NoNeighbour());
+  bool first = above == kNowhere || above < from_.body;
+  if (first && below != kNowhere && below < from_.close)
+    return Failed("it was at the beginning of " + to_.Title() + ", and the element behind it, " +
+                  Quote(base_[below]) + ", is gone");
   size_t at = to_.close;
   size_t last = at, base_last = from_.close;
   while (last > to_.body && IsBlank(target_[last - 1])) --last;
@@ -163,8 +168,8 @@ Landing InScope::InsertInList(size_t above, size_t below) const {
     bool alike = false;
     for (size_t i = to_.body; i < last; ++i) alike = alike || shape(target_[i]) == here;
     if (!alike)
-      return Failed("the elements of " + to_.Title() + " are of another kind there: " +
-                    Quote(target_[last - 1]));
+      return Failed("the elements of " + to_.Title() +
+                    " are of another kind there: " + Quote(target_[last - 1]));
   }
   return At(Grade::kReanchored, at, at, Text(),
             "its neighbours are gone; put at the end of " + to_.Title());

@@ -27,6 +27,23 @@ bool SeriesRun::ReviewOnce(Landed& landed) {
   };
   names.files = [&](const std::string& name) { return outcome_.landed->FilesDefining(name); };
   std::map<size_t, Finding> findings;
+  std::set<std::string> patch_open;          // words of hunks that are not landed
+  std::map<std::string, size_t> used;        // landed hunks that add the word
+  std::map<const Side*, size_t> open_hunks;  // of each file of the base
+  for (const auto& [index, origin] : landed.origins) {
+    bool open = verdict.hunks[index].grade == Grade::kConflict;
+    open = open || verdict.hunks[index].grade == Grade::kUpstream;
+    if (open) ++open_hunks[origin.base.get()];
+    std::set<std::string> words;
+    for (const Edit& edit : origin.hunk->edits)
+      for (std::string_view line : edit.added)
+        for (std::string_view word : CodeWords(line)) words.emplace(word);
+    for (const std::string& word : words)
+      if (open)
+        patch_open.insert(word);
+      else
+        ++used[word];
+  }
   std::map<size_t, std::set<std::string>> paths;  // of each hunk
   for (const auto& [path, parts] : landed.parts)
     for (const Replacement& part : parts) paths[part.hunk].insert(path);
@@ -53,6 +70,9 @@ bool SeriesRun::ReviewOnce(Landed& landed) {
       file.hunks[at[part.hunk]].parts.push_back(&part);
     }
     for (auto& [base, file] : files) {
+      file.patch_open = patch_open;
+      file.used = used;
+      file.others_open = open_hunks.count(base) > 0;
       for (const auto& [index, origin] : landed.origins)
         if (origin.base.get() == base && verdict.hunks[index].grade == Grade::kConflict)
           for (const Edit& edit : origin.hunk->edits)
