@@ -156,7 +156,7 @@ TEST_F(Template, AStateThatIsCutShortIsRefusedAndLeavesTheOthersAlone) {
         << why;
   }
   const auto status = broken.qemu().process().Wait(kWait);
-  ASSERT_TRUE(status) << "it goes on";
+  ASSERT_TRUE(status) << "it still runs";
   EXPECT_EQ(status->code, 1);
   WriteFile(state(), whole);
   TinyPod clone;

@@ -45,7 +45,7 @@ class Compat : public testing::TestWithParam<const char*> {
     guest.GoOn(target);
     guest.FinishInFlight(source.EndAndReadPort());
     guest.Talk();
-    EXPECT_GT(target.Counter(), counted) << "the CPU does not go on";
+    EXPECT_GT(target.Counter(), counted) << "the CPU does not continue";
   }
 };
 

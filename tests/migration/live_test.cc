@@ -153,7 +153,7 @@ TEST_P(Live, TheGuestGoesOnWithItsMemoryAndDevices) {
   const uint32_t counted = target.Counter();
   guest.GoOn(target);
   guest.Talk();
-  EXPECT_GT(target.Counter(), counted) << "the CPU does not go on";
+  EXPECT_GT(target.Counter(), counted) << "the CPU does not continue";
 }
 
 INSTANTIATE_TEST_SUITE_P(

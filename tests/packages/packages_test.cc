@@ -154,7 +154,7 @@ void CompareCapabilities(const Documents& debians, const Documents& ours) {
   ASSERT_EQ(debians.size(), 7u);
   ASSERT_EQ(ours.size(), 7u);
   for (const auto& [name, lines] : debians) {
-    ASSERT_GT(lines.size(), 100u) << name << ": libvirt says nothing";
+    ASSERT_GT(lines.size(), 100u) << name << ": libvirt prints nothing";
     const auto differences = Differences(lines, ours.at(name));
     if (name == "capabilities")
       EXPECT_EQ(differences, std::set<std::string>()) << name;

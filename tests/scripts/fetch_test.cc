@@ -73,7 +73,7 @@ TEST(Fetch, ASecondRunNeedsNoArchive) {
   ASSERT_TRUE(clone.Step("tree").status.Success());
   RunResult result = clone.Step("tree", {}, {"env", "APT_CONFIG=/nonexistent"});
   EXPECT_TRUE(result.status.Success()) << result.err;
-  EXPECT_EQ(result.err, "") << "it says only what it does";
+  EXPECT_EQ(result.err, "") << "it prints only its progress";
 }
 
 TEST(Fetch, NoNetworkIsNamedAndLeavesNothing) {

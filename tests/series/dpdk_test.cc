@@ -266,7 +266,7 @@ TEST_F(DpdkTest, SharesThePrimarysMemoryNowAndLater) {
 
 TEST_F(DpdkTest, TheEalsCoreMaskIsNotTheVcpus) {
   const std::string ours = Affinity(getpid(), gettid());
-  if (ours == "0") GTEST_SKIP() << "this machine has no CPU beside that of the EAL's mask";
+  if (ours == "0") GTEST_SKIP() << "this machine has no CPU outside the EAL's mask";
   StartPrimary();
   Qemu qemu = Start({"-smp", "2", "-object", "iothread,id=io0"});
   const pid_t pid = qemu.process().pid();

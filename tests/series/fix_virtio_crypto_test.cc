@@ -42,7 +42,7 @@ class CryptoRequest : public MachineTest {
   uint64_t HighWater() { return ReadStatusSize(qemu->process().pid(), "VmHWM"); }
   void WaitNeedsReset() {
     for (Deadline deadline(kWait); !(device->Status() & virtio::kNeedsReset);)
-      ASSERT_FALSE(deadline.Passed()) << "the device says nothing";
+      ASSERT_FALSE(deadline.Passed()) << "the device does not report it";
   }
 
   std::optional<VirtioPciDevice> device;

@@ -32,7 +32,7 @@ class RingTest : public MachineTest {
   }
   void WaitNeedsReset() {
     for (Deadline deadline(kWait); !(device->Status() & virtio::kNeedsReset);)
-      ASSERT_FALSE(deadline.Passed()) << "the device says nothing of it";
+      ASSERT_FALSE(deadline.Passed()) << "the device does not report it";
   }
   /// Descriptor `index` of a packed ring.
   void WritePacked(const PackedVirtqueue& queue, uint16_t index, uint64_t address, uint32_t length,

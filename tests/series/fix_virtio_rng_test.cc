@@ -93,7 +93,7 @@ TEST_F(RngRequest, WithNothingToWriteToBreaksTheDevice) {
   queue->Add({{heap->Allocate(16), 16, true}});
   device->Notify(0);
   for (Deadline deadline(kWait); !(device->Status() & virtio::kNeedsReset);)
-    ASSERT_FALSE(deadline.Passed()) << "the device says nothing";
+    ASSERT_FALSE(deadline.Passed()) << "the device does not report it";
   ExpectAlive();
   // The next driver finds a device that works.
   device->Negotiate(0);

@@ -207,7 +207,7 @@ TEST_F(OhciList, WithPacketsOfNoBytesIsAnError) {
   Serve(transfer, 0, 0);
   for (const Deadline deadline(kTimeout);
        !(qtest().ReadL(registers + kInterruptStatus) & kUnrecoverable); Tick())
-    ASSERT_FALSE(deadline.Passed()) << "the controller says nothing";
+    ASSERT_FALSE(deadline.Passed()) << "the controller does not report it";
   ExpectAlive();
 }
 
@@ -303,7 +303,7 @@ class Redirected : public MachineTest {
   void EnablePort() {
     port = static_cast<uint16_t>(bus->Enable(bus->At(5))[4]);
     for (const Deadline deadline(kTimeout); !(qtest().InW(port + 0x10) & 1);) {
-      ASSERT_FALSE(deadline.Passed()) << "the device does not come";
+      ASSERT_FALSE(deadline.Passed()) << "the device does not appear";
       Tick();
     }
     qtest().OutW(port + 0x10, 0x200);

@@ -314,7 +314,7 @@ TEST_F(FailedRealize, OnlyMigratableRefusesABackEndWithoutALogAndGoesOn) {
       qemu->qmp().Execute(
           "device_add",
           {{"driver", "vhost-user-blk-pci"}, {"id", "d"}, {"bus", "rp"}, {"chardev", "c"}});
-      FAIL() << "it was taken";
+      FAIL() << "it was accepted";
     } catch (const QmpError& error) {
       EXPECT_NE(error.desc().find("only-migratable"), std::string::npos) << error.desc();
     }

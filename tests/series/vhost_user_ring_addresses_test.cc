@@ -52,7 +52,7 @@ TEST_F(RingAddresses, OfASetUpPairThatIsSwitchedOffAreSentSoThatItCanBeSwitchedO
   const Messages after = recorder_->MessagesAfter(plugged);
   SCOPED_TRACE(ToString(after));
   EXPECT_GT(Count(after, Request::kSetVringEnable), 0U);
-  EXPECT_EQ(Count(after, Request::kSetVringAddr), 0U) << "nobody else sends them";
+  EXPECT_EQ(Count(after, Request::kSetVringAddr), 0U) << "nothing else sends them";
 }
 
 TEST_F(RingAddresses, OfTheOnlyPairAreSentWhenTheDriverHasNoMultiqueue) {

@@ -270,7 +270,7 @@ TEST_F(VirtioBlock, ACompletionIsAnMsixMessageUnlessMasked) {
   EXPECT_TRUE(msix.Pending(1));
   EXPECT_EQ(qtest().ReadL(inbox), 0u) << "a masked vector was sent";
   msix.Mask(1, false);
-  EXPECT_EQ(message(kWait), 0x5a5a1234u) << "what was pending comes when it is unmasked";
+  EXPECT_EQ(message(kWait), 0x5a5a1234u) << "a pending message is sent when it is unmasked";
   EXPECT_FALSE(msix.Pending(1));
   msix.MaskFunction(true);
   Read(1, kSector);

@@ -207,7 +207,7 @@ TEST_F(VsockStreamTest, AHostThatDoesNotReadStallsTheGuestByCredit) {
   }
   EXPECT_TRUE(got == all);
   EXPECT_FALSE(stream.Draining());
-  EXPECT_EQ(Send(stream), kVsockCreditUpdate) << "the guest must hear that it may go on";
+  EXPECT_EQ(Send(stream), kVsockCreditUpdate) << "the guest must be told that it may continue";
   EXPECT_EQ(header.fwd_cnt, all.size());
 }
 

@@ -113,7 +113,7 @@ TEST_F(KernelVsock, CarriesBytesBothWaysAndEndsAsItShould) {
 
   int error;
   EXPECT_FALSE(Connect(cid, kNobody, &error));
-  EXPECT_EQ(error, ECONNRESET) << "a port that nobody listens on";
+  EXPECT_EQ(error, ECONNRESET) << "a port on which nothing listens";
   stream = Stream();
   PodShim(*pod).Stop();
   pod.reset();  // and with it the shim's descriptor of the device
