@@ -126,9 +126,18 @@ bool Auditor::InOrder(const std::vector<std::string>& lines) const {
 /// The target has gained a line that the hunk adds, and would have it twice.
 std::string Auditor::Doubled(const std::vector<Added>& added) const {
   constexpr size_t kAnywhere = 28, kNear = 12, kLines = 25, kOften = 3;
+  // What the hunk moves, it leaves as often as it was.
+  std::set<std::string> removed;
+  for (const Edit& edit : hunk_->hunk->edits)
+    for (size_t i = edit.begin; i < edit.end; ++i)
+      if (IsSignificant(file_.base->text[i])) removed.insert(Squeeze(file_.base->text[i]));
   for (const Added& each : added) {
     if (!IsSignificant(each.line)) continue;
     std::string line = Squeeze(each.line);
+    if (removed.count(line) && base_.Count(line) >= after_.Count(line) &&
+        landed_.Count(line) > target_.Count(line))
+      return "it moves " + Quote(each.line) + ", which the target has elsewhere, at line " +
+             std::to_string(target_.At(line).empty() ? 0 : target_.Nearest(line, each.at) + 1);
     if (!Gained(line) || !Finished(each)) continue;
     bool include = StartsWith(line, "#include");
     bool only = after_.Count(line) == 1;
@@ -270,7 +279,8 @@ std::string Auditor::NearlySame(const std::vector<Added>& added) const {
       }
     }
     // A statement of many words is told apart in all of its function.
-    size_t near = language_ == Language::kC && words.size() >= kMany ? kFunction : kLines;
+    bool statement = language_ == Language::kC && EndsWith(Trim(each.line), ";");
+    size_t near = statement && words.size() >= kMany ? kFunction : kLines;
     size_t begin = each.at > near ? each.at - near : 0,
            end = std::min(target_.size(), each.part->end + near);
     if (near == kFunction) {

@@ -12,6 +12,7 @@ Language LanguageOf(std::string_view path) {
   for (std::string_view c : {".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".hh", ".inc", ".y", ".l",
                              ".java", ".js", ".ts", ".go", ".rs", ".dts", ".dtsi", ".dtso", ".m"})
     if (ending == c) return Language::kC;
+  if (ending == ".pro" && EndsWith(path, "proto/" + std::string(name))) return Language::kC;
   if (StartsWith(name, "Makefile") || StartsWith(name, "GNUmakefile") || ending == ".mk" ||
       name == "Kbuild")
     return Language::kMake;

@@ -4,6 +4,7 @@
 
 #include "landing/audit.h"
 #include "landing/definitions.h"
+#include "landing/function_index.h"
 #include "landing/lex.h"
 #include "run.h"
 
@@ -17,6 +18,20 @@ void SeriesRun::Review(Landed& landed) {
   for (int i = 0; i < kMost && ReviewOnce(landed); ++i) {
   }
 }
+
+namespace {
+
+/// The function or macro that a line at file scope declares or defines; "" when it uses names only.
+std::string DefinedBy(std::string_view line) {
+  if (StartsWith(line, "#define ")) {
+    std::vector<std::string_view> words = CodeWords(line.substr(7));
+    return words.empty() ? std::string() : std::string(words.front());
+  }
+  bool at_file_scope = !line.empty() && line[0] != ' ' && line[0] != '\t' && line[0] != '#';
+  return at_file_scope ? FunctionName(line) : std::string();
+}
+
+}  // namespace
 
 bool SeriesRun::ReviewOnce(Landed& landed) {
   PatchVerdict& verdict = landed.verdict;
@@ -36,8 +51,11 @@ bool SeriesRun::ReviewOnce(Landed& landed) {
     if (open) ++open_hunks[origin.base.get()];
     std::set<std::string> words;
     for (const Edit& edit : origin.hunk->edits)
-      for (std::string_view line : edit.added)
-        for (std::string_view word : CodeWords(line)) words.emplace(word);
+      for (std::string_view line : edit.added) {
+        std::string defined = DefinedBy(line);
+        for (std::string_view word : CodeWords(line))
+          if (word != defined) words.emplace(word);
+      }
     for (const std::string& word : words)
       if (open)
         patch_open.insert(word);
