@@ -128,3 +128,6 @@ download_source() {
   mkdir -p "$3"
   quietly fetch_files "$@"
 }
+
+# deb_folder RELEASE: where the packages for that Debian are made.
+deb_folder() { [ "$1" = bookworm ] && printf %s "$build/deb" || printf %s "$build/deb-$1"; }

@@ -8,6 +8,7 @@
 #include <toml++/toml.h>
 
 #include "base/process.h"
+#include "builder/builder.h"
 
 namespace stx {
 namespace {
@@ -18,7 +19,8 @@ fs::path Repository() { return EnvOr("REPOSITORY", "."); }
 
 /// The stdout of a shell command in `dir`. If the command fails, so does the test.
 std::string Shell(const fs::path& dir, const std::string& command) {
-  RunResult result = Run({"sh", "-ec", "cd \"$0\"\n" + command, dir.string()}, Milliseconds(60000));
+  RunResult result =
+      stx::Run({"sh", "-ec", "cd \"$0\"\n" + command, dir.string()}, Milliseconds(60000));
   EXPECT_TRUE(result.status.Success()) << command << ": " << result.err;
   return result.out;
 }
@@ -170,6 +172,8 @@ TEST(KataPackage, HasEveryPathThatItsConfigurationNames) {
   EXPECT_FALSE(exists("/opt"));
   EXPECT_EQ(fs::status(root / "usr/libexec/kata-containers/virtiofsd").permissions(),
             fs::perms(0755));
+  EXPECT_EQ(ReadFile(root / "usr/lib/modules-load.d/kata-containers.conf"),
+            ReadFile(Repository() / "debian/kata/modules-load.conf"));
   EXPECT_EQ(Shell(release.dir(), "dpkg-deb -I out/kata-containers_*.deb conffiles"),
             "/etc/kata-containers/configuration-qemu.toml\n");
 }
@@ -185,6 +189,31 @@ TEST(KataPackage, IsNotMadeOfAReleaseWithoutAKeyThatIsChanged) {
   EXPECT_NE(result.err.find("has no key 'dial_timeout' in [agent.kata]"), std::string::npos)
       << result.err;
   ExpectNothingMade(release);
+}
+
+TEST(KataPackage, IsTheSameFromStarlingxsBuilder) {
+  Release release;
+  release.Pack();
+  ASSERT_TRUE(Step(release, release.Sum()).status.Success());
+  const RunResult result = stx::Run(
+      {(Repository() / "scripts/step/starlingx-kata").string(), (release.dir() / "stx").string(),
+       (release.dir() / "kata-static.tar.xz").string(), release.Sum()},
+      Milliseconds(100000));
+  ASSERT_TRUE(result.status.Success()) << result.err;
+  Shell(release.dir(),
+        "mkdir mirror work && cp kata-static.tar.xz mirror/kata-static-3.1.3-x86_64.tar.xz");
+  const fs::path tree = BuildSource(release.dir() / "stx/integ/kata-containers/debian/bullseye",
+                                    release.dir() / "mirror", release.dir() / "work");
+  Shell(tree, "dpkg-buildpackage -b -uc -us -d");
+  Shell(release.dir(),
+        "for deb in out work; do dpkg-deb -x $deb/kata-containers_*.deb $deb/root\n"
+        "(cd $deb/root && find . ! -path '*/doc/*' -printf '%M %p %l\\n' | sort) >$deb/list\n"
+        "done");
+  // The same files, modes, links and bytes.
+  EXPECT_EQ(Shell(release.dir(), "diff out/list work/list || true"), "");
+  EXPECT_EQ(Shell(release.dir(), "diff -r -x doc out/root work/root || true"), "");
+  EXPECT_EQ(Shell(release.dir(), "dpkg-deb -f work/kata-containers_*.deb Version"),
+            "3.1.3-1.stx.1\n");
 }
 
 TEST(KataPackage, IsMadeAgainWhenItIsGone) {
