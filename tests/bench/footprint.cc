@@ -5,12 +5,23 @@
 
 #include <cerrno>
 #include <set>
-#include <string>
 
 #include "base/os.h"
 #include "harness/host/memory_map.h"
 
 namespace stx {
+namespace {
+
+bool IsLibrary(const Mapping& mapping) { return mapping.name.find(".so") != std::string::npos; }
+
+const char* KindOf(const Mapping& mapping) {
+  if (IsLibrary(mapping)) return "libraries";
+  if (mapping.name.starts_with('/')) return "binary";
+  if (mapping.name == "[heap]") return "heap";
+  return mapping.is_code() ? "TCG's code" : "other";
+}
+
+}  // namespace
 
 Footprint ReadFootprint(pid_t pid) {
   Footprint footprint;
@@ -21,10 +32,10 @@ Footprint ReadFootprint(pid_t pid) {
       footprint.guest_ram += static_cast<double>(mapping.pss);
       continue;
     }
-    if (mapping.is_code() && mapping.name.find(".so") != std::string::npos)
-      libraries.insert(mapping.name);
+    if (mapping.is_code() && IsLibrary(mapping)) libraries.insert(mapping.name);
     footprint.pss += static_cast<double>(mapping.pss);
     footprint.private_dirty += static_cast<double>(mapping.private_dirty);
+    footprint.private_dirty_of[KindOf(mapping)] += static_cast<double>(mapping.private_dirty);
   }
   footprint.libraries = libraries.size();
   return footprint;

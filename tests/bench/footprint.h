@@ -5,6 +5,8 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <map>
+#include <string>
 
 namespace stx {
 
@@ -13,6 +15,8 @@ struct Footprint {
   double private_dirty = 0;  ///< bytes that it has written and shares with nobody
   double guest_ram = 0;      ///< bytes of guest RAM that are there; in none of the others
   size_t libraries = 0;      ///< files with code that are mapped, beside the binary
+  /// private_dirty by what it is: "binary", "libraries", "heap", "TCG's code", "other".
+  std::map<std::string, double> private_dirty_of;
 };
 
 /// Of a pod: guest RAM is in /dev/shm, and an image root.img is not counted at all.

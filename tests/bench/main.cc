@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // bench: measures QEMU binaries beside each other. scripts/bench builds what it needs and calls it.
+#include <sys/utsname.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <ctime>
 
 #include "base/arguments.h"
 #include "base/bench_help.h"
 #include "base/os.h"
+#include "base/process.h"
+#include "bench/page.h"
 #include "bench/rows.h"
+#include "harness/qemu/accel.h"
 
 namespace stx {
 namespace {
@@ -60,25 +68,69 @@ Plan MakePlan(const Arguments& arguments) {
   return plan;
 }
 
+std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+/// "4 CPUs (Intel ...), Linux 6.1.0; load 0.5; TCG: why".
+std::string DescribeMachine() {
+  const std::string cpus = ReadFile("/proc/cpuinfo"), key = "model name\t: ";
+  const size_t model = cpus.find(key);
+  utsname system{};
+  uname(&system);
+  double load = 0;
+  if (getloadavg(&load, 1) != 1) throw std::runtime_error("the machine's load cannot be read");
+  const Accel accel = DetectAccel();
+  const std::time_t now = std::time(nullptr);
+  char date[32];
+  std::strftime(date, sizeof(date), "%Y-%m-%d", std::gmtime(&now));
+  return std::string(date) + " on " + std::to_string(sysconf(_SC_NPROCESSORS_ONLN)) + " CPUs (" +
+         (model == std::string::npos ? "unknown" : FirstLine(cpus.substr(model + key.size()))) +
+         "), Linux " + system.release + ",\nwith a load of " + FormatNumber(load) +
+         " when it began; booted guests run under " + (accel.kvm ? "KVM" : "TCG") + " (" +
+         accel.reason + ")";
+}
+
+void WritePage(const Plan& plan, const Results& results, const std::string& machine) {
+  std::map<std::string, std::string> versions;
+  for (const Binary& binary : plan.binaries) {
+    SpawnOptions options;
+    options.environment = binary.environment;
+    versions[binary.name] = FirstLine(
+        RunWell({binary.path, "--version"}, binary.name, Milliseconds(60000), options).out);
+  }
+  const fs::path root = plan.build.parent_path(), docs = root / "docs";
+  const Page page = MakePage(results, ReadGoals(root / "tests/bench/goals.txt"), machine, versions,
+                             "performance");
+  fs::create_directories(docs / "performance");
+  for (const auto& [name, svg] : page.charts) WriteFile(docs / "performance" / name, svg);
+  WriteFile(docs / "performance.md", page.markdown);
+}
+
 int Bench(const Arguments& arguments) {
   const Plan plan = MakePlan(arguments);
   std::vector<std::string> names;
   for (const Binary& binary : plan.binaries) names.push_back(binary.name);
   Results results(names);
+  const std::string machine = DescribeMachine();
   const std::string only = arguments.Value("--only");
-  bool any = false;
+  bool any = false, failed = false;
   for (const RowGroup& group : kGroups) {
     if (std::string(group.name).find(only) == std::string::npos) continue;
     any = true;
     std::fprintf(stderr, "== measuring %s\n", group.name);
-    group.measure(plan, &results);
+    try {
+      group.measure(plan, &results);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "bench: %s: %s\n", group.name, error.what());
+      failed = true;
+    }
   }
   if (!any) throw BadInput("no group of rows has \"" + only + "\" in its name (--only)");
   const fs::path kept = plan.build / "bench/results.json";
   fs::create_directories(kept.parent_path());
   WriteFile(kept, results.ToJson().dump(1) + "\n");
   std::printf("%s", results.ToText().c_str());
-  return 0;
+  if (arguments.Has("--page")) WritePage(plan, results, machine);
+  return failed ? 1 : 0;
 }
 
 }  // namespace

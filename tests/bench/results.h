@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/callgrind.h"
+
 namespace stx {
 
 using json = nlohmann::json;
@@ -17,6 +19,12 @@ struct Row {
   std::map<std::string, std::vector<double>> samples;  ///< by binary; in the order of the rounds
 };
 
+/// Of one binary, for the page: what its figures are made of.
+struct Breakdown {
+  std::vector<CallgrindFunction> functions;  ///< of a pod's start; the dearest first
+  std::map<std::string, double> memory;      ///< private dirty bytes by what they are
+};
+
 class Results {
  public:
   /// The first of `binaries` is what the others are compared with.
@@ -25,6 +33,8 @@ class Results {
   /// One more sample; a new row comes after those that are there.
   void Add(const std::string& row, const std::string& unit, const std::string& binary,
            double value);
+  Breakdown& breakdown(const std::string& binary) { return breakdowns_[binary]; }
+  const std::map<std::string, Breakdown>& breakdowns() const { return breakdowns_; }
   const std::vector<std::string>& binaries() const { return binaries_; }
   const std::vector<Row>& rows() const { return rows_; }
   /// nullptr when there is none of that name.
@@ -38,6 +48,7 @@ class Results {
  private:
   std::vector<std::string> binaries_;
   std::vector<Row> rows_;
+  std::map<std::string, Breakdown> breakdowns_;
 };
 
 /// Three digits that count: "0.72", "36.4", "111", "1234".

@@ -41,9 +41,12 @@ void MeasureStart(const Plan& plan, Results* results) {
       results->Add(name + ": " + what, unit, binary.name, value);
     };
     if (Lives::HasValgrind())
-      for (const Binary& binary : plan.binaries)
-        add("instructions", "M", binary,
-            static_cast<double>(lives.CountInstructions(binary, line).total) / kMillion);
+      for (const Binary& binary : plan.binaries) {
+        CallgrindProfile profile = lives.CountInstructions(binary, line);
+        add("instructions", "M", binary, static_cast<double>(profile.total) / kMillion);
+        if (line == Line::kPod)
+          results->breakdown(binary.name).functions = std::move(profile.functions);
+      }
     // Untimed first: the page cache is warm for all.
     for (const Binary& binary : plan.binaries) lives.Live(binary, line);
     Interleave(plan.binaries, plan.rounds ? plan.rounds : kRounds, [&](const Binary& binary) {
@@ -59,6 +62,8 @@ void MeasureStart(const Plan& plan, Results* results) {
         add("private dirty", "MiB", binary, life.footprint.private_dirty / kMiB);
       }
       add("page faults", "", binary, life.faults);
+      if (line == Line::kPod)
+        results->breakdown(binary.name).memory = life.footprint.private_dirty_of;
     });
     Interleave(plan.binaries, kCountRounds, [&](const Binary& binary) {
       add("system calls", "", binary, lives.CountSyscalls(binary, line));
