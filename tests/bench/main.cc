@@ -112,6 +112,8 @@ int Bench(const Arguments& arguments) {
   Results results(names);
   const std::string machine = DescribeMachine();
   const std::string only = arguments.Value("--only");
+  const fs::path kept = plan.build / "bench/results.json";
+  fs::create_directories(kept.parent_path());
   bool any = false, failed = false;
   for (const RowGroup& group : kGroups) {
     if (std::string(group.name).find(only) == std::string::npos) continue;
@@ -123,13 +125,12 @@ int Bench(const Arguments& arguments) {
       std::fprintf(stderr, "bench: %s: %s\n", group.name, error.what());
       failed = true;
     }
+    // After each group: a long run may be ended.
+    WriteFile(kept, results.ToJson().dump(1) + "\n");
+    if (arguments.Has("--page")) WritePage(plan, results, machine);
   }
   if (!any) throw BadInput("no group of rows has \"" + only + "\" in its name (--only)");
-  const fs::path kept = plan.build / "bench/results.json";
-  fs::create_directories(kept.parent_path());
-  WriteFile(kept, results.ToJson().dump(1) + "\n");
   std::printf("%s", results.ToText().c_str());
-  if (arguments.Has("--page")) WritePage(plan, results, machine);
   return failed ? 1 : 0;
 }
 

@@ -223,6 +223,7 @@ Page MakePage(const Results& results, const std::vector<Goal>& goals, const std:
               const std::map<std::string, std::string>& versions, const std::string& folder) {
   Page page;
   std::string& text = page.markdown;
+  std::string not_measured;
   text = "# What a pod's QEMU costs\n\n`scripts/bench --page` makes this page. Measured on " +
          machine + ".\n\n| | binary |\n|---|---|\n";
   for (const std::string& binary : results.binaries())
@@ -231,7 +232,10 @@ Page MakePage(const Results& results, const std::vector<Goal>& goals, const std:
   text += "\n## How it is measured\n" + std::string(kMethod);
   for (const Section& section : kSections) {
     const auto chart = SectionChart(results, section, goals);
-    if (!chart) continue;
+    if (!chart) {
+      not_measured += "- " + std::string(section.title) + ": not in this run.\n";
+      continue;
+    }
     const std::string file = std::string(section.file) + ".svg";
     page.charts[file] = DrawChart(*chart);
     text += "\n## " + std::string(section.title) + "\n" + section.how + "\n\n" +
@@ -249,7 +253,7 @@ Page MakePage(const Results& results, const std::vector<Goal>& goals, const std:
         FunctionTable(breakdown->second.functions,
                       Median(*Samples(*instructions, ours)) * kMillion);
   text += "\n## Where the memory of a start is\n" + MemoryTable(results);
-  text += "\n## Not measured yet\n" + std::string(kMissing);
+  text += "\n## Not measured yet\n" + not_measured + kMissing;
   return page;
 }
 

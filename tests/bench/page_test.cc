@@ -43,6 +43,7 @@ TEST(Page, GoalsAreMetOrSayWhatIsLeft) {
   EXPECT_TRUE(Has(page.markdown, "| `main` | 20.0 | 100 % | 1.00 |"));
   EXPECT_TRUE(Has(page.markdown, "| heap | 0 | 3.00 |"));
   EXPECT_TRUE(Has(page.markdown, "(charts/start.svg)"));
+  EXPECT_TRUE(Has(page.markdown, "- The binary alone: not in this run.\n"));
   EXPECT_EQ(page.charts.size(), 1u) << "groups that were not measured have none";
 }
 
