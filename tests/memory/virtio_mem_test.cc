@@ -73,6 +73,7 @@ class VirtioMem : public testing::Test {
 };
 
 TEST_F(VirtioMem, StartsEmptyAndSaysWhereItIs) {
+  Covers({"virtio 5.15.4.2 powers"});
   EXPECT_GE(block(), kMiB);
   EXPECT_EQ(block() & (block() - 1), 0u);
   EXPECT_EQ(device->ConfigQ(24), kRegion);
@@ -87,6 +88,7 @@ TEST_F(VirtioMem, StartsEmptyAndSaysWhereItIs) {
 }
 
 TEST_F(VirtioMem, ARequestIsAConfigurationInterruptAndBlocksFollow) {
+  Covers({"virtio 5.15.4.2 notified", "virtio 5.15.4.2 plugged-size", "virtio 5.15.4.2 usable", "virtio 5.15.6.2 bytes"});
   WaitUntil("no interrupt is pending", Deadline(Milliseconds(5000)),
             [&] { return device->Isr() == 0; });
   Request(64 * kMiB);
@@ -136,6 +138,7 @@ TEST_F(VirtioMem, AGuestGetsNoMoreThanWasRequested) {
 }
 
 TEST_F(VirtioMem, RequestsThatAreWrongAreErrors) {
+  Covers({"virtio 5.15.6.3.2 plug", "virtio 5.15.6.4.2 unplug", "virtio 5.15.6.6.2 state"});
   Request(32 * kMiB);
   EXPECT_EQ(Ask(kPlug, address(), 0), kError) << "no block";
   EXPECT_EQ(Ask(kPlug, address() + 1, 1), kError) << "not aligned";
@@ -146,10 +149,29 @@ TEST_F(VirtioMem, RequestsThatAreWrongAreErrors) {
   EXPECT_EQ(plugged(), 0u);
   ASSERT_EQ(Ask(kPlug, address(), 1), kAck);
   EXPECT_EQ(Ask(kPlug, address(), 1), kError) << "plugged twice";
+  EXPECT_EQ(Ask(kPlug, address(), 2), kError) << "half of it plugged";
   EXPECT_EQ(plugged(), block());
+  for (uint16_t request : {kUnplug, kState}) {
+    SCOPED_TRACE(request);
+    EXPECT_EQ(Ask(request, address(), 0), kError) << "no block";
+    EXPECT_EQ(Ask(request, address() + 1, 1), kError) << "not aligned";
+    EXPECT_EQ(Ask(request, address() - block(), 1), kError) << "before the region";
+    EXPECT_EQ(Ask(request, address() + usable(), 1), kError) << "behind the usable region";
+    EXPECT_EQ(Ask(request, address(), static_cast<uint16_t>(usable() / block() + 1)), kError)
+        << "beyond the usable region";
+  }
+  EXPECT_EQ(Ask(kUnplug, address(), 2), kError) << "half of it not plugged";
+  EXPECT_EQ(plugged(), block());
+  EXPECT_EQ(Ask(kState, address(), 1), kAck);
+  EXPECT_EQ(state, kPlugged);
+  EXPECT_EQ(Ask(kState, address(), 2), kAck);
+  EXPECT_EQ(state, kMixed);
+  EXPECT_EQ(Ask(kState, address() + block(), 1), kAck);
+  EXPECT_EQ(state, kUnplugged);
 }
 
 TEST_F(VirtioMem, UnplugAllEndsAtNothing) {
+  Covers({"virtio 5.15.6.5.2 unplug-all"});
   Request(32 * kMiB);
   ASSERT_EQ(Ask(kPlug, address(), Blocks(16 * kMiB)), kAck);
   EXPECT_EQ(Ask(kUnplugAll), kAck);

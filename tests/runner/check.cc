@@ -10,6 +10,7 @@
 #include "runner/contract_table.h"
 #include "runner/junit.h"
 #include "runner/programs.h"
+#include "runner/requirements.h"
 #include "runner/sanitizer.h"
 
 namespace stx {
@@ -18,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  fs::path build, qemu, only, table, junit, against = "/usr/bin/qemu-system-x86_64";
+  fs::path build, qemu, only, table, requirements, junit, against = "/usr/bin/qemu-system-x86_64";
   bool sanitized = false;
 };
 
@@ -58,7 +59,7 @@ std::vector<SuiteResult> RunAll(const Options& options, const fs::path& qemu) {
 }
 
 /// Prints skipped cases and counts; returns true if all is well.
-bool Summary(const std::vector<SuiteResult>& results, const std::vector<ContractRow>& contract) {
+bool Summary(const std::vector<SuiteResult>& results, const std::vector<ContractRow>& rows) {
   int passed = 0, failed = 0, skipped = 0;
   for (const SuiteResult& suite : results) {
     passed += suite.result.Count(Verdict::kPassed);
@@ -68,7 +69,7 @@ bool Summary(const std::vector<SuiteResult>& results, const std::vector<Contract
       if (c.verdict == Verdict::kSkipped)
         std::printf("skipped: %s: %s", c.name.c_str(), c.text.c_str());
   }
-  for (const std::string& message : UnknownRows(contract, results)) {
+  for (const std::string& message : UnknownRows(rows, results)) {
     std::printf("FAILED %s\n", message.c_str());
     ++failed;
   }
@@ -105,18 +106,25 @@ int Check(const Arguments& arguments) {
   options.qemu = arguments.Value("--qemu");
   options.only = arguments.Value("--only");
   options.table = arguments.Value("--table");
+  options.requirements = arguments.Value("--virtio");
   options.junit = arguments.Value("--junit");
   options.sanitized = arguments.Has("--asan");
   if (arguments.Has("--against")) options.against = arguments.Value("--against");
-  const auto contract = ReadContract(options.build.parent_path() / "tests/contract.txt");
+  const fs::path tests = options.build.parent_path() / "tests";
+  const auto contract = ReadContract(tests / "contract.txt");
+  const auto virtio = ReadContract(tests / "virtio/requirements.txt");
+  std::vector<ContractRow> rows = contract;
+  rows.insert(rows.end(), virtio.begin(), virtio.end());
   if (!options.table.empty() && !fs::exists(options.against))
     throw BadInput("there is no " + options.against.string() +
                    " to compare with (Debian's package qemu-system-x86)");
   std::vector<SuiteResult> results = RunAll(options, options.qemu);
   if (results.empty())
     throw BadInput("no suite has \"" + options.only.string() + "\" in its name (--only)");
-  bool good = Summary(results, contract);
+  bool good = Summary(results, rows);
   if (!options.junit.empty()) WriteJunit(options.junit, results);
+  if (!options.requirements.empty())
+    WriteFile(options.requirements, MakeRequirementsPage(virtio, results));
   if (!options.table.empty()) good &= WriteTable(options, contract, std::move(results));
   return good ? 0 : 1;
 }

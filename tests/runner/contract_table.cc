@@ -212,8 +212,9 @@ std::vector<std::string> UnknownRows(const std::vector<ContractRow>& contract,
         for (const std::string& id : *rows)
           if (std::none_of(contract.begin(), contract.end(),
                            [&](const ContractRow& row) { return row.id == id; }))
-            unknown.push_back(c.name + " names the row '" + id +
-                              "', which tests/contract.txt lacks");
+            unknown.push_back(
+                c.name + " names the row '" + id +
+                "', which neither tests/contract.txt nor tests/virtio/requirements.txt has");
   return unknown;
 }
 

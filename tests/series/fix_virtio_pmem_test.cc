@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // virtio-pmem-reset.patch (CVE-2026-63323): a flush is in progress when the driver resets the
-// device. SLOW_FSYNC names a library that delays fsync(2) until a file appears.
+// device.
 
 #include <thread>
 
+#include "harness/host/slow_fsync.h"
 #include "harness/qemu/device_types.h"
 #include "harness/qemu/guest_heap.h"
 #include "harness/qemu/pci.h"
@@ -24,10 +25,8 @@ TEST(PmemReset, LeavesNoAnswerForTheNextDriver) {
   WriteFile(dir / "pmem", std::string(2 << 20, '\0'));
   QemuOptions options;
   options.qtest = true;
-  options.spawn.environment = {
-      "LD_PRELOAD=" + EnvOr("SLOW_FSYNC", ""), "FSYNC_GATE=" + (dir / "gate").string(),
-      // Otherwise a sanitizer requires to be the first library.
-      "ASAN_OPTIONS=" + EnvOr("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"};
+  SlowFsync fsync;
+  options.spawn.environment = fsync.Environment();
   options.args = {"-nodefaults",
                   "-M",
                   "q35",
@@ -48,14 +47,15 @@ TEST(PmemReset, LeavesNoAnswerForTheNextDriver) {
   const uint64_t request = heap.Allocate(4), response = heap.Allocate(4);
   qtest.WriteL(request, 0);
   qtest.WriteL(response, 0xaaaaaaaa);
+  fsync.Hold();
   first.Add({{request, 4, false}, {response, 4, true}});
   device.Notify(0);
 
-  // The gate opens while the reset waits for the flush or, on a QEMU that does not wait, after the
+  // The flush goes on while the reset waits for it or, on a QEMU that does not wait, after the
   // reset. Nothing can be observed while it waits, so this is a delay.
   std::thread opener([&] {
     std::this_thread::sleep_for(Milliseconds(500));
-    WriteFile(dir / "gate", "");
+    fsync.Release();
   });
   device.Reset();
   const bool answered = first.Take().has_value();

@@ -22,6 +22,7 @@
 
 #include "harness/qemu/machine_test.h"
 #include "harness/qemu/migration.h"
+#include "harness/virtio/net_wire.h"
 #include "harness/virtio/virtio_pci.h"
 
 namespace stx {
@@ -31,47 +32,6 @@ constexpr uint16_t kReceive = 0, kTransmit = 1, kControl = 2;
 constexpr size_t kHeader = 12;
 constexpr int kCtrlVq = 17, kCtrlRx = 18, kCtrlVlan = 19;
 constexpr Milliseconds kTimeout{10000};
-
-/// The other end of QEMU's dgram net, which carries frames unchanged.
-class Wire {
- public:
-  explicit Wire(const TempDir& dir, const std::string& name)
-      : ours_((dir / (name + ".ours")).string()), theirs_((dir / (name + ".qemu")).string()) {
-    fd_ = UniqueFd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    const sockaddr_un address = Address(ours_);
-    if (!fd_ || bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
-      ThrowErrno(ours_);
-  }
-  std::string Netdev() const {
-    return "dgram,id=n,local.type=unix,local.path=" + theirs_ +
-           ",remote.type=unix,remote.path=" + ours_;
-  }
-  void Send(const std::string& frame) {
-    const sockaddr_un address = Address(theirs_);
-    if (sendto(fd_.get(), frame.data(), frame.size(), 0,
-               reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0)
-      ThrowErrno(theirs_);
-  }
-  std::string Receive() {
-    if (!WaitFor(fd_.get(), POLLIN, Deadline(kTimeout))) throw std::runtime_error("no frame");
-    std::string frame(65536, '\0');
-    const ssize_t n = recv(fd_.get(), frame.data(), frame.size(), 0);
-    if (n < 0) ThrowErrno(ours_);
-    frame.resize(static_cast<size_t>(n));
-    return frame;
-  }
-
- private:
-  static sockaddr_un Address(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-    return address;
-  }
-
-  std::string ours_, theirs_;
-  UniqueFd fd_;
-};
 
 class ShortTransmit : public MachineTest, public testing::WithParamInterface<uint32_t> {
  protected:
@@ -112,7 +72,7 @@ TEST_P(ShortTransmit, ToASocketNeedsAReset) {
 }
 
 TEST_P(ShortTransmit, ToAWireNeedsAResetAndThenFramesGoOut) {
-  Wire wire(dir, "wire");
+  NetWire wire(dir, "wire");
   Start(wire.Netdev());
   ExpectNeedsReset(GetParam());
   Virtqueue queue = StartDriver();
@@ -149,7 +109,7 @@ class VlanTable : public testing::Test {
       qemu.emplace(std::move(options));
       qemu->qmp();
     }
-    Wire wire;
+    NetWire wire;
     std::optional<Qemu> qemu;
   };
 

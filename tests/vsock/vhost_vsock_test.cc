@@ -24,7 +24,7 @@ std::string GetRefusal(const std::string& properties, const SpawnOptions& option
 }
 
 TEST(VhostVsock, CidsThatAreNotAGuestsAreRefused) {
-  Covers({"1.1 vsock"});
+  Covers({"1.1 vsock", "virtio 5.10.4.2 cid"});
   for (const char* cid : {"", ",guest-cid=0", ",guest-cid=1", ",guest-cid=2"})
     EXPECT_NE(GetRefusal(cid).find("guest-cid property must be greater than 2"), std::string::npos)
         << cid;

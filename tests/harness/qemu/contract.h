@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Records which rows of the Kata contract a test case answers for. tests/contract.txt lists the
-// rows; scripts/check --table writes docs/kata-contract.md from them and from the results of each
-// row's cases.
+// Records which rows of the Kata contract, and which requirements of virtio, a test case answers
+// for. tests/contract.txt and tests/virtio/requirements.txt list the rows; scripts/check --table and
+// --virtio write docs/kata-contract.md and docs/virtio-requirements.md from them and from the
+// results of each row's cases.
 #pragma once
 
 #include <initializer_list>
@@ -9,8 +10,10 @@
 
 namespace stx {
 
-/// The running case answers for these rows. Call it before the case can be skipped. A row that
-/// tests/contract.txt does not list is an error of scripts/check.
+// Records which rows of the Kata contract, and which requirements of virtio, a test case answers
+// for. tests/contract.txt and tests/virtio/requirements.txt list the rows; scripts/check --table and
+// --virtio write docs/kata-contract.md and docs/virtio-requirements.md from them and from the
+// results of each row's cases.
 void Covers(std::initializer_list<std::string_view> rows);
 
 /// This machine cannot perform the step that these rows are about, although the running case

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a driver may rely on of virtio over PCI (virtio 1.2, section 4.1): ids, capabilities, the
+// common configuration, interrupts, and the reset of a device and of a queue.
+
+#include <map>
+
+#include "virtio/disk_fixture.h"
+
+namespace stx {
+namespace {
+
+/// Offsets in the common configuration (4.1.4.3).
+enum Common : uint32_t {
+  kDeviceFeatureSelect = 0,
+  kDeviceFeature = 4,
+  kDriverFeatureSelect = 8,
+  kDriverFeature = 12,
+  kConfigVector = 16,
+  kNumQueues = 18,
+  kDeviceStatus = 20,
+  kGeneration = 21,
+  kQueueSelect = 22,
+  kQueueSize = 24,
+  kQueueVector = 26,
+  kQueueEnable = 28,
+  kQueueNotifyOff = 30,
+  kQueueDesc = 32,
+  kQueueReset = 58,
+};
+constexpr int kRingReset = 40;
+
+class VirtioPci : public DiskTest {
+ protected:
+  uint64_t At(uint32_t offset) { return device->common() + offset; }
+  uint16_t Vector(uint32_t offset) { return qtest().ReadW(At(offset)); }
+  /// Interrupt Status of the PCI status register.
+  bool InterruptStatus() { return device->pci().ReadW(6) & 8; }
+};
+
+TEST_F(VirtioPci, IdsSayWhichDeviceItIs) {
+  Covers({"virtio 4.1.2.1 vendor", "virtio 4.1.2.1 device-id", "virtio 6.2 version-1",
+          "virtio 6.2 sr-iov"});
+  const struct {
+    const char *device, *options;
+    uint16_t modern, transitional;
+  } devices[] = {
+      {"virtio-net-pci", ",romfile=", 0x1041, 0x1000},
+      {"virtio-blk-pci", ",drive=d", 0x1042, 0x1001},
+      {"virtio-serial-pci", "", 0x1043, 0x1003},
+      {"virtio-rng-pci", "", 0x1044, 0x1005},
+      {"virtio-scsi-pci", "", 0x1048, 0x1004},
+  };
+  for (const auto& each : devices)
+    for (bool legacy : {false, true}) {
+      SCOPED_TRACE(std::string(each.device) + (legacy ? " transitional" : ""));
+      WriteFile(dir / "disk", std::string(1 << 20, '\0'));
+      StartMachine({"-blockdev", "driver=file,node-name=d,filename=" + (dir / "disk").string(),
+                    "-device",
+                    each.device + std::string(",addr=5,disable-legacy=") + (legacy ? "off" : "on") +
+                        each.options});
+      const PciDevice pci = bus->At(5);
+      EXPECT_EQ(pci.vendor(), 0x1af4);
+      EXPECT_EQ(pci.device(), legacy ? each.transitional : each.modern);
+      EXPECT_EQ(pci.ReadB(8) >= 1, !legacy) << "revision";
+      EXPECT_EQ(pci.ReadW(0x2c), 0x1af4) << "subsystem vendor";
+      if (legacy) {
+        EXPECT_EQ(pci.ReadW(0x2e), each.modern - 0x1040) << "subsystem";
+      }
+      VirtioPciDevice modern(*bus, pci);
+      EXPECT_TRUE(modern.OfferedFeatures() & virtio::Bit(virtio::kFeatureVersion1));
+      EXPECT_FALSE(modern.OfferedFeatures() & virtio::Bit(37)) << "SR_IOV";
+    }
+}
+
+TEST_F(VirtioPci, CapabilitiesLieWhereTheyMay) {
+  Covers({"virtio 4.1.4.2 cap-len", "virtio 4.1.4.3.1 aligned", "virtio 4.1.4.3.1 present",
+          "virtio 4.1.4.4.1 present", "virtio 4.1.4.4.1 aligned", "virtio 4.1.4.4.1 multiplier",
+          "virtio 4.1.4.4.1 length", "virtio 4.1.4.5.1 present", "virtio 4.1.4.6.1 aligned",
+          "virtio 4.1.4.9.1 present"});
+  Start(",num-queues=5");
+  std::map<int, int> seen;
+  for (uint8_t cap : device->pci().FindCapabilities(pci::kCapabilityVendor)) {
+    const auto field = [&](int offset) {
+      return device->pci().ReadL(static_cast<uint8_t>(cap + offset));
+    };
+    const int type = device->pci().ReadB(static_cast<uint8_t>(cap + 3)),
+              length = device->pci().ReadB(static_cast<uint8_t>(cap + 2)),
+              bar = device->pci().ReadB(static_cast<uint8_t>(cap + 4));
+    ++seen[type];
+    EXPECT_EQ(length, type == 2 || type == 5 ? 20 : 16) << type;
+    if (type == 5) continue;
+    EXPECT_NE(device->bars().at(static_cast<size_t>(bar)), 0u) << type;
+    EXPECT_EQ(field(8) % 4, 0u) << type;
+    if (type == 1) {
+      EXPECT_GE(field(12), 56u);
+    }
+    if (type == 2) {
+      EXPECT_EQ(field(16), 4u) << "a doorbell of four bytes for each queue";
+      EXPECT_GE(field(12), 5 * 4u);
+    }
+    if (type == 4) {
+      EXPECT_GE(field(12), 57u) << "as long as the configuration";
+    }
+  }
+  EXPECT_EQ(seen, (std::map<int, int>{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}}));
+  for (uint16_t i = 0; i < 5; ++i) {
+    qtest().WriteW(At(kQueueSelect), i);
+    EXPECT_EQ(qtest().ReadW(At(kQueueNotifyOff)), i);
+  }
+}
+
+TEST_F(VirtioPci, TheCommonConfigurationReadsBack) {
+  Covers({"virtio 4.1.4.3.1 device-feature", "virtio 4.1.4.3.1 driver-feature",
+          "virtio 4.1.4.3.1 no-queue", "virtio 4.1.4.3.1 power-of-two", "virtio 4.1.3.1 halves",
+          "virtio 4.1.4.3.1 queue-enable", "virtio 4.1.4.3.1 reset", "virtio 2.4.1 status-zero"});
+  Start(",num-queues=3,queue-size=64");
+  qtest().WriteL(At(kDeviceFeatureSelect), 0);
+  const uint32_t low = qtest().ReadL(At(kDeviceFeature));
+  EXPECT_TRUE(low & 1u << 9) << "FLUSH";
+  qtest().WriteL(At(kDeviceFeatureSelect), 1);
+  EXPECT_EQ(qtest().ReadL(At(kDeviceFeatureSelect)), 1u);
+  EXPECT_TRUE(qtest().ReadL(At(kDeviceFeature)) & 1) << "VERSION_1";
+  qtest().WriteL(At(kDeviceFeatureSelect), 2);
+  EXPECT_EQ(qtest().ReadL(At(kDeviceFeature)), 0u) << "there are 64 bits";
+  device->Negotiate(virtio::Bit(9) | virtio::Bit(virtio::kFeatureIndirect));
+  for (uint32_t half : {0u, 1u, 2u}) {
+    qtest().WriteL(At(kDriverFeatureSelect), half);
+    EXPECT_EQ(qtest().ReadL(At(kDriverFeatureSelect)), half);
+    EXPECT_EQ(qtest().ReadL(At(kDriverFeature)), half == 0   ? 1u << 9 | 1u << 28
+                                                 : half == 1 ? 1u
+                                                             : 0u);
+  }
+  EXPECT_EQ(qtest().ReadW(At(kNumQueues)), 3);
+  for (uint16_t i : {0, 1, 2}) EXPECT_EQ(device->QueueMaxSize(i), 64) << i;
+  for (uint16_t i : {3, 100, 1023}) EXPECT_EQ(device->QueueMaxSize(i), 0) << i;
+  for (uint16_t i : {0, 2}) {
+    qtest().WriteW(At(kQueueSelect), i);
+    EXPECT_EQ(qtest().ReadW(At(kQueueSelect)), i);
+    qtest().WriteW(At(kQueueSize), static_cast<uint16_t>(8 << i));
+    for (uint32_t part = 0; part < 3; ++part) {
+      qtest().WriteL(At(kQueueDesc + 8 * part), 0x10000 * (part + 1) + 0x1000 * i);
+      qtest().WriteL(At(kQueueDesc + 8 * part + 4), part + i);
+    }
+  }
+  for (uint16_t i : {0, 2}) {
+    qtest().WriteW(At(kQueueSelect), i);
+    EXPECT_EQ(qtest().ReadW(At(kQueueSize)), 8 << i);
+    EXPECT_EQ(qtest().ReadW(At(kQueueEnable)), 0);
+    for (uint32_t part = 0; part < 3; ++part) {
+      EXPECT_EQ(qtest().ReadL(At(kQueueDesc + 8 * part)), 0x10000 * (part + 1) + 0x1000 * i);
+      EXPECT_EQ(qtest().ReadL(At(kQueueDesc + 8 * part + 4)), part + i);
+    }
+  }
+  queue.emplace(device->SetUpQueue(1, *heap));
+  EXPECT_EQ(qtest().ReadW(At(kQueueEnable)), 1);
+  qtest().WriteW(At(kQueueSelect), 2);
+  EXPECT_EQ(qtest().ReadW(At(kQueueEnable)), 0) << "another queue";
+  EXPECT_EQ(device->Status(), virtio::kAcknowledge | virtio::kDriver | virtio::kFeaturesOk);
+  device->Reset();
+  EXPECT_EQ(device->Status(), 0);
+  for (uint16_t i : {0, 1, 2}) {
+    EXPECT_EQ(device->QueueMaxSize(i), 64) << "what the device has";
+    EXPECT_EQ(qtest().ReadW(At(kQueueEnable)), 0);
+    EXPECT_EQ(qtest().ReadL(At(kQueueDesc)), 0u);
+  }
+}
+
+TEST_F(VirtioPci, AChangedConfigurationHasAnotherGeneration) {
+  Covers({"virtio 4.1.4.3.1 generation", "virtio 4.1.4.5.1 config-bit",
+          "virtio 4.1.4.5.1 interrupt-status", "virtio 4.1.4.5.1 clear"});
+  Start();
+  StartDriver();
+  device->Isr();
+  const uint8_t before = qtest().ReadB(At(kGeneration));
+  EXPECT_EQ(device->ConfigQ(0), 2048u);
+  EXPECT_EQ(qtest().ReadB(At(kGeneration)), before) << "nothing has changed";
+  qmp().Execute("block_resize", {{"node-name", "d"}, {"size", 2 << 20}});
+  WaitUntil("the interrupt", Deadline(kWait), [&] { return InterruptStatus(); });
+  EXPECT_EQ(device->ConfigQ(0), 4096u);
+  EXPECT_NE(qtest().ReadB(At(kGeneration)), before);
+  EXPECT_EQ(device->Isr(), 3) << "the configuration; QEMU sets the queue's bit, too";
+  EXPECT_FALSE(InterruptStatus());
+  EXPECT_EQ(device->Isr(), 0);
+}
+
+TEST_F(VirtioPci, AnInterruptIsToldByItsLine) {
+  Covers({"virtio 4.1.4.5.1 queue-bit", "virtio 4.1.4.5.1 interrupt-status",
+          "virtio 4.1.4.5.1 clear"});
+  Start();
+  StartDriver();
+  EXPECT_FALSE(InterruptStatus());
+  ExpectServed();
+  WaitUntil("the interrupt", Deadline(kWait), [&] { return InterruptStatus(); });
+  EXPECT_EQ(device->Isr(), 1);
+  EXPECT_FALSE(InterruptStatus());
+  ExpectServed();
+  WaitUntil("the interrupt", Deadline(kWait), [&] { return InterruptStatus(); });
+  device->Reset();
+  EXPECT_FALSE(InterruptStatus()) << "a reset ends it";
+  EXPECT_EQ(device->Isr(), 0);
+}
+
+TEST_F(VirtioPci, VectorsAreMappedUnmappedAndForgotten) {
+  Covers({"virtio 4.1.5.1.2.1 table-size", "virtio 4.1.5.1.2.1 map", "virtio 4.1.5.1.2.1 unmap",
+          "virtio 4.1.5.1.2.1 read-back", "virtio 4.1.5.1.2.1 reset", "virtio 4.1.5.1.2.1 failure",
+          "virtio 4.1.5.3.1 no-vector", "virtio 4.1.5.4.1 no-vector"});
+  Start(",num-queues=2,vectors=4");
+  Msix msix(device->pci(), device->bars());
+  ASSERT_EQ(msix.vectors(), 4);
+  const uint64_t inbox = heap->Allocate(16);
+  msix.Enable();
+  for (uint16_t vector = 0; vector < 4; ++vector)
+    msix.Route(vector, inbox + 4 * vector, 0x100u + vector);
+  StartDriver();
+  const auto clear = [&] { qtest().MemSet(inbox, 16, 0); };
+  const auto messages = [&] {
+    std::string came;
+    for (uint16_t vector = 0; vector < 4; ++vector)
+      if (const uint32_t value = qtest().ReadL(inbox + 4 * vector)) {
+        EXPECT_EQ(value, 0x100u + vector);
+        came += static_cast<char>('0' + vector);
+      }
+    return came;
+  };
+  for (uint16_t vector : {3, 0, 2, 1}) {
+    EXPECT_EQ(device->SetQueueVector(0, vector), vector);
+    EXPECT_EQ(device->SetConfigVector(static_cast<uint16_t>(3 - vector)), 3 - vector);
+    clear();
+    ExpectServed();
+    WaitUntil("a message", Deadline(kWait), [&] { return !messages().empty(); });
+    EXPECT_EQ(messages(), std::string(1, static_cast<char>('0' + vector)));
+    clear();
+    qmp().Execute("block_resize", {{"node-name", "d"}, {"size", (1 << 20) + 65536 * (vector + 1)}});
+    WaitUntil("a message", Deadline(kWait), [&] { return !messages().empty(); });
+    EXPECT_EQ(messages(), std::string(1, static_cast<char>('0' + 3 - vector)));
+  }
+  EXPECT_EQ(device->SetQueueVector(0, 4), virtio::kNoVector) << "there is none";
+  EXPECT_EQ(device->SetQueueVector(1, 2), 2);
+  EXPECT_EQ(device->SetQueueVector(0, virtio::kNoVector), virtio::kNoVector);
+  EXPECT_EQ(device->SetConfigVector(virtio::kNoVector), virtio::kNoVector);
+  EXPECT_EQ(device->SetQueueVector(1, 2), 2) << "the other queue's";
+  clear();
+  ExpectServed();
+  qmp().Execute("block_resize", {{"node-name", "d"}, {"size", 4 << 20}});
+  WaitUntil("the new size", Deadline(kWait), [&] { return device->ConfigQ(0) == 8192; });
+  qmp().Execute("query-status");
+  EXPECT_EQ(messages(), "");
+  EXPECT_FALSE(InterruptStatus());
+  device->SetConfigVector(1);
+  device->Reset();
+  EXPECT_EQ(Vector(kConfigVector), virtio::kNoVector);
+  for (uint16_t i : {0, 1}) {
+    qtest().WriteW(At(kQueueSelect), i);
+    EXPECT_EQ(Vector(kQueueVector), virtio::kNoVector) << i;
+  }
+}
+
+TEST_F(VirtioPci, TheConfigurationSpaceOfPciReachesTheBars) {
+  Covers({"virtio 4.1.4.9.1 write", "virtio 4.1.4.9.1 read"});
+  Start();
+  uint8_t window = 0, common_bar = 0;
+  uint32_t common_offset = 0;
+  for (uint8_t cap : device->pci().FindCapabilities(pci::kCapabilityVendor)) {
+    const int type = device->pci().ReadB(static_cast<uint8_t>(cap + 3));
+    if (type == 5) window = cap;
+    if (type == 1) {
+      common_bar = device->pci().ReadB(static_cast<uint8_t>(cap + 4));
+      common_offset = device->pci().ReadL(static_cast<uint8_t>(cap + 8));
+    }
+  }
+  ASSERT_NE(window, 0);
+  const PciDevice& pci = device->pci();
+  const auto point = [&](uint32_t offset, uint32_t length) {
+    pci.WriteL(static_cast<uint8_t>(window + 4), common_bar);
+    pci.WriteL(static_cast<uint8_t>(window + 8), common_offset + offset);
+    pci.WriteL(static_cast<uint8_t>(window + 12), length);
+  };
+  const auto data = static_cast<uint8_t>(window + 16);
+  point(kNumQueues, 2);
+  EXPECT_EQ(pci.ReadL(data) & 0xffff, 1u);
+  point(kDeviceFeatureSelect, 4);
+  pci.WriteL(data, 1);
+  EXPECT_EQ(qtest().ReadL(At(kDeviceFeatureSelect)), 1u);
+  EXPECT_EQ(pci.ReadL(data), 1u);
+  point(kDeviceStatus, 1);
+  pci.WriteL(data, virtio::kAcknowledge);
+  EXPECT_EQ(device->Status(), virtio::kAcknowledge);
+  EXPECT_EQ(pci.ReadL(data) & 0xff, virtio::kAcknowledge);
+  point(kQueueSize, 2);
+  pci.WriteL(data, 32);
+  EXPECT_EQ(qtest().ReadW(At(kQueueSize)), 32);
+}
+
+TEST_F(VirtioPci, AfterAResetTheDeviceIsQuiet) {
+  Covers({"virtio 2.4.1 quiet"});
+  Start();
+  StartDriver();
+  ExpectServed();
+  device->Isr();
+  device->Reset();
+  const Request late = Make();
+  Add(*queue, late);
+  device->Notify(0);
+  ExpectNothing(*queue);
+  EXPECT_FALSE(Answered(late));
+  EXPECT_EQ(device->Isr(), 0);
+}
+
+TEST_F(VirtioPci, ABrokenDeviceAsksForAResetAndSaysSo) {
+  Covers({"virtio 2.1.2 needs-reset-notified"});
+  Start();
+  StartDriver();
+  device->Isr();
+  queue->Add({{heap->Allocate(16), 16, false}});  // no room for a status
+  device->Notify(0);
+  WaitUntil("DEVICE_NEEDS_RESET", Deadline(kWait),
+            [&] { return device->Status() & virtio::kNeedsReset; });
+  EXPECT_TRUE(device->Isr() & 2) << "a change of the configuration is notified";
+  const Request request = Make();
+  Add(*queue, request);
+  device->Notify(0);
+  ExpectNothing(*queue);
+  StartDriver();
+  ExpectServed();
+}
+
+TEST_F(VirtioPci, AQueueIsResetAlone) {
+  Covers({"virtio 2.6.1.1.1 no-requests", "virtio 2.6.1.1.1 default-state",
+          "virtio 2.6.1.2.1 new-configuration", "virtio 4.1.4.3.1 queue-reset-zero",
+          "virtio 4.1.4.3.1 queue-reset-enabled", "virtio 4.1.4.3.1 queue-reset",
+          "virtio 4.1.4.3.1 queue-reset-done"});
+  Start(",num-queues=2");
+  ASSERT_TRUE(device->OfferedFeatures() & virtio::Bit(kRingReset));
+  device->Negotiate(virtio::Bit(kRingReset) | virtio::Bit(12));
+  queue.emplace(device->SetUpQueue(0, *heap, 16));
+  Virtqueue other = device->SetUpQueue(1, *heap, 16);
+  device->SetDriverOk();
+  EXPECT_EQ(qtest().ReadW(At(kQueueReset)), 0);
+  ExpectServed();
+  qtest().WriteW(At(kQueueSelect), 0);
+  qtest().WriteW(At(kQueueReset), 1);
+  EXPECT_EQ(qtest().ReadW(At(kQueueReset)), 0);
+  EXPECT_EQ(qtest().ReadW(At(kQueueEnable)), 0);
+  const Request late = Make();
+  Add(*queue, late);
+  device->Notify(0);
+  ExpectNothing(*queue);
+  Request request = Make();
+  Add(other, request);
+  device->Notify(1);
+  other.Wait(Deadline(kWait));
+  EXPECT_TRUE(Answered(request)) << "the other queue goes on";
+  queue.emplace(device->SetUpQueue(0, *heap, 8));
+  EXPECT_EQ(qtest().ReadW(At(kQueueReset)), 0);
+  EXPECT_EQ(qtest().ReadW(At(kQueueEnable)), 1);
+  EXPECT_EQ(qtest().ReadW(At(kQueueSize)), 8);
+  for (int i = 0; i < 20; ++i) ExpectServed();
+  EXPECT_FALSE(Answered(late));
+}
+
+}  // namespace
+}  // namespace stx

@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a driver of virtio-scsi may rely on (virtio 1.2, section 5.6): configuration, addresses of
+// units, responses, task management and events.
+
+#include <algorithm>
+
+#include "base/waiting.h"
+#include "harness/host/slow_fsync.h"
+#include "harness/qemu/contract.h"
+#include "virtio/scsi_fixture.h"
+
+namespace stx {
+namespace {
+
+class VirtioScsi : public ScsiTest {
+ protected:
+  /// Sends a request to the control queue; `response` bytes come.
+  std::string Control(const std::string& request, uint32_t response) {
+    const uint64_t out = heap->Allocate(request.size()), in = heap->Allocate(response);
+    qtest().MemWrite(out, request.data(), request.size());
+    qtest().MemSet(in, response, 0xee);
+    queues[kControl].Add(
+        {{out, static_cast<uint32_t>(request.size()), false}, {in, response, true}});
+    device->Notify(kControl);
+    EXPECT_EQ(queues[kControl].Wait(Deadline(kWait)).written, response);
+    const auto bytes = qtest().MemRead(in, response);
+    return {bytes.begin(), bytes.end()};
+  }
+  static std::string Long(uint32_t value) { return {reinterpret_cast<char*>(&value), 4}; }
+  /// Task management (5.6.6.2); returns the response.
+  int Manage(uint32_t subtype, const std::string& lun, uint64_t tag = 0) {
+    return Control(
+        Long(0) + Long(subtype) + lun + std::string(reinterpret_cast<const char*>(&tag), 8), 1)[0];
+  }
+  enum Task : uint32_t {
+    kAbortTask,
+    kAbortTaskSet,
+    kClearAca,
+    kClearTaskSet,
+    kNexusReset,
+    kUnitReset,
+    kQueryTask,
+    kQueryTaskSet,
+  };
+
+  struct Event {
+    uint32_t event;
+    std::string lun;
+    uint32_t reason;
+    bool operator==(const Event&) const = default;
+  };
+  void OfferEvent() {
+    event_ = heap->Allocate(16);
+    qtest().MemSet(event_, 16, 0xee);
+    queues[kEvents].Add({{event_, 16, true}});
+    device->Notify(kEvents);
+  }
+  Event WaitEvent() {
+    EXPECT_EQ(queues[kEvents].Wait(Deadline(kWait)).written, 16u);
+    const auto lun = qtest().MemRead(event_ + 4, 8);
+    return {qtest().ReadL(event_), {lun.begin(), lun.end()}, qtest().ReadL(event_ + 12)};
+  }
+  void Plug(const std::string& id, int target, int lun) {
+    WriteFile(dir / id, MakePattern(kSectors * kSector, 9));
+    qmp().Execute("blockdev-add",
+                  {{"driver", "file"}, {"node-name", "n" + id}, {"filename", (dir / id).string()}});
+    qmp().Execute("device_add", {{"driver", "scsi-hd"},
+                                 {"id", id},
+                                 {"bus", "s.0"},
+                                 {"drive", "n" + id},
+                                 {"scsi-id", target},
+                                 {"lun", lun}});
+  }
+  uint64_t event_ = 0;
+};
+
+TEST_F(VirtioScsi, TheConfigurationSaysWhatTheBusHas) {
+  Covers({"virtio 5.6.4.2 sizes"});
+  Start({}, ",num_queues=3,max_sectors=1000,cmd_per_lun=17,virtqueue_size=64");
+  EXPECT_EQ(device->ConfigL(0), 3u) << "num_queues";
+  EXPECT_EQ(device->ConfigL(4), 62u) << "seg_max: the queue's size, less request and response";
+  EXPECT_EQ(device->ConfigL(8), 1000u) << "max_sectors";
+  EXPECT_EQ(device->ConfigL(12), 17u) << "cmd_per_lun";
+  EXPECT_EQ(device->ConfigL(16), 16u) << "event_info_size";
+  EXPECT_EQ(device->ConfigL(20), 96u) << "sense_size";
+  EXPECT_EQ(device->ConfigL(24), 32u) << "cdb_size";
+  EXPECT_EQ(device->ConfigW(28), 0) << "max_channel";
+  EXPECT_EQ(device->ConfigW(30), 255) << "max_target";
+  EXPECT_EQ(device->ConfigL(32), 16383u) << "max_lun";
+  EXPECT_EQ(device->QueueCount(), 5) << "control, events and three of requests";
+  for (uint16_t i = 0; i < 5; ++i) EXPECT_EQ(device->QueueMaxSize(i), 64) << i;
+  EXPECT_EQ(device->QueueMaxSize(5), 0);
+
+  device->Negotiate(0);
+  qtest().WriteL(device->device_config() + 20, 18);
+  qtest().WriteL(device->device_config() + 24, 16);
+  EXPECT_EQ(device->ConfigL(20), 18u);
+  EXPECT_EQ(device->ConfigL(24), 16u);
+  device->Reset();
+  EXPECT_EQ(device->ConfigL(20), 96u);
+  EXPECT_EQ(device->ConfigL(24), 32u);
+}
+
+TEST_F(VirtioScsi, FeaturesFollowFromTheOptions) {
+  for (bool hotplug : {false, true})
+    for (bool change : {false, true}) {
+      Start({}, std::string(",hotplug=") + (hotplug ? "on" : "off") +
+                    ",param_change=" + (change ? "on" : "off"));
+      const uint64_t offered = device->OfferedFeatures();
+      EXPECT_EQ(bool(offered & virtio::Bit(kHotplug)), hotplug);
+      EXPECT_EQ(bool(offered & virtio::Bit(kChange)), change);
+      EXPECT_FALSE(offered & virtio::Bit(0)) << "INOUT: data both ways";
+      EXPECT_FALSE(offered & virtio::Bit(3)) << "T10_PI";
+    }
+}
+
+TEST_F(VirtioScsi, SizesThatTheDriverWroteHold) {
+  Start({{"scsi-id=0,lun=0"}});
+  device->Negotiate(0);
+  EXPECT_EQ(device->ConfigL(24), 32u);
+  qtest().WriteL(device->device_config() + 20, 18);
+  for (uint16_t i = 0; i < 3; ++i) queues.push_back(device->SetUpQueue(i, *heap));
+  device->SetDriverOk();
+  const Posted posted =
+      Post(Simple(0, 0), std::string(6, '\0'), "", 0, kRequests, 1, /*sense_size=*/18);
+  device->Notify(kRequests);
+  const Answer answer = Finish(posted);
+  EXPECT_EQ(answer.Sense(), 0x062900u);
+  EXPECT_EQ(answer.sense_length, 18u);
+  EXPECT_EQ(answer.written, 12u + 18);
+  for (uint32_t offset : {20u, 24u}) {
+    StartDriver();
+    qtest().WriteL(device->device_config() + offset, offset == 20 ? 65536 : 256);
+    EXPECT_TRUE(device->Status() & virtio::kNeedsReset) << "no such size";
+    device->Reset();
+    EXPECT_EQ(device->ConfigL(20), 96u);
+  }
+}
+
+TEST_F(VirtioScsi, EveryUnitIsFoundUnderItsNumberInBothFormats) {
+  Covers({"virtio 5.6.6.1.2 response"});
+  const std::vector<uint16_t> luns{0, 1, 255, 256, 257, 512, 16383};
+  std::vector<Unit> units;
+  for (uint16_t lun : luns) units.push_back({"scsi-id=0,lun=" + std::to_string(lun)});
+  units.push_back({"scsi-id=255,lun=256"});
+  Start(units);
+  StartDriver();
+  const auto expect_unit = [&](const std::string& lun, size_t unit) {
+    EXPECT_TRUE(Data(lun, Read10(3, 1), kSector) ==
+                MakePattern(kSectors * kSector, unit).substr(3 * kSector, kSector))
+        << "unit " << unit;
+  };
+  for (size_t i = 0; i < luns.size(); ++i) {
+    SCOPED_TRACE(luns[i]);
+    TakeAttention(Flat(0, luns[i]));
+    expect_unit(Flat(0, luns[i]), i);
+    if (luns[i] < 256) expect_unit(Simple(0, static_cast<uint8_t>(luns[i])), i);
+  }
+  TakeAttention(Flat(255, 256));
+  expect_unit(Flat(255, 256), luns.size());
+}
+
+TEST_F(VirtioScsi, AnAddressWithoutAUnitIsSaid) {
+  Covers({"virtio 5.6.6.1.2 response"});
+  Start({{"scsi-id=0,lun=0"}, {"scsi-id=3,lun=5"}});
+  StartDriver();
+  TakeAttention(Flat(0, 0));
+  TakeAttention(Flat(3, 5));
+  const std::string ready(6, '\0');
+  for (const std::string& lun :
+       {Flat(1, 0), Flat(255, 0), std::string("\0\0\0\0\0\0\0\0", 8),
+        std::string("\2\0\0\0\0\0\0\0", 8), std::string("\1\0\1\0\0\0\0\0", 8),
+        std::string("\1\0\x3f\0\0\0\0\0", 8), std::string("\1\0\x80\0\0\0\0\0", 8),
+        std::string("\1\0\xc1\0\0\0\0\0", 8)}) {
+    const Answer answer = Do(lun, ready);
+    EXPECT_EQ(answer.response, kBadTarget) << testing::PrintToString(lun);
+    EXPECT_EQ(answer.sense_length, 0u);
+  }
+  // Of a target that is there, a unit that is not (SPC-4, 6.4.2 and 5.9).
+  EXPECT_EQ(Do(Flat(0, 1), ready).Sense(), 0x052500u) << "logical unit not supported";
+  EXPECT_EQ(Do(Flat(3, 0), Read10(0, 1), "", kSector).Sense() >> 16, 5u)
+      << "no unit 0 behind this target";
+  EXPECT_EQ(static_cast<uint8_t>(Data(Flat(0, 1), Inquiry(0, 36, false), 36)[0]), 0x7f);
+  EXPECT_EQ(static_cast<uint8_t>(Data(Flat(3, 0), Inquiry(0, 36, false), 36)[0]), 0x3f);
+  EXPECT_EQ(Do(Flat(0, 0), ready).status, 0);
+}
+
+TEST_F(VirtioScsi, ReportLunsListsTheTargetsUnits) {
+  Start({{"scsi-id=2,lun=1"},
+         {"scsi-id=2,lun=255"},
+         {"scsi-id=2,lun=256"},
+         {"scsi-id=2,lun=16383"},
+         {"scsi-id=7,lun=9"}});
+  StartDriver();
+  const auto report = [&](const std::string& lun, uint32_t room, int select = 0) {
+    return Do(lun, Cdb({0xa0, 0, select, 0, 0, 0}) + BigEndian(room, 4) + std::string(2, '\0'), "",
+              room);
+  };
+  const auto list = [&](const std::string& lun) {
+    const Answer answer = report(lun, 4096);
+    EXPECT_EQ(answer.status, 0) << std::hex << answer.Sense();
+    const size_t length = FromBigEndian(answer.data, 0, 4);
+    EXPECT_EQ(answer.residual, 4096 - 8 - length);
+    std::vector<uint64_t> luns;
+    for (size_t at = 8; at + 8 <= 8 + length; at += 8)
+      luns.push_back(FromBigEndian(answer.data, at, 8));
+    std::sort(luns.begin(), luns.end());
+    return luns;
+  };
+  const std::vector<uint64_t> expected{0, 1ULL << 48, 255ULL << 48, 0x4100ULL << 48,
+                                       0x7fffULL << 48};
+  EXPECT_EQ(list(Simple(2, 0)), expected) << "asked of a unit 0 that is not there";
+  EXPECT_EQ(list(Simple(7, 0)), (std::vector<uint64_t>{0, 9ULL << 48}));
+  const Answer part = report(Simple(2, 0), 24);
+  EXPECT_EQ(FromBigEndian(part.data, 0, 4), 40u) << "the length is of the whole list";
+  EXPECT_EQ(part.residual, 0u);
+  EXPECT_EQ(report(Simple(2, 0), 16, 2).status, 0);
+  EXPECT_EQ(report(Simple(2, 0), 15).Sense(), 0x052400u);
+  EXPECT_EQ(report(Simple(2, 0), 16, 3).Sense(), 0x052400u);
+  TakeAttention(Simple(2, 1));
+}
+
+TEST_F(VirtioScsi, WhatDidNotComeIsTheResidual) {
+  Covers({"virtio 5.6.6.1.2 status"});
+  Start({{"scsi-id=0,lun=0"}});
+  StartDriver();
+  TakeAttention(Simple(0, 0));
+  Answer answer = Do(Simple(0, 0), Inquiry(0, 96, false), "", 96);
+  EXPECT_EQ(answer.residual, 96u - (static_cast<uint8_t>(answer.data[4]) + 5u));
+  answer = Do(Simple(0, 0), Read10(0, 2), "", 2 * kSector);
+  EXPECT_EQ(answer.residual, 0u);
+  EXPECT_EQ(answer.sense_length, 0u);
+  EXPECT_EQ(answer.written, 108u + 2 * kSector);
+  answer = Do(Simple(0, 0), Read10(kSectors, 1), "", kSector);
+  EXPECT_EQ(answer.status, 2) << "CHECK CONDITION";
+  EXPECT_EQ(answer.Sense(), 0x052100u);
+  EXPECT_EQ(answer.residual, 0u);
+  EXPECT_EQ(answer.sense_length, 18u);
+  EXPECT_EQ(answer.sense[0], 0x70) << "current, fixed format";
+  EXPECT_EQ(answer.sense[7], 10) << "additional length";
+}
+
+TEST_F(VirtioScsi, DataThatHasNoRoomIsAnOverrun) {
+  Covers({"virtio 5.6.6.1.2 response"});
+  Start({{"scsi-id=0,lun=0"}});
+  StartDriver();
+  TakeAttention(Simple(0, 0));
+  const std::string one(kSector, 'x');
+  EXPECT_EQ(Do(Simple(0, 0), Read10(0, 2), "", 2 * kSector - 1).response, kOverrun);
+  EXPECT_EQ(Do(Simple(0, 0), Write10(0, 2), one).response, kOverrun);
+  EXPECT_EQ(Do(Simple(0, 0), Read10(0, 1), one).response, kOverrun) << "the wrong direction";
+  EXPECT_EQ(Do(Simple(0, 0), Read10(0, 1), one, kSector).response, kFailure) << "both directions";
+  EXPECT_TRUE(ReadFile(File(0)) == MakePattern(kSectors * kSector, 0));
+  EXPECT_EQ(Do(Simple(0, 0), Read10(0, 1), "", kSector).response, kOk);
+}
+
+TEST_F(VirtioScsi, EachRequestQueueAnswersForItself) {
+  Start({{"scsi-id=0,lun=0"}}, ",num_queues=4");
+  StartDriver(0, 4);
+  TakeAttention(Simple(0, 0));
+  for (uint16_t i : {5, 2, 4, 3})
+    EXPECT_TRUE(Do(Simple(0, 0), Read10(i, 1), "", kSector, i).data ==
+                MakePattern(kSectors * kSector, 0).substr(i * kSector, kSector))
+        << i;
+  for (Virtqueue& queue : queues) EXPECT_FALSE(queue.Take());
+}
+
+TEST_F(VirtioScsi, RequestsOfOneKickAreAllServed) {
+  Start({{"scsi-id=0,lun=0"}, {"scsi-id=0,lun=1"}});
+  StartDriver();
+  TakeAttention(Simple(0, 0));
+  TakeAttention(Simple(0, 1));
+  std::vector<Posted> posted;
+  for (uint8_t i = 0; i < 20; ++i)
+    posted.push_back(Post(Simple(0, i % 3), Read10(i, 1), "", kSector));
+  device->Notify(kRequests);
+  for (size_t i = 0; i < posted.size(); ++i) queues[kRequests].Wait(Deadline(kWait));
+  for (size_t i = 0; i < posted.size(); ++i) {
+    const Answer answer = Read(posted[i], 0);
+    if (i % 3 == 2) {
+      EXPECT_EQ(answer.Sense(), 0x052500u) << i;
+    } else {
+      EXPECT_TRUE(answer.data ==
+                  MakePattern(kSectors * kSector, i % 3).substr(i * kSector, kSector))
+          << i;
+    }
+  }
+}
+
+TEST_F(VirtioScsi, TaskManagementAnswers) {
+  Start({{"scsi-id=0,lun=0"}, {"scsi-id=0,lun=300"}, {"scsi-id=4,lun=0"}});
+  StartDriver();
+  for (const std::string& lun : {Simple(0, 0), Flat(0, 300), Simple(4, 0)}) TakeAttention(lun);
+  for (uint32_t task : {kAbortTask, kAbortTaskSet, kClearTaskSet, kQueryTask, kQueryTaskSet}) {
+    EXPECT_EQ(Manage(task, Simple(0, 0), 77), kOk) << task << ": no such command";
+    EXPECT_EQ(Manage(task, Flat(0, 2)), kIncorrectLun) << task;
+    EXPECT_EQ(Manage(task, Flat(9, 0)), kBadTarget) << task;
+  }
+  EXPECT_EQ(Manage(kUnitReset, Flat(0, 2)), kIncorrectLun);
+  EXPECT_EQ(Manage(kUnitReset, Flat(9, 0)), kBadTarget);
+  EXPECT_EQ(Manage(kClearAca, Simple(0, 0)), kFunctionRejected);
+  EXPECT_EQ(Manage(8, Simple(0, 0)), kFunctionRejected) << "no such function";
+
+  EXPECT_EQ(Manage(kUnitReset, Flat(0, 300)), kOk);
+  TakeAttention(Flat(0, 300));
+  EXPECT_EQ(Do(Simple(0, 0), std::string(6, '\0')).status, 0) << "another unit was reset";
+  EXPECT_EQ(Manage(kNexusReset, Simple(0, 0)), kOk);
+  TakeAttention(Simple(0, 0));
+  TakeAttention(Flat(0, 300));
+  EXPECT_EQ(Do(Simple(4, 0), std::string(6, '\0')).status, 0) << "another target was reset";
+}
+
+TEST_F(VirtioScsi, AsynchronousNotificationsAreNone) {
+  Start({{"scsi-id=0,lun=0"}});
+  StartDriver();
+  for (uint32_t type : {1u, 2u}) {  // query, subscribe
+    const std::string response = Control(Long(type) + Simple(0, 0) + Long(0x7e), 5);
+    EXPECT_EQ(response, std::string(5, '\0')) << "no event, and it was understood";
+  }
+}
+
+TEST_F(VirtioScsi, ACommandThatRunsIsFoundAndAborted) {
+  SlowFsync fsync;
+  environment = fsync.Environment();
+  Start({{"scsi-id=0,lun=0"}, {"scsi-id=0,lun=1"}});
+  const std::string sync = Cdb({0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+  const struct {
+    uint32_t task;
+    Response response;
+  } ways[] = {{kAbortTask, kAborted},
+              {kAbortTaskSet, kAborted},
+              {kClearTaskSet, kAborted},
+              {kUnitReset, kReset},
+              {kNexusReset, kReset}};
+  for (const auto& way : ways) {
+    SCOPED_TRACE(way.task);
+    StartDriver();
+    TakeAttention(Simple(0, 0));
+    EXPECT_EQ(Do(Simple(0, 0), Write10(0, 1), std::string(kSector, 'x')).status, 0);
+    const size_t before = fsync.Begun();
+    fsync.Hold();
+    const Posted posted = Post(Simple(0, 0), sync, "", 0, kRequests, 0x1234567890);
+    device->Notify(kRequests);
+    fsync.WaitBegun(before + 1);
+    EXPECT_EQ(Manage(kQueryTask, Simple(0, 0), 0x1234567890), kFunctionSucceeded);
+    EXPECT_EQ(Manage(kQueryTask, Simple(0, 0), 0x1234567891), kOk) << "another tag";
+    EXPECT_EQ(Manage(kQueryTask, Simple(0, 1), 0x1234567890), kOk) << "of another unit";
+    EXPECT_EQ(Manage(kQueryTaskSet, Simple(0, 0)), kFunctionSucceeded);
+    EXPECT_EQ(Manage(kQueryTaskSet, Simple(0, 1)), kOk);
+    EXPECT_EQ(Manage(kAbortTask, Simple(0, 0), 0x1234567891), kOk) << "another tag";
+    EXPECT_FALSE(queues[kRequests].Take());
+    // What the host's disk does cannot be taken back: the function waits for it.
+    const std::string request =
+        Long(0) + Long(way.task) + Simple(0, 0) + std::string("\x90\x78\x56\x34\x12\0\0\0", 8);
+    const uint64_t out = heap->Allocate(24), in = heap->Allocate(1);
+    qtest().MemWrite(out, request.data(), request.size());
+    qtest().WriteB(in, 0xee);
+    queues[kControl].Add({{out, 24, false}, {in, 1, true}});
+    if (way.task == kUnitReset || way.task == kNexusReset) fsync.Release();
+    device->Notify(kControl);
+    fsync.Release();
+    queues[kControl].Wait(Deadline(kWait));
+    EXPECT_EQ(qtest().ReadB(in), kOk);
+    const Answer answer = Finish(posted);
+    if (way.response == kAborted) {
+      EXPECT_EQ(answer.response, kAborted);
+    } else {
+      EXPECT_TRUE(answer.response == kReset || answer.response == kOk);
+    }
+    EXPECT_EQ(answer.sense_length, 0u);
+    device->Reset();
+  }
+}
+
+TEST_F(VirtioScsi, PluggingIsAnEvent) {
+  Covers({"virtio 5.6.6.3.2 hotplug-negotiated"});
+  Start({{"scsi-id=0,lun=0"}});
+  StartDriver(virtio::Bit(kHotplug));
+  TakeAttention(Simple(0, 0));
+  OfferEvent();
+  Plug("a", 3, 7);
+  EXPECT_EQ(WaitEvent(), (Event{1, Simple(3, 7), 1})) << "TRANSPORT_RESET, RESCAN";
+  EXPECT_EQ(Do(Simple(0, 0), std::string(6, '\0')).Sense(), 0x063f0eu)
+      << "reported LUNs data has changed";
+  OfferEvent();
+  Plug("b", 200, 300);
+  EXPECT_EQ(WaitEvent(), (Event{1, Flat(200, 300), 1}));
+  OfferEvent();
+  qmp().Execute("device_del", {{"id", "a"}});
+  EXPECT_EQ(WaitEvent(), (Event{1, Simple(3, 7), 2})) << "TRANSPORT_RESET, REMOVED";
+  EXPECT_EQ(Do(Simple(3, 7), std::string(6, '\0')).response, kBadTarget);
+}
+
+TEST_F(VirtioScsi, AnEventThatFoundNoBufferIsToldOfLater) {
+  Covers({"virtio 5.6.6.3.2 missed"});
+  Start({});
+  StartDriver(virtio::Bit(kHotplug));
+  Plug("a", 3, 7);
+  OfferEvent();
+  EXPECT_EQ(WaitEvent(), (Event{0x80000000, std::string(8, '\0'), 0})) << "NO_EVENT, missed";
+  Plug("b", 4, 0);
+  Plug("c", 4, 1);
+  device->Reset();
+  StartDriver(virtio::Bit(kHotplug));
+  OfferEvent();
+  EXPECT_FALSE(HoldsBefore(Deadline(Milliseconds(30)), [&] { return bool(queues[1].Take()); }))
+      << "of another driver";
+  Plug("d", 4, 2);
+  EXPECT_EQ(WaitEvent(), (Event{1, Simple(4, 2), 1}));
+}
+
+TEST_F(VirtioScsi, AChangedCapacityIsAnEventAndAUnitAttention) {
+  Start({{"scsi-id=5,lun=300"}});
+  StartDriver(virtio::Bit(kChange));
+  TakeAttention(Flat(5, 300));
+  OfferEvent();
+  qmp().Execute("block_resize", {{"node-name", "d0"}, {"size", 2 * kSectors * kSector}});
+  EXPECT_EQ(WaitEvent(), (Event{3, Flat(5, 300), 0x092a})) << "PARAM_CHANGE; ASC, ASCQ";
+  EXPECT_EQ(Do(Flat(5, 300), std::string(6, '\0')).Sense(), 0x062a09u)
+      << "capacity data has changed";
+  EXPECT_EQ(FromBigEndian(Data(Flat(5, 300), Cdb({0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0}), 8), 0, 4),
+            2 * kSectors - 1);
+}
+
+TEST_F(VirtioScsi, ADriverThatDidNotAskGetsNoEvents) {
+  Covers({"virtio 5.6.6.3.2 hotplug-negotiated"});
+  Start({{"scsi-id=0,lun=0"}});
+  StartDriver(0);
+  OfferEvent();
+  Plug("a", 3, 7);
+  qmp().Execute("block_resize", {{"node-name", "d0"}, {"size", 2 * kSectors * kSector}});
+  qmp().Execute("device_del", {{"id", "a"}});
+  qmp().WaitEvent("DEVICE_DELETED");
+  EXPECT_FALSE(queues[kEvents].Take());
+}
+
+}  // namespace
+}  // namespace stx
