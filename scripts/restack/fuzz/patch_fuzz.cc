@@ -21,7 +21,7 @@ bool SameLines(const Hunk& a, const Hunk& b) {
 void PrintsAnew(Hunk hunk) {
   hunk.raw = {};
   hunk.section.clear();
-  Result<Patch> again = ParsePatch("--- a/f\n+++ b/f\n" + Print(hunk), "anew");
+  Result<Patch> again = ParsePatch("--- a/f\n+++ b/f\n" + std::string(Print(hunk).view()), "anew");
   Must(static_cast<bool>(again), "a hunk that was printed anew is read");
   Must(again->files.size() == 1 && again->files[0].hunks.size() == 1, "it is one hunk");
   Must(SameLines(hunk, again->files[0].hunks[0]), "with the same lines");

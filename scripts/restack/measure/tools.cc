@@ -125,8 +125,8 @@ std::string Fresh(const Ground& ground, const std::string& tool) {
 }
 
 /// As a mail: what git am reads.
-std::string Mail(const Patch& patch, const std::string& bytes) {
-  std::string body = bytes.substr(patch.header.size());
+std::string Mail(const Patch& patch, std::string_view bytes) {
+  std::string body(bytes.substr(patch.header.size()));
   return "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\nFrom: m "
          "<m@localhost>\nSubject: " +
          patch.name + "\n\n---\n" + body;
