@@ -240,7 +240,8 @@ TEST_F(MemLockGuestRam, VirtioMemIsRefusedWithEitherValue) {
   for (const char* value : {"on", "all"}) {
     Qemu qemu(MakeMachine(value, {"-object", "memory-backend-ram,id=m,size=128M", "-device",
                                   "virtio-mem-pci,memdev=m,requested-size=0"}));
-    auto status = qemu.process().Wait(Milliseconds(10000));
+    // With "all" the kernel faults in all of QEMU first.
+    auto status = qemu.process().Wait(Milliseconds(120000));
     ASSERT_TRUE(status) << qemu.Report();
     EXPECT_EQ(status->code, 1);
     EXPECT_NE(qemu.process().Stderr().find("Incompatible with mlock"), std::string::npos);
