@@ -76,6 +76,7 @@ std::string DescribeMachine() {
   const size_t model = cpus.find(key);
   utsname system{};
   uname(&system);
+  const std::string release = system.release;  // "6.1.0-13-amd64", of which "6.1" is said
   double load = 0;
   if (getloadavg(&load, 1) != 1) throw std::runtime_error("the machine's load cannot be read");
   const Accel accel = DetectAccel();
@@ -84,9 +85,9 @@ std::string DescribeMachine() {
   std::strftime(date, sizeof(date), "%Y-%m-%d", std::gmtime(&now));
   return std::string(date) + " on " + std::to_string(sysconf(_SC_NPROCESSORS_ONLN)) + " CPUs (" +
          (model == std::string::npos ? "unknown" : FirstLine(cpus.substr(model + key.size()))) +
-         "), Linux " + system.release + ",\nwith a load of " + FormatNumber(load) +
-         " when it began; booted guests run under " + (accel.kvm ? "KVM" : "TCG") + " (" +
-         accel.reason + ")";
+         "), Linux " + release.substr(0, release.find('.', release.find('.') + 1)) +
+         ",\nwith a load of " + FormatNumber(load) + " when it began; booted guests run under " +
+         (accel.kvm ? "KVM" : "TCG") + "\n(" + accel.reason + ")";
 }
 
 void WritePage(const Plan& plan, const Results& results, const std::string& machine) {
