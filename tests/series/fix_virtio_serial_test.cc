@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// virtio-serial-control-queue.patch, virtio-serial-ring-not-ready.patch: how much a guest's control
-// messages may cost, and queues that it has only partly set up.
+// virtio-serial-control-queue.patch, virtio-serial-ring-not-ready.patch, guest-error-lines.patch:
+// how much a guest's control messages may cost, queues that it has only partly set up, and what
+// wrong messages leave in the host's log.
 
 #include "harness/host/memory_map.h"
 #include "harness/qemu/machine_test.h"
@@ -84,6 +85,40 @@ TEST_F(SerialControl, AHeaderInPiecesIsObeyedAndAShorterOneIgnored) {
   transmit->Add({{message, 3, false}, {message + 3, 4, false}, {message + 7, 1, false}});
   device->Notify(kControlTransmit);
   transmit->Wait(Deadline(kWait));
+  ExpectPortAdded();
+}
+
+class SerialLines : public SerialControl {};
+
+TEST_F(SerialLines, OfWrongMessagesAreOneOfAKind) {
+  StartDriver();
+  constexpr uint16_t kPortReady = 3;
+  const uint64_t message = heap->Allocate(kHeader);
+  const auto send = [&](uint32_t port, uint16_t event) {
+    qtest().WriteL(message, port);
+    qtest().WriteW(message + 4, event);
+    qtest().WriteW(message + 6, 0);
+    transmit->Add({{message, kHeader, false}});
+    device->Notify(kControlTransmit);
+    transmit->Wait(Deadline(kWait));
+  };
+  for (uint32_t i = 0; i < 50; ++i) {
+    send(0, kDeviceReady);
+    send(1000 + i, kPortReady);
+    send(0, kPortReady);
+  }
+  const std::string log = qemu->process().Stderr();
+  for (const char* line : {"Guest failure in adding device", "Unexpected port id 1000",
+                           "Guest failure in adding port 0"}) {
+    const size_t first = log.find(line);
+    EXPECT_NE(first, std::string::npos) << line;
+    EXPECT_EQ(log.find(line, first + 1), std::string::npos) << line;
+  }
+  EXPECT_EQ(log.find("Unexpected port id 1001"), std::string::npos);
+  // And a right one is obeyed.
+  WriteReady(message);
+  transmit->Add({{message, kHeader, false}});
+  device->Notify(kControlTransmit);
   ExpectPortAdded();
 }
 
