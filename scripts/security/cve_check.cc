@@ -49,7 +49,7 @@ std::map<std::string, std::string> Versions(const std::string& changelog) {
 
 std::vector<PatchFacts> ReadPatchFacts(const std::filesystem::path& root) {
   const auto series = restack::ReadSeries((root / "patches").string());
-  if (!series) throw BadInput(series.error().sentence);
+  if (!series) throw BadInput(series.error().message);
   const std::vector<PatchClaims> claims = ReadClaims(root / "patches");
   std::vector<PatchFacts> facts;
   for (size_t i = 0; i < claims.size(); ++i) {
