@@ -51,8 +51,12 @@ class Lab {
  private:
   void MakePayload();
   NodeSettings Settings() const;
-  void Boot(bool pair);
+  void Boot(const Scenario& scenario);
   void DropNodes();
+  RunResult RunCases(Node& node, const Scenario& scenario);
+  /// Runs a scenario of Kata that failed once more while containerd, the shim and the agent write
+  /// all that they can to the journal, the guest's console included.
+  void RunAgainForTheJournal(Node& node, const Scenario& scenario);
 
   LabOptions options_;
   std::filesystem::path logs_;

@@ -90,7 +90,7 @@ int RunLab(const Arguments& arguments) {
   SuiteResult report{"lab", {}};
   const auto start = Clock::now();
   int passed = 0, failed = 0, skipped = 0;
-  for (const Scenario& scenario : chosen) {
+  for (const Scenario& scenario : WithCgroupV1(chosen)) {
     const ScenarioOutcome outcome = lab.Run(scenario);
     const bool good = Report(scenario, outcome, options.qemu != NodeQemu::kDebian);
     ++(good ? passed : failed);

@@ -100,6 +100,8 @@ std::vector<std::string> Node::Arguments() const {
     append += " tsc=reliable init_on_alloc=0 kvm.halt_poll_ns=0 nmi_watchdog=0 " +
               MakeTcgClockParameter();
   if (settings_.devices) append += " intel_iommu=on iommu=pt";
+  if (settings_.cgroup_v1)
+    append += " systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1";
   if (settings_.huge_1g)
     append += " hugepagesz=1G hugepages=" + std::to_string(settings_.huge_1g) +
               " hugepagesz=2M hugepages=0";
@@ -156,6 +158,9 @@ std::vector<fs::path> Node::Diagnose() {
   keep("dmesg", [&] { return Shell("dmesg"); });
   keep("processes", [&] { return Shell("ps axwwo pid,ppid,psr,stat,etime,rss,args"); });
   keep("pods", [&] { return Shell("cat /var/log/pod-console* 2>/dev/null || true"); });
+  keep("containerd", [&] {
+    return Shell("journalctl -b --no-pager -o short-monotonic -u containerd | tail -n 5000");
+  });
   keep("libvirt",
        [&] { return Shell("tail -n 200 /var/log/libvirt/qemu/*.log 2>/dev/null || true"); });
   keep("qemu", [&] { return qemu_->qmp().Hmp("info registers -a") + qemu_->Report(); });

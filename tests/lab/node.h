@@ -32,10 +32,11 @@ struct NodeSettings {
   std::filesystem::path payload;  ///< ext4 with label lab, mounted read-only on /lab
   int cpus = 2;
   unsigned memory_mib = 4096;
-  unsigned huge_1g = 0;  ///< 1 GiB pages reserved at boot, because later no contiguous ones are
-                         ///< left
-  bool devices = false;  ///< an IOMMU and, behind a root port, an NVMe controller with virtual
-                         ///< functions
+  unsigned huge_1g = 0;    ///< 1 GiB pages reserved at boot, because later no contiguous ones are
+                           ///< left
+  bool cgroup_v1 = false;  ///< as on StarlingX's hosts; otherwise cgroup v2, as in Debian 12
+  bool devices = false;    ///< an IOMMU and, behind a root port, an NVMe controller with virtual
+                           ///< functions
   std::optional<LanEnd> lan;
 };
 
@@ -51,6 +52,7 @@ class Node {
   void WaitUp();
   Milliseconds to_up() const { return to_up_; }
   const std::string& name() const { return settings_.name; }
+  bool cgroup_v1() const { return settings_.cgroup_v1; }
   const Accel& accel() const { return accel_; }
 
   /// Runs a program on the node to its end.

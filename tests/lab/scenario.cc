@@ -61,12 +61,26 @@ std::vector<Scenario> ParseScenarios(const std::string& text) {
         scenario.pair = true;
       else if (word == "kata")
         scenario.kata = true;
+      else if (word == "cgroups")
+        scenario.both_cgroups = true;
       else if (word.starts_with("wro="))
         scenario.patches = word.substr(4);
       else
         refuse("there is no condition " + word);
     }
     scenarios.push_back(scenario);
+  }
+  return scenarios;
+}
+
+std::vector<Scenario> WithCgroupV1(std::vector<Scenario> scenarios) {
+  const size_t count = scenarios.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (!scenarios[i].both_cgroups) continue;
+    Scenario again = scenarios[i];
+    again.name += "-v1";
+    again.cgroup_v1 = true;
+    scenarios.push_back(again);
   }
   return scenarios;
 }

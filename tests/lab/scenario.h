@@ -9,15 +9,21 @@
 namespace stx {
 
 struct Scenario {
-  std::string name;          ///< for --scenario
-  std::string shows;         ///< what a StarlingX tester would see, in one line
-  std::string cases;         ///< the --gtest_filter of the node's program
-  bool pair = false;         ///< on two nodes, like a Standard system; otherwise on one, like
-                             ///< AIO-SX
-  std::string patches = {};  ///< the WRO patch without which it must fail; empty for none
-  bool quick = false;        ///< scripts/check runs it
-  bool kata = false;         ///< needs a Kata release on the node
+  std::string name;           ///< for --scenario
+  std::string shows;          ///< what a StarlingX tester would see, in one line
+  std::string cases;          ///< the --gtest_filter of the node's program
+  bool pair = false;          ///< on two nodes, like a Standard system; otherwise on one, like
+                              ///< AIO-SX
+  std::string patches = {};   ///< the WRO patch without which it must fail; empty for none
+  bool quick = false;         ///< scripts/check runs it
+  bool kata = false;          ///< needs a Kata release on the node
+  bool both_cgroups = false;  ///< runs on a node with cgroup v2, and again on one with v1
+  bool cgroup_v1 = false;     ///< is that second run; never set in scenarios.txt
 };
+
+/// Returns `scenarios`, followed by the second runs on cgroup v1, named NAME-v1, of those that have
+/// one.
+std::vector<Scenario> WithCgroupV1(std::vector<Scenario> scenarios);
 
 /// Throws std::runtime_error with the number of a line that it cannot parse.
 std::vector<Scenario> ParseScenarios(const std::string& text);

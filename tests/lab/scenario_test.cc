@@ -42,6 +42,14 @@ TEST(Scenarios, ALineThatIsNoneIsNamed) {
   }
 }
 
+TEST(Scenarios, OneForBothCgroupVersionsRunsAgainAtTheEnd) {
+  const auto runs = WithCgroupV1(ParseScenarios("a A.* cgroups: a\nb B.*: b\n"));
+  ASSERT_EQ(runs.size(), 3u);
+  EXPECT_EQ(runs[2].name, "a-v1");
+  EXPECT_EQ(runs[2].cases, "A.*");
+  for (size_t i = 0; i < runs.size(); ++i) EXPECT_EQ(runs[i].cgroup_v1, i == 2);
+}
+
 /// A build folder whose QEMU exits at once and records each start.
 class BrokenBuild {
  public:

@@ -60,7 +60,7 @@ TEST(Setup, NotDebian12GoesOnIfThePackagesAreThere) {
   WriteFile(clone / "debian/control", kMet);
   result = clone.Step("setup", {}, elsewhere);
   EXPECT_TRUE(result.status.Success()) << result.err;
-  EXPECT_NE(result.err.find("this is ubuntu 22.04, not Debian 12: going on"), std::string::npos)
+  EXPECT_NE(result.err.find("this is ubuntu 22.04, not Debian 12: continuing"), std::string::npos)
       << result.err;
 }
 

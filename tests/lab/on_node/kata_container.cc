@@ -53,10 +53,43 @@ ps axo pid,args | grep -e "-name sandbox-$id" -e "-id $id" -e "sandboxes/$id" | 
 grep "$id" /proc/mounts || true
 ctr container ls -q | grep -x "$id" || true
 ctr snapshot ls | grep "^$id " || true
-for folder in /run/vc /run/kata-containers /run/containerd /var/lib/containerd/io.containerd.runtime.v2.task /dev/shm /sys/fs/cgroup; do
+for folder in /run/vc /run/kata-containers /run/containerd /var/lib/containerd/io.containerd.runtime.v2.task /dev/shm; do
   [ ! -d $folder ] || find $folder -name "*$id*"
 done
+# Groups that have a process, of cgroup v2 and of each hierarchy of v1.
+for group in $(find /sys/fs/cgroup -type d -name "*$id*"); do
+  if [ -e $group/cgroup.events ]; then
+    ! grep -qx 'populated 1' $group/cgroup.events || echo $group
+  elif grep -q . $(find $group -name cgroup.procs); then
+    echo $group
+  fi
+done
 )sh");
+}
+
+/// Ends what containerd cannot end, because the shim waits for a QEMU that is gone.
+void EndByForce(const std::string& id) {
+  Shell("id=" + id + R"sh(
+pkill -KILL -f "containerd-shim-kata-v2 .*-id $id( |$)" || true
+pkill -KILL -f -e "(-name sandbox-$id|sandboxes/$id)" || true
+timeout 20 ctr tasks delete --force $id || true
+timeout 20 ctr containers delete $id || true
+timeout 20 ctr snapshots delete $id || true
+awk -v id=$id 'index($2, id) { print $2 }' /proc/mounts | sort -r | xargs -r umount -l
+for folder in /run/vc /run/kata-containers /run/containerd /var/lib/containerd/io.containerd.runtime.v2.task /dev/shm; do
+  [ ! -d $folder ] || find $folder -depth -name "*$id*" -exec rm -rf {} +
+done
+)sh",
+        Milliseconds(120000));
+}
+
+/// The call that makes a container of our image, which sleeps.
+std::vector<std::string> RunCommand(const std::string& id, const std::vector<std::string>& flags) {
+  std::vector<std::string> command{"ctr", "run", "--detach", "--null-io", "--runtime", kRuntime};
+  command.insert(command.end(), flags.begin(), flags.end());
+  command.insert(command.end(), {kImage, id});
+  command.insert(command.end(), kSleep.begin(), kSleep.end());
+  return command;
 }
 
 }  // namespace
@@ -68,28 +101,27 @@ void PrepareContainerd() {
 KataContainer::KataContainer(const std::string& id, const std::vector<std::string>& flags,
                              const std::string& specification)
     : id_(id) {
-  std::vector<std::string> command{"ctr", "run", "--detach", "--null-io", "--runtime", kRuntime};
-  auto add = [&](const std::vector<std::string>& more) {
-    command.insert(command.end(), more.begin(), more.end());
-  };
-  add(flags);
   TempDir dir;
-  if (specification.empty()) {
-    add({kImage, id});
-    add(kSleep);
-  } else {
+  std::vector<std::string> command = RunCommand(id, flags);
+  if (!specification.empty()) {
     nlohmann::json json = nlohmann::json::parse(specification);
     json["root"]["path"] = kRootfs;
     json["process"]["args"] = kSleep;
     json["linux"]["cgroupsPath"] = "/default/" + id;
     WriteFile(dir / "config.json", json.dump());
-    add({"--config", (dir / "config.json").string(), id});
+    command.resize(command.size() - kSleep.size() - 2);
+    command.insert(command.end(), {"--config", (dir / "config.json").string(), id});
   }
-  RunResult started = Run(command, kStart);
-  if (started.status.Success()) return;
-  // The name of an abstract socket begins with a NUL, which would end the message.
-  std::replace(started.err.begin(), started.err.end(), '\0', '@');
-  std::string said = std::string(kRuntime) + " does not start a container: " + started.err;
+  std::string said = std::string(kRuntime) + " does not start a container: ";
+  try {
+    RunResult started = Run(command, kStart);
+    if (started.status.Success()) return;
+    // An abstract socket's name begins with a NUL, which would end the message.
+    std::replace(started.err.begin(), started.err.end(), '\0', '@');
+    said += started.err;
+  } catch (const std::exception& error) {
+    said += error.what();
+  }
   try {
     End();
   } catch (const std::exception& error) {
@@ -115,19 +147,59 @@ std::string KataContainer::Shell(const std::string& script) {
 
 void KataContainer::End() {
   ended_ = true;
-  // What these commands fail to remove shows in what remains.
-  stx::Run({"ctr", "tasks", "delete", "--force", id_}, kStop);
-  stx::Run({"ctr", "containers", "delete", id_}, kStop);
-  std::string remains = Remains(id_);
-  // A process may still exist for a moment after containerd has forgotten it.
-  HoldsBefore(Deadline(Milliseconds(10000)), [&] { return (remains = Remains(id_)).empty(); });
-  if (!remains.empty()) throw std::runtime_error(id_ + " has left behind:\n" + remains);
+  // What they could not do shows in what remains.
+  for (const char* of : {"tasks", "containers"}) {
+    std::vector<std::string> command{"ctr", of, "delete", id_};
+    if (of == std::string("tasks")) command.insert(command.end() - 1, "--force");
+    try {
+      stx::Run(command, kStop);
+    } catch (const std::exception&) {
+    }
+  }
+  std::string remains;
+  // A process may end a moment after containerd has forgotten it.
+  if (HoldsBefore(Deadline(Milliseconds(10000)), [&] { return (remains = Remains(id_)).empty(); }))
+    return;
+  EndByForce(id_);  // the next scenario meets none of it
+  throw std::runtime_error(id_ + " has left behind:\n" + remains);
+}
+
+KataRefusal RefusedContainer(const std::string& id, const std::vector<std::string>& flags,
+                             const std::string& expected) {
+  const std::string since = stx::Shell("date +%s.%N | tr -d '\\n'");
+  const auto journal = [&] { return stx::Shell("journalctl -q -o cat --since @" + since); };
+  Process ctr(RunCommand(id, flags), {});
+  KataRefusal refusal;
+  WaitUntil(
+      "ctr's error, or \"" + expected + "\" in the journal", Deadline(kStart),
+      [&] {
+        refusal.at_once = !ctr.Running();
+        return refusal.at_once || journal().find(expected) != std::string::npos;
+      },
+      Milliseconds(500));
+  const bool started = refusal.at_once && ctr.Wait(Milliseconds(0))->Success();
+  // It may be on its way: the shim's error follows QEMU's message where there is one.
+  if (!refusal.at_once) refusal.at_once = ctr.Wait(Milliseconds(5000)).has_value();
+  refusal.message = refusal.at_once ? ctr.Stderr() : journal();
+  ctr.Kill();
+  refusal.left = Remains(id);
+  EndByForce(id);
+  const std::string still = Remains(id);
+  if (started) throw std::runtime_error(id + " started");
+  if (!still.empty()) throw std::runtime_error("nothing removes of " + id + ":\n" + still);
+  return refusal;
 }
 
 pid_t KataContainer::Qemu() const {
   const RunResult found = Run({"pgrep", "-f", "^[^ ]*qemu[^ ]* -name sandbox-" + id_ + " "}, kStop);
   if (found.out.empty()) throw std::runtime_error("there is no QEMU of sandbox-" + id_);
   return std::stoi(found.out);
+}
+
+std::string KataContainer::QemuCommand() const {
+  std::string command = ReadFile("/proc/" + std::to_string(Qemu()) + "/cmdline");
+  std::replace(command.begin(), command.end(), '\0', ' ');
+  return command;
 }
 
 std::vector<pid_t> KataContainer::Vcpus() const {

@@ -18,7 +18,8 @@ class KataContainer {
  public:
   /// Runs `ctr run --detach FLAGS`. The container sleeps until it gets commands. `specification`,
   /// in OCI's JSON, is for what ctr has no flags for; root, command and control group are filled
-  /// in. Throws with ctr's message if the shim does not start it, and names what was left behind.
+  /// in. Throws with ctr's message if the shim does not start it, or if ctr does not return, and
+  /// names what was left behind.
   explicit KataContainer(const std::string& id, const std::vector<std::string>& flags = {},
                          const std::string& specification = {});
   /// Calls End(); a failure fails the test.
@@ -30,12 +31,15 @@ class KataContainer {
   /// fails.
   std::string Shell(const std::string& script);
   /// Kills and deletes the container. Throws if that fails, or if something on the node still bears
-  /// its name.
+  /// its name. A control group without a process does not count: Kata 3.1.3 kills QEMU without
+  /// waiting for it, and may try to remove its groups too early (docs/limitations.md).
   void End();
 
   /// The pod's QEMU, whose -name is that of this container; the container must be the first of its
   /// sandbox.
   pid_t Qemu() const;
+  /// The command line of that QEMU, its arguments separated by spaces.
+  std::string QemuCommand() const;
   /// The pod's vCPU threads, according to the kernel's KVM (kvm/PID-FD/vcpuN/pid in debugfs).
   std::vector<pid_t> Vcpus() const;
 
@@ -44,5 +48,16 @@ class KataContainer {
   int execs_ = 0;
   bool ended_ = false;
 };
+
+/// A container that Kata cannot start: `ctr run` with `flags`, as above.
+struct KataRefusal {
+  bool at_once = false;  ///< ctr said so itself; else the shim waits, and the journal alone tells
+  std::string message;   ///< what ctr said, or the journal's lines of that time
+  std::string left;      ///< what bore its name once ctr had failed, or been killed
+};
+/// Waits until ctr has failed or the journal holds `expected`, then ends all of it: nothing bears
+/// the container's name any more. Throws when it starts, or when neither comes.
+KataRefusal RefusedContainer(const std::string& id, const std::vector<std::string>& flags,
+                             const std::string& expected);
 
 }  // namespace stx
