@@ -224,7 +224,7 @@ ContractPage MakeContractPage(const std::vector<ContractRow>& contract,
   ContractPage page;
   page.markdown =
       "# What Kata Containers 3.1.3 asks of QEMU, and what was seen\n\n"
-      "`scripts/check --table docs/kata-contract.md` makes this page: it runs all suites on both "
+      "`scripts/check --table docs/kata-contract.md` makes this page: it runs all suites on both\n"
       "binaries. Rows are those of `tests/contract.txt`; a case may answer for several.\n\n"
       "| | binary | cases |\n|---|---|---|\n";
   for (const JudgedBinary* binary : {&ours, &other})

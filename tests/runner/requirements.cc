@@ -80,10 +80,9 @@ std::string MakeRequirementsPage(const std::vector<ContractRow>& rows,
   }
   std::string page =
       "# What virtio 1.2 demands of devices, and which tests show it\n\n"
-      "`scripts/check --virtio docs/virtio-requirements.md` makes this page. Rows are those "
-      "of\n`tests/virtio/requirements.txt`: each MUST and MUST NOT of a device, in our words, for "
-      "the devices and\ntransports that our profiles have. A case that passed answers for a "
-      "row.\n\n"
+      "`scripts/check --virtio docs/virtio-requirements.md` makes this page. Its rows are those\n"
+      "of `tests/virtio/requirements.txt`: each MUST and MUST NOT of a device, in our words, for\n"
+      "the devices and transports that our profiles have. A case that passed answers for a row.\n\n"
       "| part | requirements | with a case | not in 7.2, or not to be seen | without |\n"
       "|---|---|---|---|---|\n";
   const auto add = [&](const std::string& name, const Part& part) {
