@@ -10,30 +10,35 @@ namespace {
 
 constexpr const char* kInstalled = "/etc/kata-containers/configuration-qemu.toml";
 
-}  // namespace
-
-std::string WithKey(const std::string& text, const KataKey& key) {
-  const std::regex set(key.key + " *=.*");
+/// `text` with the key set in its section. (scripts/kata does the same to the release's file with a
+/// TOML library, which the nodes do not have.)
+std::string SetKey(const std::string& text, const KataKey& key) {
+  const std::regex assignment("(# *)?" + key.key + " *=.*");
   std::istringstream in(text);
   std::string out;
-  bool inside = false, found = false;
-  const auto end_section = [&] {
-    if (inside) out += key.key + " = " + key.value + "\n";
-    inside = false;
-  };
+  bool inside = false, set = false;
   for (std::string line; std::getline(in, line);) {
-    if (line.starts_with("[")) end_section();
-    if (line == "[" + key.section + "]") found = inside = true;
-    if (!inside || !std::regex_match(line, set)) out += line + "\n";
+    if (line.starts_with("[")) inside = line == "[" + key.section + "]";
+    std::smatch match;
+    if (inside && std::regex_match(line, match, assignment)) {
+      // The last value would be one too many beside a comment that became ours.
+      if (set && !match[1].matched) continue;
+      if (!set) line = key.key + " = " + key.value;
+      set = true;
+    }
+    out += line + "\n";
   }
-  end_section();
-  if (!found) throw std::runtime_error(std::string(kInstalled) + " has no section " + key.section);
+  if (!set)
+    throw std::runtime_error(std::string(kInstalled) + " has no " + key.key + " in [" +
+                             key.section + "]");
   return out;
 }
 
+}  // namespace
+
 KataConfiguration::KataConfiguration(const std::vector<KataKey>& keys) {
   std::string text = ReadFile(kInstalled);
-  for (const KataKey& key : keys) text = WithKey(text, key);
+  for (const KataKey& key : keys) text = SetKey(text, key);
   WriteFile(dir_ / "configuration.toml", text);
 }
 

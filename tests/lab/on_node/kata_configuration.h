@@ -17,10 +17,11 @@ struct KataKey {
 };
 
 /// A copy of /etc/kata-containers/configuration-qemu.toml with other values, for the time of this
-/// object. A key that is not there is added to its section.
+/// object. Each key must be there, as a value or commented out: Kata ignores one that it does not
+/// know.
 class KataConfiguration {
  public:
-  /// Throws when the file has no such section.
+  /// Throws if the file has no such key in that section.
   explicit KataConfiguration(const std::vector<KataKey>& keys);
 
   /// ctr's flags for a container, or a pod's first container, that obeys it.
@@ -29,8 +30,5 @@ class KataConfiguration {
  private:
   TempDir dir_{"kata-configuration"};
 };
-
-/// `text` with the key set in its section.
-std::string WithKey(const std::string& text, const KataKey& key);
 
 }  // namespace stx

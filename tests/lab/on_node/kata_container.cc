@@ -45,15 +45,20 @@ if [ -z "$(ctr image ls -q)" ]; then
 fi
 )sh";
 
+/// Where Kata and containerd keep what belongs to a container.
+constexpr const char* kFolders =
+    "/run/vc /run/kata-containers /run/containerd "
+    "/var/lib/containerd/io.containerd.runtime.v2.task /dev/shm";
+
 /// Everything on the node that bears the name of a container or its sandbox: processes, mounts,
 /// files, control groups.
 std::string Remains(const std::string& id) {
-  return Shell("id=" + id + R"sh(
+  return Shell("id=" + id + "; folders='" + kFolders + R"sh('
 ps axo pid,args | grep -e "-name sandbox-$id" -e "-id $id" -e "sandboxes/$id" | grep -v grep || true
 grep "$id" /proc/mounts || true
 ctr container ls -q | grep -x "$id" || true
 ctr snapshot ls | grep "^$id " || true
-for folder in /run/vc /run/kata-containers /run/containerd /var/lib/containerd/io.containerd.runtime.v2.task /dev/shm; do
+for folder in $folders; do
   [ ! -d $folder ] || find $folder -name "*$id*"
 done
 # Groups that have a process, of cgroup v2 and of each hierarchy of v1.
@@ -69,14 +74,14 @@ done
 
 /// Ends what containerd cannot end, because the shim waits for a QEMU that is gone.
 void EndByForce(const std::string& id) {
-  Shell("id=" + id + R"sh(
+  Shell("id=" + id + "; folders='" + kFolders + R"sh('
 pkill -KILL -f "containerd-shim-kata-v2 .*-id $id( |$)" || true
-pkill -KILL -f -e "(-name sandbox-$id|sandboxes/$id)" || true
+pkill -KILL -f "(-name sandbox-$id|sandboxes/$id)" || true
 timeout 20 ctr tasks delete --force $id || true
 timeout 20 ctr containers delete $id || true
 timeout 20 ctr snapshots delete $id || true
 awk -v id=$id 'index($2, id) { print $2 }' /proc/mounts | sort -r | xargs -r umount -l
-for folder in /run/vc /run/kata-containers /run/containerd /var/lib/containerd/io.containerd.runtime.v2.task /dev/shm; do
+for folder in $folders; do
   [ ! -d $folder ] || find $folder -depth -name "*$id*" -exec rm -rf {} +
 done
 )sh",
@@ -147,13 +152,13 @@ std::string KataContainer::Shell(const std::string& script) {
 
 void KataContainer::End() {
   ended_ = true;
-  // What they could not do shows in what remains.
-  for (const char* of : {"tasks", "containers"}) {
-    std::vector<std::string> command{"ctr", of, "delete", id_};
-    if (of == std::string("tasks")) command.insert(command.end() - 1, "--force");
+  // What these commands fail to remove, or do not come back from, shows in what remains.
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"ctr", "tasks", "delete", "--force", id_},
+        std::vector<std::string>{"ctr", "containers", "delete", id_}}) {
     try {
       stx::Run(command, kStop);
-    } catch (const std::exception&) {
+    } catch (const std::runtime_error&) {
     }
   }
   std::string remains;
@@ -164,30 +169,37 @@ void KataContainer::End() {
   throw std::runtime_error(id_ + " has left behind:\n" + remains);
 }
 
-KataRefusal RefusedContainer(const std::string& id, const std::vector<std::string>& flags,
-                             const std::string& expected) {
-  const std::string since = stx::Shell("date +%s.%N | tr -d '\\n'");
+KataRefusal StartRefused(const std::string& id, const std::vector<std::string>& flags,
+                         const std::string& expected) {
+  const std::string since = Trimmed(stx::Shell("date +%s.%N"));
   const auto journal = [&] { return stx::Shell("journalctl -q -o cat --since @" + since); };
   Process ctr(RunCommand(id, flags), {});
-  KataRefusal refusal;
-  WaitUntil(
-      "ctr's error, or \"" + expected + "\" in the journal", Deadline(kStart),
+  std::optional<ExitStatus> status;
+  const bool told = HoldsBefore(
+      Deadline(kStart),
       [&] {
-        refusal.at_once = !ctr.Running();
-        return refusal.at_once || journal().find(expected) != std::string::npos;
+        status = ctr.Wait(Milliseconds(0));
+        return status || journal().find(expected) != std::string::npos;
       },
       Milliseconds(500));
-  const bool started = refusal.at_once && ctr.Wait(Milliseconds(0))->Success();
-  // It may be on its way: the shim's error follows QEMU's message where there is one.
-  if (!refusal.at_once) refusal.at_once = ctr.Wait(Milliseconds(5000)).has_value();
-  refusal.message = refusal.at_once ? ctr.Stderr() : journal();
+  // If the shim does not wait, ctr's error follows QEMU's message.
+  if (!status) status = ctr.Wait(Milliseconds(5000));
+  KataRefusal refusal{status.has_value(), status ? ctr.Stderr() : journal(), {}};
   ctr.Kill();
   refusal.left = Remains(id);
   EndByForce(id);
-  const std::string still = Remains(id);
-  if (started) throw std::runtime_error(id + " started");
-  if (!still.empty()) throw std::runtime_error("nothing removes of " + id + ":\n" + still);
+  if (const std::string still = Remains(id); !still.empty())
+    throw std::runtime_error("not removed of " + id + ":\n" + still);
+  if (status && status->Success()) throw std::runtime_error(id + " started");
+  if (!told)
+    throw std::runtime_error("neither ctr nor the journal says \"" + expected + "\":\n" +
+                             journal());
   return refusal;
+}
+
+std::vector<std::string> InPod(const std::string& pod, const std::string& type) {
+  return {"--annotation", "io.kubernetes.cri.container-type=" + type, "--annotation",
+          "io.kubernetes.cri.sandbox-id=" + pod};
 }
 
 pid_t KataContainer::Qemu() const {

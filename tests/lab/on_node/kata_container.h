@@ -3,6 +3,7 @@
 // it.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <sys/types.h>
 
 #include <string>
@@ -49,15 +50,27 @@ class KataContainer {
   bool ended_ = false;
 };
 
-/// A container that Kata cannot start: `ctr run` with `flags`, as above.
+/// How Kata refused to start a container.
 struct KataRefusal {
-  bool at_once = false;  ///< ctr said so itself; else the shim waits, and the journal alone tells
-  std::string message;   ///< what ctr said, or the journal's lines of that time
-  std::string left;      ///< what bore its name once ctr had failed, or been killed
+  bool by_ctr =
+      false;  ///< ctr failed; otherwise the shim waits, and only the journal has a message
+  std::string message;  ///< ctr's, or the lines of the journal since the start
+  std::string left;     ///< what bore the container's name before this was cleaned up
 };
-/// Waits until ctr has failed or the journal holds `expected`, then ends all of it: nothing bears
-/// the container's name any more. Throws when it starts, or when neither comes.
-KataRefusal RefusedContainer(const std::string& id, const std::vector<std::string>& flags,
-                             const std::string& expected);
+/// Runs `ctr run` with `flags`, which has to fail, until it does or the journal holds `expected`.
+/// Nothing that bears the container's name is left afterwards. Throws if it starts, or if there is
+/// no such message in time.
+KataRefusal StartRefused(const std::string& id, const std::vector<std::string>& flags,
+                         const std::string& expected);
+
+/// The flags that make a container part of a pod, as containerd's CRI plugin marks one. `type` is
+/// "sandbox" for the first container and "container" for the others.
+std::vector<std::string> InPod(const std::string& pod, const std::string& type);
+
+/// The fixture of all cases that start containers.
+class KataTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { PrepareContainerd(); }
+};
 
 }  // namespace stx

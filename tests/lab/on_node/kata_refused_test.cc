@@ -3,6 +3,8 @@
 // that nothing stays once containerd's caller has given up.
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "harness/host/threads.h"
 #include "lab/on_node/kata_configuration.h"
 #include "lab/on_node/kata_container.h"
@@ -12,24 +14,21 @@
 namespace stx {
 namespace {
 
-class KataRefused : public testing::Test {
+class KataRefused : public KataTest {
  protected:
-  static void SetUpTestSuite() { PrepareContainerd(); }
-
-  /// The line of the message that has `expected`.
+  /// The line of `message` that holds `expected`, which must be there.
   static std::string LineOf(const std::string& message, const std::string& expected) {
-    const size_t at = message.find(expected);
-    const size_t begin = message.rfind('\n', at);
-    return message.substr(begin == std::string::npos ? 0 : begin + 1,
-                          message.find('\n', at) - (begin == std::string::npos ? 0 : begin + 1));
+    std::istringstream lines(message);
+    std::string line;
+    while (std::getline(lines, line) && line.find(expected) == std::string::npos) continue;
+    return line;
   }
 
   static void Expect(const std::vector<std::string>& flags, const std::string& expected) {
-    const KataRefusal refusal = RefusedContainer("lab-refused", flags, expected);
+    const KataRefusal refusal = StartRefused("lab-refused", flags, expected);
     ASSERT_NE(refusal.message.find(expected), std::string::npos) << refusal.message;
-    ReportFact(
-        std::string(refusal.at_once ? "ctr: " : "the journal alone, while the shim waits: ") +
-        LineOf(refusal.message, expected).substr(0, 300));
+    ReportFact(std::string(refusal.by_ctr ? "ctr: " : "the journal alone, while the shim waits: ") +
+               LineOf(refusal.message, expected).substr(0, 300));
     if (!refusal.left.empty()) ReportFact("left until its caller cleaned up: " + refusal.left);
   }
 };
@@ -50,17 +49,19 @@ TEST_F(KataRefused, TooFewHugePages) {
          "Cannot allocate memory");
 }
 
+/// /dev/shm of 64 MiB, less than a pod's memory.
+class SmallSharedMemory {
+ public:
+  SmallSharedMemory() { Shell("mount -o remount,size=64M /dev/shm"); }
+  ~SmallSharedMemory() { EXPECT_NO_THROW(Shell("mount -o remount,size=50% /dev/shm")); }
+};
+
 TEST_F(KataRefused, SharedMemoryThatIsFull) {
-  // virtio-fs needs shared memory, which Kata takes from /dev/shm; mem-prealloc touches all of it.
-  Shell("mount -o remount,size=64M /dev/shm");
+  // Kata takes the memory of a pod with virtio-fs from /dev/shm; enable_mem_prealloc uses all of
+  // it.
+  SmallSharedMemory small;
   KataConfiguration configuration({{"hypervisor.qemu", "enable_mem_prealloc", "true"}});
-  try {
-    Expect(configuration.Flags(), "/dev/shm");
-  } catch (...) {
-    Shell("mount -o remount,size=50% /dev/shm");
-    throw;
-  }
-  Shell("mount -o remount,size=50% /dev/shm");
+  Expect(configuration.Flags(), "preallocating memory failed");
 }
 
 }  // namespace

@@ -24,11 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kAnnotation = "io.katacontainers.config.hypervisor.";
 
-std::string Trimmed(std::string text) {
-  while (text.ends_with('\n')) text.pop_back();
-  return text;
-}
-
 /// The CPUs on which a thread of a process may run; empty if there is no such thread.
 std::string CpusOf(pid_t pid, pid_t tid) {
   for (const ThreadInfo& thread : ReadThreads(pid))
@@ -36,16 +31,7 @@ std::string CpusOf(pid_t pid, pid_t tid) {
   return "";
 }
 
-/// The flags that make a container part of a pod, as containerd's CRI plugin does it.
-std::vector<std::string> InPod(const std::string& pod, const std::string& type) {
-  return {"--annotation", "io.kubernetes.cri.container-type=" + type, "--annotation",
-          "io.kubernetes.cri.sandbox-id=" + pod};
-}
-
-class Kata : public testing::Test {
- protected:
-  static void SetUpTestSuite() { PrepareContainerd(); }
-};
+class Kata : public KataTest {};
 
 TEST_F(Kata, ContainerHasItsOwnKernel) {
   // How the node's containerd is configured for the handler that Kubernetes would request.

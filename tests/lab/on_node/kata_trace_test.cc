@@ -28,10 +28,7 @@ std::vector<std::string> Normal(std::vector<std::string> options) {
   return options;
 }
 
-class KataTraced : public testing::Test {
- protected:
-  static void SetUpTestSuite() { PrepareContainerd(); }
-};
+class KataTraced : public KataTest {};
 
 TEST_F(KataTraced, OurModelsCommandLineIsTheShims) {
   PodNetwork network(1500);
@@ -66,16 +63,55 @@ TEST_F(KataTraced, OurModelsCommandLineIsTheShims) {
     values.kernel_params = append.substr(at + last.size());  // the release's own
   CommandLine model = MakePodCommand(values);
   AddRootPorts(2)(model);  // our configuration's pcie_root_port
-  for (const std::string& option : shims.options()) ReportFact("trace: " + option);
-  for (const std::string& one : trace.Descriptors()) ReportFact("descriptor: " + one);
   EXPECT_EQ(Normal(shims.options()), Normal(model.options()));
+
+  const std::vector<std::string> descriptors = trace.Descriptors();  // the first one is number 3
+  ASSERT_EQ(descriptors.size(), 4u);
+  EXPECT_TRUE(descriptors[0].starts_with("socket:")) << descriptors[0];  // the monitor's
+  const auto target = [&](int fd) { return descriptors.at(static_cast<size_t>(fd - 3)); };
+  EXPECT_EQ(target(values.vsock_fd), "/dev/vhost-vsock");
+  EXPECT_EQ(target(values.nic->vhost_fds[0]), "/dev/vhost-net");
+  EXPECT_EQ(target(values.nic->tap_fds[0]), "/dev/net/tun");
+  ReportFact(std::to_string(shims.options().size()) + " options and 4 descriptors");
 }
 
 TEST_F(KataTraced, OurModelsQmpCallsAreTheShims) {
   KataTrace trace;
-  KataContainer pod("lab-trace", trace.Flags());
+  std::vector<std::string> flags = InPod("lab-trace", "sandbox");
+  for (const std::string& flag : trace.Flags()) flags.push_back(flag);
+  KataContainer pod("lab-trace", flags);
+  flags = InPod("lab-trace", "container");
+  flags.insert(flags.end(), {"--cpus", "1", "--memory-limit", std::to_string(256 << 20)});
+  KataContainer worker("lab-worker", flags);
+  worker.End();
   pod.End();
-  for (const auto& command : trace.Commands()) ReportFact("qmp: " + command.dump());
+
+  const auto call = [](const char* name, const json& arguments = {}) {
+    json command{{"execute", name}};
+    if (!arguments.is_null()) command["arguments"] = arguments;
+    return command;
+  };
+  const json second_cpu{
+      {"type", "host-x86_64-cpu"},
+      {"props", {{"socket-id", 1}, {"die-id", 0}, {"core-id", 0}, {"thread-id", 0}}}};
+  const std::vector<json> expected{
+      call("qmp_capabilities"),
+      call("qmp_capabilities"),
+      call("query-cpus-fast"),
+      call("query-hotpluggable-cpus"),
+      call("device_add", MakeVcpu(second_cpu, 0)),
+      call("query-memory-devices"),
+      call("object-add", MakeMemoryBackend("mem1", 256 << 20, "/dev/shm")),
+      call("device_add", MakeDimm(1)),
+  };
+  std::vector<json> commands = trace.Commands();
+  ReportFact(std::to_string(commands.size()) + " QMP commands");
+  ASSERT_GE(commands.size(), expected.size());
+  // What follows only asks: how often depends on the time that the pod lives.
+  for (size_t i = expected.size(); i < commands.size(); ++i)
+    EXPECT_TRUE(std::string(commands[i]["execute"]).starts_with("query-")) << commands[i];
+  commands.resize(expected.size());
+  EXPECT_EQ(commands, expected);
 }
 
 }  // namespace

@@ -18,11 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string Trimmed(std::string text) {
-  while (text.ends_with('\n')) text.pop_back();
-  return text;
-}
-
 struct Variant {
   const char* name;
   std::vector<KataKey> keys;
@@ -33,10 +28,7 @@ struct Variant {
 
 void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
 
-class KataVariant : public testing::TestWithParam<Variant> {
- protected:
-  static void SetUpTestSuite() { PrepareContainerd(); }
-};
+class KataVariant : public KataTest, public testing::WithParamInterface<Variant> {};
 
 TEST_P(KataVariant, StartsAndHasIt) {
   const Variant& variant = GetParam();
@@ -95,10 +87,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "Linux"}),
     [](const auto& info) { return std::string(info.param.name); });
 
-class KataPod : public testing::Test {
- protected:
-  static void SetUpTestSuite() { PrepareContainerd(); }
-};
+class KataPod : public KataTest {};
 
 TEST_F(KataPod, SandboxCgroupOnlyPutsAllOfQemuIntoThePodsGroup) {
   KataConfiguration configuration({{"runtime", "sandbox_cgroup_only", "true"}});
@@ -113,12 +102,8 @@ TEST_F(KataPod, SandboxCgroupOnlyPutsAllOfQemuIntoThePodsGroup) {
 }
 
 TEST_F(KataPod, TwoContainersAndOneOfRuncBesideThem) {
-  const auto in_pod = [](const std::string& type) {
-    return std::vector<std::string>{"--annotation", "io.kubernetes.cri.container-type=" + type,
-                                    "--annotation", "io.kubernetes.cri.sandbox-id=lab-two"};
-  };
-  KataContainer first("lab-two", in_pod("sandbox"));
-  KataContainer second("lab-second", in_pod("container"));
+  KataContainer first("lab-two", InPod("lab-two", "sandbox"));
+  KataContainer second("lab-second", InPod("lab-two", "container"));
   const std::string boot = "cat /proc/sys/kernel/random/boot_id";
   EXPECT_EQ(first.Shell(boot), second.Shell(boot)) << "two kernels in one pod";
   const std::string of_runc = Shell(
@@ -131,14 +116,10 @@ TEST_F(KataPod, TwoContainersAndOneOfRuncBesideThem) {
 }
 
 TEST_F(KataPod, AMemoryLimitAddsMemory) {
-  const auto in_pod = [](const std::string& type) {
-    return std::vector<std::string>{"--annotation", "io.kubernetes.cri.container-type=" + type,
-                                    "--annotation", "io.kubernetes.cri.sandbox-id=lab-memory"};
-  };
   const char* total = "awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo";
-  KataContainer pod("lab-memory", in_pod("sandbox"));
+  KataContainer pod("lab-memory", InPod("lab-memory", "sandbox"));
   const int before = std::stoi(pod.Shell(total));
-  std::vector<std::string> flags = in_pod("container");
+  std::vector<std::string> flags = InPod("lab-memory", "container");
   flags.insert(flags.end(), {"--memory-limit", std::to_string(256 << 20)});
   KataContainer worker("lab-worker", flags);
   const int after = std::stoi(worker.Shell(total));

@@ -31,6 +31,11 @@ std::string Shell(const std::string& script, Milliseconds timeout) {
   return RunWell({"/bin/sh", "-ec", script}, script, timeout).out;
 }
 
+std::string Trimmed(std::string text) {
+  while (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
 const std::string& VirtualFunction() {
   static const std::string address = Shell(R"sh(
 modprobe -a nvme vfio-pci

@@ -18,6 +18,9 @@ PodSettings NodePod();
 /// Runs a shell script on the node and returns its output. Throws with the output if it fails.
 std::string Shell(const std::string& script, Milliseconds timeout = Milliseconds(60000));
 
+/// `text` without newlines at its end, as $(...) of a shell gives it.
+std::string Trimmed(std::string text);
+
 /// The first virtual function of nvme0, online and bound to vfio-pci. It is created once and kept
 /// for the life of the node.
 const std::string& VirtualFunction();
