@@ -71,7 +71,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "dmar0"},
         Variant{"virtiomem",
                 {{"hypervisor.qemu", "enable_virtio_mem", "true"}},
-                // The shim adds the device when QEMU runs, so it is not on the command line.
+                // The shim adds the device when QEMU runs, so it is not on the command line. A
+                // guest before Linux 5.16 cannot drive it (docs/limitations.md).
                 "maxmem=",
                 "ls /sys/bus/virtio/drivers/virtio_mem | grep -c ^virtio",
                 "1"},
