@@ -8,6 +8,7 @@
 #include "base/os.h"
 #include "base/throws.h"
 #include "bench/chart.h"
+#include "bench/sample_results.h"
 
 namespace stx {
 namespace {
@@ -17,11 +18,7 @@ bool Has(const std::string& text, const std::string& part) {
 }
 
 Results MakeResults() {
-  Results results({"debian", "kata"});
-  for (const double value : {40.0, 50.0, 60.0}) {
-    results.Add("start: CPU time", "ms", "debian", value);
-    results.Add("start: CPU time", "ms", "kata", value / 2);
-  }
+  Results results = MakeSampleResults();
   results.Add("start: instructions", "M", "debian", 100);
   results.Add("start: instructions", "M", "kata", 20);
   results.breakdown("kata").functions = {{"main", 1000000, 20000000}};

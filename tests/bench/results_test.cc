@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "bench/sample_results.h"
+
 namespace stx {
 namespace {
 
@@ -14,11 +16,7 @@ TEST(Results, NumbersHaveThreeDigitsThatCount) {
 }
 
 TEST(Results, ATableHasMediansSpreadsAndRatios) {
-  Results results({"debian", "kata"});
-  for (const double value : {40.0, 50.0, 60.0}) {
-    results.Add("start: CPU time", "ms", "debian", value);
-    results.Add("start: CPU time", "ms", "kata", value / 2);
-  }
+  Results results = MakeSampleResults();
   results.Add("start: instructions", "M", "debian", 111);
   results.Add("only of kata", "", "kata", 7);
   EXPECT_EQ(

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
-#include <set>
 #include <thread>
 #include <utility>
 
@@ -90,18 +89,9 @@ class BackendFaults : public MachineTest, public testing::WithParamInterface<Row
     for (uint16_t i = 0; i < 2; ++i) device->SetUpQueue(i, *heap);
     device->SetDriverOk();
   }
-  /// Both rings run on the back-end's connection `number` or a later one.
+  /// Waits until both rings run on the back-end's connection `number` or a later one.
   bool WaitRingsEnabled(int number) {
-    return recorder->WaitUntil(
-        [number](const Messages& messages) {
-          std::set<uint32_t> rings;
-          for (const VhostUserMessage& m : messages)
-            if (m.connection >= number && m.request == Request::kSetVringEnable &&
-                m.RingState().value)
-              rings.insert(m.RingState().index);
-          return rings == std::set<uint32_t>{0, 1};
-        },
-        Deadline(kReconnect));
+    return recorder->WaitRingsEnabled({0, 1}, number, Deadline(kReconnect));
   }
   /// The next such message meets this fault.
   void Arm(Request request, Fault fault) {
@@ -150,12 +140,6 @@ class BackendFaults : public MachineTest, public testing::WithParamInterface<Row
     qmp().Execute("device_add",
                   {{"driver", "pc-dimm"}, {"id", "d" + std::to_string(number)}, {"memdev", id}});
   }
-  json MigrateToNobody() {
-    unlink((dir / "target.sock").c_str());
-    target = ListenUnix(dir / "target.sock");
-    qmp().Execute("migrate", {{"uri", "unix:" + (dir / "target.sock").string()}});
-    return WaitMigrationEnd(qmp(), Milliseconds(30000));
-  }
   /// What happens in the moment; `number` counts the faults of the case.
   void Live(Moment moment, int number) {
     switch (moment) {
@@ -172,14 +156,13 @@ class BackendFaults : public MachineTest, public testing::WithParamInterface<Row
         PlugMemory(number);
         break;
       case Moment::kMigration:
-        EXPECT_EQ(MigrateToNobody()["status"], "failed");
+        EXPECT_EQ(MigrateToNobody(qmp())["status"], "failed");
         break;
     }
   }
 
   std::optional<VhostUserRecorder> recorder;
   std::optional<VirtioPciDevice> device;
-  UniqueFd target;
   std::atomic<bool> hit = false;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "runner/programs.h"
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 namespace stx {
@@ -9,11 +10,17 @@ namespace fs = std::filesystem;
 using json = nlohmann::json;
 
 std::vector<Program> ReadPrograms(const fs::path& build) {
+  std::map<fs::path, std::set<fs::path>> sources;  // of each executable
+  for (const json& target : json::parse(ReadFile(build / "tests/meson-info/intro-targets.json")))
+    for (const json& part : target["target_sources"])
+      for (const json& source : part.value("sources", json::array()))
+        sources[target["filename"].at(0).get<std::string>()].insert(source.get<std::string>());
   std::vector<Program> programs;
   for (const json& test : json::parse(ReadFile(build / "tests/meson-info/intro-tests.json"))) {
     Program program;
     program.name = test["name"];
     program.path = test["cmd"].at(0).get<std::string>();
+    program.sources = sources[program.path];
     program.timeout = Milliseconds(1000 * test["timeout"].get<long>());
     for (const auto& [name, value] : test["env"].items()) {
       if (name == "PROFILE") program.profile = value;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@ struct Program {
   std::string profile = "host";  ///< its PROFILE: the build that it judges
   bool dpdk = false;             ///< its DPDK=1: it also judges a build with DPDK
   std::filesystem::path path;
-  std::vector<std::string> environment;  ///< NAME=value, from its test()
+  std::set<std::filesystem::path> sources;  ///< absolute paths
+  std::vector<std::string> environment;     ///< NAME=value, from its test()
   Milliseconds timeout{0};
 };
 

@@ -54,26 +54,25 @@ std::vector<PatchClaims> Chosen(const Arguments& arguments, const fs::path& root
   return chosen;
 }
 
-/// tests/series/NAME_test.cc is built as tests/series/NAME_test.
-const Program& ProgramOf(const std::vector<Program>& programs, const fs::path& build,
+/// The first test() that is built from the file.
+const Program& ProgramOf(const std::vector<Program>& programs, const fs::path& root,
                          const TestClaim& test) {
-  const fs::path path = build / "tests" / fs::path(test.file).replace_extension();
   for (const Program& program : programs)
-    if (program.path == path) return program;
+    if (program.sources.count(root / test.file)) return program;
   throw BadInput(test.file + ": no test() in our meson.build files is built from it");
 }
 
 /// Prints what has to be built for these patches, for scripts/prove: "profile NAME" and "target
 /// NAME".
 void PrintPlan(const std::vector<PatchClaims>& chosen, const std::vector<Program>& programs,
-               const fs::path& build) {
+               const fs::path& root) {
   std::set<std::string> lines;
   for (const PatchClaims& claims : chosen)
     for (const TestClaim& test : claims.tests) {
-      const Program& program = ProgramOf(programs, build, test);
+      const Program& program = ProgramOf(programs, root, test);
       lines.insert("profile " + program.profile);
       if (program.dpdk) lines.insert("profile dpdk");
-      lines.insert("target " + fs::path(test.file).replace_extension().string());
+      lines.insert("target " + fs::relative(program.path, root / "build/tests").string());
     }
   for (const std::string& line : lines) std::printf("%s\n", line.c_str());
 }
@@ -118,18 +117,18 @@ CaseResult Prove(const std::string& patch, const TestClaim& test, const Program&
 }
 
 int RunProve(const Arguments& arguments) {
-  const fs::path root = arguments.Value("--root"), build = root / "build";
+  const fs::path root = fs::weakly_canonical(arguments.Value("--root")), build = root / "build";
   const std::vector<PatchClaims> chosen = Chosen(arguments, root);
   const std::vector<Program> programs = ReadPrograms(build);
   if (arguments.Has("--plan")) {
-    PrintPlan(chosen, programs, build);
+    PrintPlan(chosen, programs, root);
     return 0;
   }
   SuiteResult report{"prove", {}};
   for (const PatchClaims& claims : chosen)
     for (const TestClaim& test : claims.tests) {
       report.result.cases.push_back(
-          Prove(claims.patch, test, ProgramOf(programs, build, test), build));
+          Prove(claims.patch, test, ProgramOf(programs, root, test), build));
       report.result.took += report.result.cases.back().took;
     }
   const int failed = report.result.Count(Verdict::kFailed);

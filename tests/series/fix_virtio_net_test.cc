@@ -271,34 +271,47 @@ TEST_F(HashReport, OfAnEarlierDriverFillsNoBuffer) {
 }
 
 /// The wire is a stream that nobody reads.
-class QueueReset : public NetTest {};
+class FullWire : public NetTest {
+ protected:
+  void StartStream(uint64_t features) {
+    UniqueFd listener = ListenUnix(dir / "wire");
+    StartNet("stream,id=n,server=off,addr.type=unix,addr.path=" + (dir / "wire").string(), "",
+             features);
+    if (HasFailure()) return;
+    wire = Accept(listener.get(), Deadline(kWait));
+    // Until QEMU has seen it, frames are dropped instead of queued.
+    qmp().WaitEvent("NETDEV_STREAM_CONNECTED", kWait);
+  }
+  /// Transmits until the wire takes no more, so that frames wait in the queue.
+  void Fill() {
+    constexpr uint32_t kSize = 32 << 10;
+    frame = heap->Allocate(kHeader + kSize);
+    const uint16_t count = transmit->size();
+    for (uint16_t i = 0; i < count; ++i) transmit->Add({{frame, kHeader + kSize, false}});
+    device->Notify(kTransmit);
+    ExpectAlive();
+    int sent = 0;
+    while (transmit->Take()) ++sent;
+    ASSERT_LT(sent, count - 2) << "the wire takes everything";
+  }
+  UniqueFd wire;
+  uint64_t frame = 0;
+};
+
+class QueueReset : public FullWire {};
 
 TEST_F(QueueReset, OfATransmitQueueThatTheNetworkDoesNotEmpty) {
-  UniqueFd listener = ListenUnix(dir / "wire");
-  StartNet("stream,id=n,server=off,addr.type=unix,addr.path=" + (dir / "wire").string(), "",
-           virtio::Bit(kRingReset));
+  StartStream(virtio::Bit(kRingReset));
   if (HasFailure()) return;
-  UniqueFd wire = Accept(listener.get(), Deadline(kWait));
-  // Until QEMU has seen it, frames are dropped instead of queued.
-  qmp().WaitEvent("NETDEV_STREAM_CONNECTED", kWait);
   SetDriverOk();
-  constexpr uint32_t kSize = 32 << 10;
-  const uint64_t frame = heap->Allocate(kHeader + kSize);
-  const uint16_t count = transmit->size();
-  for (uint16_t i = 0; i < count; ++i) transmit->Add({{frame, kHeader + kSize, false}});
-  device->Notify(kTransmit);
-  ExpectAlive();
-  int sent = 0;
-  while (transmit->Take()) ++sent;
-  ASSERT_LT(sent, count - 2) << "the wire takes everything";
+  Fill();
+  if (HasFailure()) return;
 
-  // Of struct virtio_pci_common_cfg (virtio 1.2, section 4.1.4.3).
-  constexpr uint64_t kQueueSelect = 22, kQueueReset = 58;
-  qtest().WriteW(device->common() + kQueueSelect, kTransmit);
-  qtest().WriteW(device->common() + kQueueReset, 1);
+  qtest().WriteW(device->common() + virtio_pci::kQueueSelect, kTransmit);
+  qtest().WriteW(device->common() + virtio_pci::kQueueReset, 1);
   ExpectAlive();
   if (HasFailure()) return;
-  EXPECT_EQ(qtest().ReadW(device->common() + kQueueReset), 0);
+  EXPECT_EQ(qtest().ReadW(device->common() + virtio_pci::kQueueReset), 0);
   // The queue is served again once the wire is.
   transmit.emplace(device->SetUpQueue(kTransmit, *heap));
   transmit->Add({{frame, kHeader + 60, false}});
@@ -314,13 +327,11 @@ TEST_F(QueueReset, OfATransmitQueueThatTheNetworkDoesNotEmpty) {
 
 /// A transmit queue whose used ring begins at the device's status register: its flags, 0 when the
 /// device wants to be notified again, would be written there, which resets the device.
-class OwnRegisters : public NetTest {
+class OwnRegisters : public FullWire {
  protected:
-  static constexpr uint64_t kStatusRegister = 20;  // of struct virtio_pci_common_cfg
-
   void PlaceThere() {
     device->PlaceQueue(kTransmit, {transmit->size(), transmit->descriptors(), transmit->available(),
-                                   device->common() + kStatusRegister});
+                                   device->common() + virtio_pci::kDeviceStatus});
   }
 };
 
@@ -339,21 +350,11 @@ TEST_F(OwnRegisters, AreNotWrittenByABottomHalf) {
 }
 
 TEST_F(OwnRegisters, AreNotWrittenWhenTheWireTakesAFrameLate) {
-  UniqueFd listener = ListenUnix(dir / "wire");
-  StartNet("stream,id=n,server=off,addr.type=unix,addr.path=" + (dir / "wire").string(), "", 0);
+  StartStream(0);
   if (HasFailure()) return;
-  UniqueFd wire = Accept(listener.get(), Deadline(kWait));
-  qmp().WaitEvent("NETDEV_STREAM_CONNECTED", kWait);
   device->SetDriverOk();
-  constexpr uint32_t kSize = 32 << 10;
-  const uint64_t frame = heap->Allocate(kHeader + kSize);
-  const uint16_t count = transmit->size();
-  for (uint16_t i = 0; i < count; ++i) transmit->Add({{frame, kHeader + kSize, false}});
-  device->Notify(kTransmit);
-  ExpectAlive();
-  uint16_t sent = 0;
-  while (transmit->Take()) ++sent;
-  ASSERT_LT(sent, count - 2) << "the wire takes everything";
+  Fill();
+  if (HasFailure()) return;
   PlaceThere();
   const uint8_t before = device->Status();
   std::string read(1 << 20, '\0');

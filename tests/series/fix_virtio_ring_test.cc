@@ -16,9 +16,7 @@ constexpr Milliseconds kWait{20000};
 constexpr uint64_t kPacked = virtio::Bit(virtio::kFeatureRingPacked),
                    kIndirectFeature = virtio::Bit(virtio::kFeatureIndirect);
 constexpr uint16_t kNext = 1, kWrite = 2, kIndirect = 4, kAvailable = 1 << 7, kUsed = 1 << 15;
-// Of struct virtio_pci_common_cfg (virtio 1.2, section 4.1.4.3).
-constexpr uint64_t kDriverFeatureSelect = 8, kDriverFeature = 12, kQueueSelect = 22,
-                   kQueueSize = 24;
+using enum virtio_pci::Common;
 
 class RingTest : public MachineTest {
  protected:

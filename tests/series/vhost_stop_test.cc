@@ -19,13 +19,11 @@ std::vector<uint32_t> RingsStopped(const Messages& messages) {
 
 class VhostStop : public RingAddresses {
  protected:
-  /// Writes the field at `offset` of the common configuration (virtio 1.2, section 4.1.4.3) for
-  /// queue `index`.
-  void WriteQueueField(uint16_t index, uint64_t offset, uint16_t value) {
-    qemu_->qtest().WriteW(device_->common() + 22, index);  // queue_select
+  /// Writes the field at `offset` of the common configuration for queue `index`.
+  void WriteQueueField(uint16_t index, virtio_pci::Common offset, uint16_t value) {
+    qemu_->qtest().WriteW(device_->common() + virtio_pci::kQueueSelect, index);
     qemu_->qtest().WriteW(device_->common() + offset, value);
   }
-  static constexpr uint64_t kQueueReset = 58;
 };
 
 TEST_F(VhostStop, SkipsARingThatWasSetUpAfterDriverOk) {
@@ -85,7 +83,7 @@ TEST_F(VhostStop, ForgetsNoRingThatTheDriverResetByItself) {
   Start(options);
   StartDriver(1, kRingReset);
   const size_t before = recorder_->Messages().size();
-  WriteQueueField(0, kQueueReset, 1);
+  WriteQueueField(0, virtio_pci::kQueueReset, 1);
   device_->Reset();
   ExpectAlive();
   EXPECT_EQ(RingsStopped(recorder_->MessagesAfter(before)), (std::vector<uint32_t>{0, 1}));

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <condition_variable>
 #include <iostream>
-#include <set>
 
 #include "harness/qemu/device_types.h"
 #include "harness/qemu/guest_heap.h"
@@ -73,29 +72,13 @@ class VhostUserFaults : public testing::Test {
 
   /// Waits until both rings run on the back-end's connection `number` or a later one.
   bool WaitRingsEnabled(int number) {
-    return recorder->WaitUntil(
-        [number](const Messages& messages) {
-          std::set<uint32_t> rings;
-          for (const VhostUserMessage& m : messages)
-            if (m.connection >= number && m.request == Request::kSetVringEnable &&
-                m.RingState().value)
-              rings.insert(m.RingState().index);
-          return rings == std::set<uint32_t>{0, 1};
-        },
-        Deadline(kReconnect));
+    return recorder->WaitRingsEnabled({0, 1}, number, Deadline(kReconnect));
   }
 
   void ExpectGuestRuns() {
     EXPECT_EQ(qemu->qmp().Execute("query-status")["status"], "running");
     qemu->qtest().WriteQ(64 * kMiB, 0x0123456789abcdef);
     EXPECT_EQ(qemu->qtest().ReadQ(64 * kMiB), 0x0123456789abcdef);
-  }
-
-  /// Starts a migration to a target that reads its bytes and never answers; returns how it ends.
-  json MigrateToNobody() {
-    target = ListenUnix(dir / "target.sock");
-    qemu->qmp().Execute("migrate", {{"uri", "unix:" + (dir / "target.sock").string()}});
-    return WaitMigrationEnd(qemu->qmp(), Milliseconds(30000));
   }
 
   /// A complete migration, during which the back-end logs.
@@ -113,7 +96,6 @@ class VhostUserFaults : public testing::Test {
   }
 
   TempDir dir{"vhost"};
-  UniqueFd target;
   std::optional<VhostUserRecorder> recorder;
   std::optional<Qemu> qemu;
   std::optional<PciBus> bus;
@@ -130,7 +112,7 @@ TEST_P(LogStartAt, MigrationFailsAndTheGuestLivesWhenTheBackEndDies) {
     return m.request == GetParam() ? VhostUserFate::kDie : VhostUserFate::kServe;
   });
   recorder->SetAccepting(false);
-  const json end = MigrateToNobody();
+  const json end = MigrateToNobody(qemu->qmp());
   EXPECT_EQ(end["status"], "failed") << end;
   EXPECT_NE(end.value("error-desc", "").find("cannot log its writes"), std::string::npos) << end;
   ExpectGuestRuns();
@@ -156,7 +138,7 @@ TEST_F(LogStart, MigrationFailsAndTheDeviceWorksOnWhenTheBackEndRefuses) {
                : VhostUserFate::kServe;
   });
   const int connections = recorder->connections();
-  EXPECT_EQ(MigrateToNobody()["status"], "failed");
+  EXPECT_EQ(MigrateToNobody(qemu->qmp())["status"], "failed");
   ExpectGuestRuns();
   EXPECT_EQ(recorder->connections(), connections);
   recorder->SetFate(nullptr);
@@ -208,7 +190,7 @@ TEST_F(Silent, WhenAMigrationStartsTheMonitorAnswersAndTheMigrationFails) {
   StartNet();
   const int connections = recorder->connections();
   SilentAt(Request::kSetLogBase);
-  EXPECT_EQ(MigrateToNobody()["status"], "failed");
+  EXPECT_EQ(MigrateToNobody(qemu->qmp())["status"], "failed");
   ExpectRecovers(connections);
   ExpectMigrates();
 }

@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <set>
 
 #include "vhost_user_rings.h"
 
@@ -246,14 +245,7 @@ TEST_P(BackEndDies, GuestLivesAndTheDeviceRecoversOnReconnect) {
 
   recorder_->SetFate(nullptr);
   recorder_->SetAccepting(true);
-  const auto running_again = [](const Messages& messages) {
-    std::set<uint32_t> rings;
-    for (const VhostUserMessage& m : messages)
-      if (m.connection == 2 && m.request == Request::kSetVringEnable && m.RingState().value)
-        rings.insert(m.RingState().index);
-    return rings == std::set<uint32_t>{0, 1, 2, 3};
-  };
-  ASSERT_TRUE(recorder_->WaitUntil(running_again, Deadline(Milliseconds(15000))))
+  ASSERT_TRUE(recorder_->WaitRingsEnabled({0, 1, 2, 3}, 2, Deadline(Milliseconds(15000))))
       << ToString(recorder_->MessagesAfter(before)) << qemu_->Report();
   ExpectAlive();
 

@@ -9,24 +9,7 @@
 namespace stx {
 namespace {
 
-/// Offsets in the common configuration (4.1.4.3).
-enum Common : uint32_t {
-  kDeviceFeatureSelect = 0,
-  kDeviceFeature = 4,
-  kDriverFeatureSelect = 8,
-  kDriverFeature = 12,
-  kConfigVector = 16,
-  kNumQueues = 18,
-  kDeviceStatus = 20,
-  kGeneration = 21,
-  kQueueSelect = 22,
-  kQueueSize = 24,
-  kQueueVector = 26,
-  kQueueEnable = 28,
-  kQueueNotifyOff = 30,
-  kQueueDesc = 32,
-  kQueueReset = 58,
-};
+using enum virtio_pci::Common;
 constexpr int kRingReset = 40;
 
 class VirtioPci : public DiskTest {

@@ -26,6 +26,15 @@ class VirtioFsDevice : public VirtioFsMachine {
     fs.emplace(*device, *heap);
     fs->Init();
   }
+  /// Posts a request, to which no reply comes; returns its number for Collect.
+  uint64_t PostWithoutReply() {
+    const uint64_t unique =
+        fs->Post(FUSE_GETATTR, FUSE_ROOT_ID, FuseBytes(fuse_getattr_in{}), sizeof(fuse_attr_out));
+    fs->Kick();
+    EXPECT_TRUE(Throws<std::runtime_error>("no reply from the daemon in time",
+                                           [&] { fs->Collect(unique, Milliseconds(300)); }));
+    return unique;
+  }
   /// The stderr of a QEMU that has to refuse this device.
   static std::string GetRefusal(const std::string& chardev, const std::string& device) {
     RunResult result = RunQemu({"-machine", "q35,accel=tcg", "-nodefaults", "-nographic",
@@ -83,11 +92,7 @@ TEST_F(VirtioFsDevice, WithoutADaemonTheStartEndsInASentence) {
 TEST_F(VirtioFsDevice, ADaemonThatIsKilledDoesNotTakeQemuAlong) {
   Start();
   daemon->process().Kill();
-  const uint64_t unique =
-      fs->Post(FUSE_GETATTR, FUSE_ROOT_ID, FuseBytes(fuse_getattr_in{}), sizeof(fuse_attr_out));
-  fs->Kick();
-  EXPECT_TRUE(Throws<std::runtime_error>("no reply from the daemon in time",
-                                         [&] { fs->Collect(unique, Milliseconds(300)); }));
+  PostWithoutReply();
   ExpectAlive();
   // A driver that starts again finds a device without a daemon, and QEMU nevertheless continues.
   device->Reset();
@@ -103,11 +108,7 @@ TEST_F(VirtioFsDevice, ADaemonThatStopsReadingHoldsUpOnlyItsRequests) {
   const std::string stat = "/proc/" + std::to_string(daemon->process().pid()) + "/status";
   WaitUntil("the daemon is stopped", Deadline(Milliseconds(5000)),
             [&] { return ReadFile(stat).find("State:\tT") != std::string::npos; });
-  const uint64_t unique =
-      fs->Post(FUSE_GETATTR, FUSE_ROOT_ID, FuseBytes(fuse_getattr_in{}), sizeof(fuse_attr_out));
-  fs->Kick();
-  EXPECT_TRUE(Throws<std::runtime_error>("no reply from the daemon in time",
-                                         [&] { fs->Collect(unique, Milliseconds(300)); }));
+  const uint64_t unique = PostWithoutReply();
   ExpectAlive();
   daemon->process().Signal(SIGCONT);
   EXPECT_EQ(fs->Collect(unique).error, 0);

@@ -54,6 +54,13 @@ std::string MigrateToBytes(Qemu& source) {
   return stream;
 }
 
+json MigrateToNobody(Qmp& source) {
+  TempDir dir("migrate");
+  const UniqueFd listener = ListenUnix(dir / "sock");
+  source.Execute("migrate", {{"uri", "unix:" + (dir / "sock").string()}});
+  return WaitMigrationEnd(source, Milliseconds(30000));
+}
+
 IncomingStream::IncomingStream(Qemu& target) : target_(target) {
   target.qmp().Execute("migrate-incoming", {{"uri", "unix:" + (dir_ / "sock").string()}});
   fd_ = ConnectUnix(dir_ / "sock", Deadline(kTimeout));

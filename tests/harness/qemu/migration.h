@@ -20,6 +20,10 @@ json WaitMigrationEnd(Qmp& qmp, Milliseconds timeout = Milliseconds(20000));
 /// run state postmigrate.
 std::string MigrateToBytes(Qemu& source);
 
+/// Migrates to a target that listens and reads nothing; returns the last reply to query-migrate.
+/// Throws if the migration does not fail within 30 s.
+json MigrateToNobody(Qmp& source);
+
 /// The sending end of a migration whose target receives its stream from the test.
 class IncomingStream {
  public:

@@ -122,6 +122,20 @@ bool VhostUserRecorder::WaitUntil(
   return HoldsBefore(deadline, [&] { return done(Messages()); });
 }
 
+bool VhostUserRecorder::WaitRingsEnabled(const std::set<uint32_t>& rings, int number,
+                                         const Deadline& deadline) {
+  return WaitUntil(
+      [&](const std::vector<VhostUserMessage>& messages) {
+        std::set<uint32_t> enabled;
+        for (const VhostUserMessage& m : messages)
+          if (m.connection >= number && m.request == VhostUserRequest::kSetVringEnable &&
+              m.RingState().value)
+            enabled.insert(m.RingState().index);
+        return enabled == rings;
+      },
+      deadline);
+}
+
 void VhostUserRecorder::Run() {
   for (;;) {
     pollfd fds[2] = {{wake_.get(), POLLIN, 0}, {-1, POLLIN, 0}};

@@ -9,6 +9,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -69,6 +70,9 @@ class VhostUserRecorder {
   /// Waits until `done` accepts Messages(); false if the deadline passes first.
   bool WaitUntil(const std::function<bool(const std::vector<VhostUserMessage>&)>& done,
                  const Deadline& deadline);
+  /// Waits until these rings, and no others, were enabled on connection `number` or a later one;
+  /// false if the deadline passes first.
+  bool WaitRingsEnabled(const std::set<uint32_t>& rings, int number, const Deadline& deadline);
   /// The number of connections that were accepted.
   int connections();
 

@@ -4,28 +4,8 @@
 #include <stdexcept>
 
 namespace stx {
-namespace {
 
-/// struct virtio_pci_common_cfg, virtio 1.2 section 4.1.4.3.
-enum Common : uint32_t {
-  kDeviceFeatureSelect = 0,
-  kDeviceFeature = 4,
-  kDriverFeatureSelect = 8,
-  kDriverFeature = 12,
-  kMsixVector = 16,
-  kNumQueues = 18,
-  kDeviceStatus = 20,
-  kQueueSelect = 22,
-  kQueueSize = 24,
-  kQueueMsixVector = 26,
-  kQueueEnable = 28,
-  kQueueNotifyOff = 30,
-  kQueueDescriptors = 32,
-  kQueueDriver = 40,
-  kQueueDevice = 48,
-};
-
-}  // namespace
+using enum virtio_pci::Common;
 
 VirtioPciDevice::VirtioPciDevice(PciBus& bus, const PciDevice& device)
     : VirtioDevice(device.qtest()), pci_(device), bars_(bus.Enable(device)) {
@@ -83,13 +63,13 @@ uint16_t VirtioPciDevice::QueueMaxSize(uint16_t index) {
 void VirtioPciDevice::PlaceQueue(uint16_t index, const QueuePlace& place) {
   qtest().WriteW(common_ + kQueueSelect, index);
   qtest().WriteW(common_ + kQueueSize, place.size);
-  qtest().WriteW(common_ + kQueueMsixVector, virtio::kNoVector);
+  qtest().WriteW(common_ + kQueueVector, virtio::kNoVector);
   // 64-bit fields are written in halves (section 4.1.3.1).
   const auto write = [&](uint32_t offset, uint64_t value) {
     qtest().WriteL(common_ + offset, static_cast<uint32_t>(value));
     qtest().WriteL(common_ + offset + 4, static_cast<uint32_t>(value >> 32));
   };
-  write(kQueueDescriptors, place.descriptors);
+  write(kQueueDesc, place.descriptors);
   write(kQueueDriver, place.driver);
   write(kQueueDevice, place.device);
   qtest().WriteW(common_ + kQueueEnable, 1);
@@ -105,13 +85,13 @@ uint8_t VirtioPciDevice::Isr() { return qtest().ReadB(isr_); }
 
 uint16_t VirtioPciDevice::SetQueueVector(uint16_t index, uint16_t vector) {
   qtest().WriteW(common_ + kQueueSelect, index);
-  qtest().WriteW(common_ + kQueueMsixVector, vector);
-  return qtest().ReadW(common_ + kQueueMsixVector);
+  qtest().WriteW(common_ + kQueueVector, vector);
+  return qtest().ReadW(common_ + kQueueVector);
 }
 
 uint16_t VirtioPciDevice::SetConfigVector(uint16_t vector) {
-  qtest().WriteW(common_ + kMsixVector, vector);
-  return qtest().ReadW(common_ + kMsixVector);
+  qtest().WriteW(common_ + kConfigVector, vector);
+  return qtest().ReadW(common_ + kConfigVector);
 }
 
 uint32_t VirtioPciDevice::ReadConfig(uint32_t offset, int width) {

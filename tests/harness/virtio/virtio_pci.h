@@ -20,6 +20,29 @@ constexpr uint16_t PciId(uint16_t device_type) {
 inline constexpr uint16_t kNoVector = 0xffff;
 }  // namespace virtio
 
+namespace virtio_pci {
+/// Offsets in struct virtio_pci_common_cfg (section 4.1.4.3).
+enum Common : uint32_t {
+  kDeviceFeatureSelect = 0,
+  kDeviceFeature = 4,
+  kDriverFeatureSelect = 8,
+  kDriverFeature = 12,
+  kConfigVector = 16,
+  kNumQueues = 18,
+  kDeviceStatus = 20,
+  kGeneration = 21,
+  kQueueSelect = 22,
+  kQueueSize = 24,
+  kQueueVector = 26,
+  kQueueEnable = 28,
+  kQueueNotifyOff = 30,
+  kQueueDesc = 32,
+  kQueueDriver = 40,
+  kQueueDevice = 48,
+  kQueueReset = 58,
+};
+}  // namespace virtio_pci
+
 class VirtioPciDevice final : public VirtioDevice {
  public:
   /// Places the BARs and finds the device's structures. Throws if one of them is missing.
