@@ -151,9 +151,9 @@ class Net : public MachineTest {
     if (split) chain.push_back({at, split, false});
     chain.push_back({at + split, size - split, false});
     chain.push_back({ack, 1, true});
-    queues[kControl].Add(chain);
-    device->Notify(kControl);
-    EXPECT_EQ(queues[kControl].Wait(Deadline(kWait)).written, 1u);
+    queues[control].Add(chain);
+    device->Notify(control);
+    EXPECT_EQ(queues[control].Wait(Deadline(kWait)).written, 1u);
     return qtest().ReadB(ack);
   }
   int SetMode(uint8_t mode, bool on) { return Command(kRx, mode, std::string(1, on)); }
@@ -163,6 +163,7 @@ class Net : public MachineTest {
   std::optional<VirtioPciDevice> device;
   uint64_t agreed = 0;
   std::vector<Virtqueue> queues;
+  uint16_t control = kControl;  ///< the number of the control queue
   std::map<uint16_t, std::vector<VirtqueueBuffer>> buffers;
 };
 

@@ -3,6 +3,7 @@
 // of units, and the responses of the request queues.
 
 #include <algorithm>
+#include <tuple>
 
 #include "harness/qemu/contract.h"
 #include "virtio/virtio_scsi_fixture.h"
@@ -48,6 +49,44 @@ TEST_F(VirtioScsi, FeaturesFollowFromTheOptions) {
       EXPECT_FALSE(offered & virtio::Bit(0)) << "INOUT: data both ways";
       EXPECT_FALSE(offered & virtio::Bit(3)) << "T10_PI";
     }
+}
+
+// A driver that reads nothing, and writes one of the two sizes.
+TEST_F(VirtioScsi, OneSizeIsWrittenWithoutTheOther) {
+  Covers({"virtio 5.6.4.2 sizes"});
+  constexpr uint32_t kSense = 20, kCdb = 24;
+  for (const auto& [one, value, other, kept] :
+       {std::tuple{kSense, 18u, kCdb, 32u}, {kCdb, 16u, kSense, 96u}}) {
+    SCOPED_TRACE(one);
+    Start({{"scsi-id=0,lun=0"}});
+    for (const char* driver : {"the first", "the next"}) {
+      SCOPED_TRACE(driver);
+      device->Negotiate(0);
+      qtest().WriteL(device->device_config() + one, value);
+      EXPECT_EQ(device->ConfigL(other), kept);
+      EXPECT_EQ(device->ConfigL(one), value);
+      // Another value of the other one, for the next driver.
+      qtest().WriteL(device->device_config() + other, 20);
+      EXPECT_EQ(device->ConfigL(one), value);
+      device->Reset();
+    }
+    device->Negotiate(0);
+    qtest().WriteL(device->device_config() + kSense, 18);
+    queues.clear();
+    for (uint16_t i = 0; i < 3; ++i) queues.push_back(device->SetUpQueue(i, *heap));
+    device->SetDriverOk();
+    // READ (10), whose CDB must arrive whole; its unit attention first.
+    for (uint8_t status : {2, 0}) {
+      const Posted posted = Post(Simple(0, 0), Read10(3, 1), "", kSector, kRequests, 1, 18);
+      device->Notify(kRequests);
+      const Answer answer = Finish(posted);
+      EXPECT_EQ(answer.response, kOk);
+      EXPECT_EQ(answer.status, status);
+      if (status == 0) {
+        EXPECT_TRUE(answer.data == MakePattern(kSectors * kSector, 0).substr(3 * kSector, kSector));
+      }
+    }
+  }
 }
 
 TEST_F(VirtioScsi, SizesThatTheDriverWroteHold) {

@@ -4,32 +4,10 @@
 #include <stdexcept>
 
 namespace stx {
-namespace {
 
-enum Register : uint32_t {
-  kMagic = 0x00,
-  kVersion = 0x04,
-  kDeviceId = 0x08,
-  kDeviceFeatures = 0x10,
-  kDeviceFeaturesSelect = 0x14,
-  kDriverFeatures = 0x20,
-  kDriverFeaturesSelect = 0x24,
-  kLegacyPageSize = 0x28,
-  kQueueSelect = 0x30,
-  kQueueSizeMax = 0x34,
-  kQueueSize = 0x38,
-  kLegacyQueueAlign = 0x3c,
-  kLegacyQueuePage = 0x40,
-  kQueueReady = 0x44,
-  kQueueNotify = 0x50,
-  kInterruptStatus = 0x60,
-  kInterruptAck = 0x64,
-  kDeviceStatus = 0x70,
-  kQueueDescriptors = 0x80,
-  kQueueDriver = 0x90,
-  kQueueDevice = 0xa0,
-  kConfig = 0x100,
-};
+using enum virtio_mmio::Register;
+
+namespace {
 
 constexpr uint32_t kMagicValue = 0x74726976;  // "virt"
 constexpr uint32_t kPage = 4096;

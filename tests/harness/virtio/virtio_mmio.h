@@ -10,6 +10,35 @@
 
 namespace stx {
 
+namespace virtio_mmio {
+/// Offsets in a transport (section 4.2.2).
+enum Register : uint32_t {
+  kMagic = 0x00,
+  kVersion = 0x04,
+  kDeviceId = 0x08,
+  kDeviceFeatures = 0x10,
+  kDeviceFeaturesSelect = 0x14,
+  kDriverFeatures = 0x20,
+  kDriverFeaturesSelect = 0x24,
+  kLegacyPageSize = 0x28,
+  kQueueSelect = 0x30,
+  kQueueSizeMax = 0x34,
+  kQueueSize = 0x38,
+  kLegacyQueueAlign = 0x3c,
+  kLegacyQueuePage = 0x40,
+  kQueueReady = 0x44,
+  kQueueNotify = 0x50,
+  kInterruptStatus = 0x60,
+  kInterruptAck = 0x64,
+  kDeviceStatus = 0x70,
+  kQueueDescriptors = 0x80,
+  kQueueDriver = 0x90,
+  kQueueDevice = 0xa0,
+  kGeneration = 0xfc,
+  kConfig = 0x100,
+};
+}  // namespace virtio_mmio
+
 class VirtioMmioDevice final : public VirtioDevice {
  public:
   /// microvm's transports: the address of the first, their distance, and their maximum number.
@@ -23,6 +52,8 @@ class VirtioMmioDevice final : public VirtioDevice {
 
   bool legacy() const override { return version_ == 1; }
   uint32_t device_type() const { return device_type_; }
+  /// The guest-physical address of the transport.
+  uint64_t base() const { return base_; }
   uint64_t OfferedFeatures() override;
   uint8_t Status() override;
   void SetStatus(uint8_t status) override;
