@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
+#include "base/throws.h"
 #include "base/waiting.h"
 #include "harness/host/memory_map.h"
 #include "harness/qemu/device_types.h"
@@ -88,7 +91,8 @@ TEST_F(VirtioMem, StartsEmptyAndSaysWhereItIs) {
 }
 
 TEST_F(VirtioMem, ARequestIsAConfigurationInterruptAndBlocksFollow) {
-  Covers({"virtio 5.15.4.2 notified", "virtio 5.15.4.2 plugged-size", "virtio 5.15.4.2 usable", "virtio 5.15.6.2 bytes"});
+  Covers({"virtio 5.15.4.2 notified", "virtio 5.15.4.2 plugged-size", "virtio 5.15.4.2 usable",
+          "virtio 5.15.6.2 bytes"});
   WaitUntil("no interrupt is pending", Deadline(Milliseconds(5000)),
             [&] { return device->Isr() == 0; });
   Request(64 * kMiB);
@@ -179,6 +183,56 @@ TEST_F(VirtioMem, UnplugAllEndsAtNothing) {
   EXPECT_EQ(HostSize(), 0u);
   EXPECT_EQ(Ask(kState, address(), Blocks(16 * kMiB)), kAck);
   EXPECT_EQ(state, kUnplugged);
+}
+
+TEST_F(VirtioMem, WhatIsWhereDoesNotChangeAndAResetKeepsTheBlocks) {
+  Covers({"virtio 5.15.4.2 constant", "virtio 5.15.5.2 reset"});
+  // block_size, node_id, addr, region_size.
+  const auto constant = [&] {
+    return std::array<uint64_t, 4>{block(), device->ConfigW(8), address(), device->ConfigQ(24)};
+  };
+  const auto before = constant();
+  Request(64 * kMiB);
+  ASSERT_EQ(Ask(kPlug, address(), Blocks(48 * kMiB)), kAck);
+  ASSERT_EQ(Ask(kUnplug, address() + 8 * kMiB, Blocks(8 * kMiB)), kAck);
+  EXPECT_EQ(constant(), before);
+  for (uint64_t at : {uint64_t{0}, 16 * kMiB, 48 * kMiB - 4096})
+    pod->qtest().MemSet(address() + at, 4096, static_cast<uint8_t>(0x40 + at / kMiB));
+  const uint64_t usable_before = usable();
+  for (int i = 0; i < 2; ++i) {
+    device->Reset();
+    EXPECT_EQ(constant(), before);
+    EXPECT_EQ(plugged(), 40 * kMiB);
+    EXPECT_EQ(usable(), usable_before);
+    EXPECT_EQ(requested(), 64 * kMiB);
+    EXPECT_EQ(HostSize(), 40 * kMiB);
+    StartDriver();
+    const struct {
+      uint64_t at, size;
+      uint16_t state;
+    } ranges[] = {{0, 8 * kMiB, kPlugged},
+                  {8 * kMiB, 8 * kMiB, kUnplugged},
+                  {16 * kMiB, 32 * kMiB, kPlugged},
+                  {48 * kMiB, 16 * kMiB, kUnplugged}};
+    for (const auto& range : ranges) {
+      EXPECT_EQ(Ask(kState, address() + range.at, Blocks(range.size)), kAck);
+      EXPECT_EQ(state, range.state) << range.at;
+    }
+    for (uint64_t at : {uint64_t{0}, 16 * kMiB, 48 * kMiB - 4096})
+      for (uint64_t byte : {uint64_t{0}, uint64_t{4095}})
+        EXPECT_EQ(pod->qtest().ReadB(address() + at + byte), 0x40 + at / kMiB) << at;
+  }
+}
+
+// A driver that does not know that unplugged memory must not be read.
+TEST_F(VirtioMem, ADriverThatDoesNotAcceptItsTermsIsRefused) {
+  Covers({"virtio 2.2.2 features-ok"});
+  device->Reset();
+  EXPECT_TRUE(Throws<std::runtime_error>("features", [&] { device->Negotiate(0); }));
+  EXPECT_EQ(device->Status() & virtio::kFeaturesOk, 0);
+  StartDriver();
+  Request(16 * kMiB);
+  EXPECT_EQ(Ask(kPlug, address(), 1), kAck);
 }
 
 TEST_F(VirtioMem, SizesThatCannotBeAreRefusedWithASentence) {

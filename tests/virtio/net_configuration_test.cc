@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/pattern.h"
 #include "harness/qemu/contract.h"
 #include "virtio/net_fixture.h"
 
@@ -64,6 +65,29 @@ TEST_F(Net, FeaturesFollowFromTheOptions) {
                 std::count(expected.begin(), expected.end(), bit) == 1)
           << bit;
     }
+  }
+}
+
+TEST_F(Net, TheMtuStaysAndIsForwardedWhole) {
+  Covers({"virtio 5.1.4.1 mtu-constant", "virtio 5.1.4.1 mtu-transmit"});
+  for (uint16_t mtu : {68, 1400, 9000, 65535 - 22}) {
+    Start(",host_mtu=" + std::to_string(mtu));
+    EXPECT_EQ(device->ConfigW(10), mtu);
+    for (uint64_t features : {Bits({kMacFeature, kMtu}), Bits({kMacFeature})}) {
+      StartDriver(features);
+      EXPECT_EQ(device->ConfigW(10), mtu);
+      for (size_t size : {size_t{mtu} - 1, size_t{mtu}}) {
+        const std::string frame = Frame(kOther, MakePattern(size, mtu));
+        Transmit(frame);
+        device->Notify(kTransmit);
+        queues[kTransmit].Wait(Deadline(kWait));
+        EXPECT_TRUE(wire.Receive() == frame) << size;
+      }
+      device->Reset();
+      EXPECT_EQ(device->ConfigW(10), mtu);
+    }
+    qmp().Execute("set_link", {{"name", "nic"}, {"up", false}});
+    EXPECT_EQ(device->ConfigW(10), mtu);
   }
 }
 

@@ -55,6 +55,80 @@ TEST_F(VirtioPci, IdsSayWhichDeviceItIs) {
     }
 }
 
+TEST_F(VirtioPci, TheFunctionIsOneOfPci) {
+  Covers({"virtio 4.1.1 pci"});
+  Start();
+  const PciDevice& pci = device->pci();
+  // What identifies the function is not written (PCI Local Bus 3.0, section 6.1).
+  for (uint8_t offset : {0x00, 0x08, 0x2c}) {
+    const uint32_t before = pci.ReadL(offset);
+    pci.WriteL(offset, ~before);
+    EXPECT_EQ(pci.ReadL(offset), before) << int{offset};
+  }
+  EXPECT_EQ(pci.ReadB(0x0e), 0) << "an ordinary function, alone in its slot";
+  EXPECT_EQ(pci.ReadL(0x08) >> 8, 0x010000u) << "a SCSI controller: virtio-blk";
+  EXPECT_EQ(pci.ReadB(0x3d), 1) << "INTA";
+  pci.WriteL(0x3c, 11);
+  EXPECT_EQ(pci.ReadL(0x3c) & 0xffff, 0x100u | 11) << "the line is a scratch register";
+  // The list of capabilities: aligned, in the header's upper part, and with an end (6.7).
+  ASSERT_TRUE(pci.ReadW(0x06) & 0x10);
+  int count = 0;
+  for (uint8_t at = pci.ReadB(pci::kCapabilities); at;
+       at = pci.ReadB(static_cast<uint8_t>(at + 1))) {
+    EXPECT_EQ(at % 4, 0);
+    EXPECT_GE(at, 0x40);
+    ASSERT_LT(++count, 48) << "no end";
+  }
+  EXPECT_GE(count, 6) << "five of virtio, and MSI-X";
+  // BARs: their size is what sticks of all ones, a power of two (6.2.5.1).
+  for (size_t i = 0; i < 6; ++i) {
+    const auto offset = static_cast<uint8_t>(pci::kBar0 + 4 * i);
+    const uint32_t before = pci.ReadL(offset);
+    if (!device->bars().at(i)) continue;
+    pci.WriteL(offset, 0xffffffff);
+    const uint32_t mask = pci.ReadL(offset) & (before & 1 ? ~3u : ~15u), size = ~mask + 1;
+    EXPECT_EQ(size & (size - 1), 0u) << i;
+    EXPECT_EQ(device->bars()[i] % size, 0u) << i;
+    pci.WriteL(offset, before);
+    EXPECT_EQ(pci.ReadL(offset), before) << i;
+  }
+  // Decoding is the command register's.
+  const uint16_t command = pci.ReadW(pci::kCommand);
+  EXPECT_EQ(qtest().ReadW(At(kNumQueues)), 1);
+  pci.WriteW(pci::kCommand, static_cast<uint16_t>(command & ~pci::kCommandMemory));
+  EXPECT_NE(qtest().ReadW(At(kNumQueues)), 1) << "nothing answers there";
+  pci.WriteW(pci::kCommand, command);
+  EXPECT_EQ(qtest().ReadW(At(kNumQueues)), 1);
+  StartDriver();
+  // The interrupt line is the command register's, too; Interrupt Status is not.
+  pci.WriteW(pci::kCommand, static_cast<uint16_t>(command | 1 << 10));
+  ExpectServed();
+  WaitUntil("the interrupt", Deadline(kWait), [&] { return InterruptStatus(); });
+  pci.WriteW(pci::kCommand, command);
+}
+
+TEST_F(VirtioPci, FeaturesThatTheDeviceCannotDoWithoutAreRequired) {
+  Covers({"virtio 2.2.2 features-ok"});
+  constexpr int kAccessPlatform = 33;
+  Start(",iommu_platform=on");
+  ASSERT_TRUE(device->OfferedFeatures() & virtio::Bit(kAccessPlatform));
+  for (uint32_t high : {1u, 3u}) {  // VERSION_1 alone, and with ACCESS_PLATFORM
+    device->Reset();
+    device->SetStatus(virtio::kAcknowledge);
+    device->SetStatus(virtio::kAcknowledge | virtio::kDriver);
+    qtest().WriteL(At(kDriverFeatureSelect), 0);
+    qtest().WriteL(At(kDriverFeature), 0);
+    qtest().WriteL(At(kDriverFeatureSelect), 1);
+    qtest().WriteL(At(kDriverFeature), high);
+    device->SetStatus(virtio::kAcknowledge | virtio::kDriver | virtio::kFeaturesOk);
+    EXPECT_EQ(device->Status(),
+              virtio::kAcknowledge | virtio::kDriver | (high == 3 ? virtio::kFeaturesOk : 0));
+  }
+  queue.emplace(device->SetUpQueue(0, *heap));
+  device->SetDriverOk();
+  ExpectServed();
+}
+
 TEST_F(VirtioPci, CapabilitiesLieWhereTheyMay) {
   Covers({"virtio 4.1.4.2 cap-len", "virtio 4.1.4.3.1 aligned", "virtio 4.1.4.3.1 present",
           "virtio 4.1.4.4.1 present", "virtio 4.1.4.4.1 aligned", "virtio 4.1.4.4.1 multiplier",

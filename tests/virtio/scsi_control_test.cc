@@ -145,6 +145,29 @@ TEST_F(VirtioScsi, AChangedCapacityIsAnEventAndAUnitAttention) {
             2 * kSectors - 1);
 }
 
+TEST_F(VirtioScsi, AChangeOfADiscIsNoEvent) {
+  Covers({"virtio 5.6.6.3.2 no-mmc"});
+  Start({{"scsi-id=5,lun=0"}});
+  WriteFile(dir / "disc", std::string(1 << 20, 'c'));
+  qmp().Execute("blockdev-add",
+                {{"driver", "file"}, {"node-name", "disc"}, {"filename", (dir / "disc").string()}});
+  qmp().Execute("device_add", {{"driver", "scsi-cd"},
+                               {"id", "cd"},
+                               {"bus", "s.0"},
+                               {"drive", "disc"},
+                               {"scsi-id", 6},
+                               {"lun", 0}});
+  StartDriver(virtio::Bit(kChange));
+  TakeAttention(Simple(6, 0));
+  OfferEvent();
+  qmp().Execute("blockdev-open-tray", {{"id", "cd"}});
+  qmp().Execute("blockdev-close-tray", {{"id", "cd"}});
+  // The drive itself reports it, and a disk's change is the first event.
+  EXPECT_NE(Do(Simple(6, 0), std::string(6, '\0')).Sense(), 0u);
+  qmp().Execute("block_resize", {{"node-name", "d0"}, {"size", 2 * kSectors * kSector}});
+  EXPECT_EQ(WaitEvent(), (Event{3, Simple(5, 0), 0x092a}));
+}
+
 TEST_F(VirtioScsi, ADriverThatDidNotAskGetsNoEvents) {
   Covers({"virtio 5.6.6.3.2 hotplug-negotiated"});
   Start({{"scsi-id=0,lun=0"}});

@@ -22,11 +22,11 @@ class VirtioFsMachine : public MachineTest {
 
   void StartDaemon(DaemonKind kind) { daemon.emplace(kind, shared.path(), dir / "fs.sock"); }
   /// As Kata starts it: queue-size=1024.
-  void StartFsMachine(bool mmio = false) {
+  void StartFsMachine(bool mmio = false, const std::string& options = "") {
     std::vector<std::string> args{
         "-chardev", "socket,id=fs,path=" + (dir / "fs.sock").string(), "-device",
         std::string(mmio ? "vhost-user-fs-device" : "vhost-user-fs-pci,addr=5") +
-            ",chardev=fs,tag=kataShared,queue-size=1024"};
+            ",chardev=fs,tag=kataShared,queue-size=1024" + options};
     if (mmio) args.insert(args.end(), {"-global", "virtio-mmio.force-legacy=false"});
     StartMachine(args, mmio ? "microvm" : "q35");
     if (mmio) {

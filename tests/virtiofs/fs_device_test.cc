@@ -81,6 +81,22 @@ INSTANTIATE_TEST_SUITE_P(
                             "Property 'vhost-user-fs-pci.cache-size' not found"}),
     [](const auto& info) { return std::string(info.param.name); });
 
+TEST_F(VirtioFsDevice, TheConfigurationNamesItsTagAndQueues) {
+  Covers({"virtio 5.11.4.2 queues"});
+  for (uint32_t queues : {1u, 4u}) {
+    daemon.reset();
+    StartDaemon(DaemonKind::kC);
+    StartFsMachine(false, queues == 1 ? "" : ",num-request-queues=4");
+    std::string tag;
+    for (uint32_t i = 0; i < 36; ++i) tag += static_cast<char>(device->ConfigB(i));
+    EXPECT_EQ(tag, "kataShared" + std::string(26, '\0'));
+    EXPECT_EQ(device->ConfigL(36), queues) << "num_request_queues";
+    for (uint16_t i = 0; i <= queues; ++i) EXPECT_EQ(device->QueueMaxSize(i), 1024) << i;
+    EXPECT_EQ(device->QueueMaxSize(static_cast<uint16_t>(queues + 1)), 0);
+    qemu.reset();
+  }
+}
+
 TEST_F(VirtioFsDevice, WithoutADaemonTheStartEndsInASentence) {
   const std::string said = GetRefusal("socket,id=fs,path=" + (dir / "none.sock").string(),
                                       "vhost-user-fs-pci,chardev=fs,tag=t");
