@@ -298,6 +298,31 @@ TEST_F(SessionTest, PackedPatchesStayPacked) {
   EXPECT_NE(text->find("+    eins();"), std::string::npos);
 }
 
+// A cache of another version of restack, or of a run that was killed, has files of a package's blobs
+// and no reference to the package.
+TEST_F(SessionTest, ACacheWithoutItsReferencesIsReadAgain) {
+  auto pack = [&] {
+    stx::Process tar({"tar", "-czf", (folder_ / "none/x_1.orig.tar.gz").string(), "-C",
+                      folder_.string(), "target"},
+                     {});
+    auto status = tar.Wait(stx::Milliseconds(20000));
+    ASSERT_TRUE(status && status->code == 0) << tar.Stderr();
+  };
+  fs::create_directories(folder_ / "none");
+  pack();
+  std::vector<std::string> rebase = {"rebase", "--onto", "x=1", "--from",
+                                     (folder_ / "base").string()};
+  ASSERT_EQ(Run(rebase), 1) << said_;
+  ASSERT_EQ(Run({"undo"}), 0) << said_;
+  fs::remove_all(folder_ / "cache.git/refs");
+  fs::create_directories(folder_ / "cache.git/refs");
+  Put("target/new.c", "int another;\n");
+  pack();
+  ASSERT_EQ(Run(rebase), 1) << said_;
+  EXPECT_EQ(Get("patches.restack/work/f.c").find("not kept"), std::string::npos);
+  EXPECT_NE(Get("patches.restack/work/f.c").find("zwei"), std::string::npos);
+}
+
 TEST_F(SessionTest, GitAndBackIsLossless) {
   std::string repository = (folder_ / "repo").string(), base = (folder_ / "base").string();
   auto before = Patches();

@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "in_scope.h"
+#include "lex.h"
 
 namespace restack {
 namespace {
@@ -264,7 +265,7 @@ Landing InScope::Replace() const {
   for (size_t i = edit_.begin; i < edit_.end; ++i) {
     if (!IsSignificant(base_[i]) || Mapped(i) != kNowhere) continue;
     std::string like = target_side_.MostLike(base_[i], to_.lead, to_.end);
-    return Failed("in " + to_.Title() + " of " + path_ + " the line " + Quote(base_[i]) +
+    return NeedsEdit("in " + to_.Title() + " of " + path_ + " the line " + Quote(base_[i]) +
                   " that it replaces " +
                   (like.empty() ? "is gone" : "is " + Quote(like) + " there"));
   }
@@ -297,7 +298,7 @@ Landing InScope::Insert() const {
     bool border_above = above == kNowhere || above < from_.body,
          border_below = below == kNowhere || below >= from_.close;
     if (code && border_above && Declarations()) return AfterDeclarations();
-    if (border_above && border_below && code) return Failed(NoNeighbour());
+    if (border_above && border_below && code) return NeedsEdit(NoNeighbour());
     if (code && std::any_of(edit_.added.begin(), edit_.added.end(), EndsFlow))
       return Failed("it may leave " + to_.Title() +
                     ", and the target has new lines between its neighbours: before or after them?");
@@ -308,7 +309,7 @@ Landing InScope::Insert() const {
       return Failed("in " + to_.Title() +
                     " the target has begun or ended a block between its neighbour lines");
     if (code && prefer_above && border_below && EndsFlow(target_[before]))
-      return Failed(NoNeighbour());
+      return NeedsEdit(NoNeighbour());
     // Both sides added statements at the same place: often the same fix in other words. Only
     // cases of a switch do not care who comes first.
     if (code && !Cases(before + 1, after))
@@ -333,7 +334,7 @@ Landing InScope::Insert() const {
       Mapped(below) != kNowhere && IsSignificant(base_[below]))
     return At(Grade::kReanchored, Mapped(below), Mapped(below), Text(),
               "the line above it is gone; put before " + Quote(base_[below]));
-  return Failed(NoNeighbour());
+  return NeedsEdit(NoNeighbour());
 }
 
 size_t InScope::FirstSignificant(size_t begin, size_t end) const {
@@ -351,12 +352,6 @@ bool InScope::Cases(size_t begin, size_t end) const {
 
 std::string InScope::NoNeighbour() const {
   return "neither neighbour line of what it inserts is left in " + to_.Title() + " of " + path_;
-}
-
-bool InScope::EndsFlow(std::string_view line) {
-  line = Trim(line);
-  return StartsWith(line, "return") || StartsWith(line, "goto ") || StartsWith(line, "break") ||
-         StartsWith(line, "continue");
 }
 
 /// The edit adds only locals, among the locals.

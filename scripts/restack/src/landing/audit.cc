@@ -77,7 +77,9 @@ std::optional<Finding> Auditor::Judge() {
     std::string reason = (this->*check)(added);
     if (reason.empty()) continue;
     if (hunk_->whole && Whole()) return Finding{true, Upstream()};
-    return Finding{false, reason};
+    bool place = check == &Auditor::Place || check == &Auditor::Balance;
+    bool name = check == &Auditor::LocalGone || check == &Auditor::Gone;
+    return Finding{false, reason, place || name};
   }
   return std::nullopt;
 }
@@ -164,14 +166,20 @@ std::vector<const Definition*> Auditor::Made() const {
   return made;
 }
 
-bool Auditor::InComment(const Added& each) const {
+/// Where the line is in the landed text.
+size_t Auditor::LandedLine(const Added& each) const {
   auto begin = begins_.find(each.part);
-  if (begin == begins_.end()) return false;
+  if (begin == begins_.end()) return kNowhere;
   size_t line = begin->second.first;
   for (std::string_view other : SplitLines(each.part->text)) {
     if (other.data() == each.line.data() || other == each.line) break;
     ++line;
   }
+  return line;
+}
+
+bool Auditor::InComment(const Added& each) const {
+  size_t line = LandedLine(each);
   return line < landed_.places().size() && landed_.places()[line].comment;
 }
 

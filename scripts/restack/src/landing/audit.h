@@ -29,10 +29,11 @@ struct AuditedFile {
   const Side* target;
   std::vector<AuditedHunk> hunks;
   std::set<std::string> open;  ///< words that conflicts of the patch would add to the file
-  std::set<std::string> patch_open;  ///< words of all hunks of the patch that are not landed
-  /// How many landed hunks of the patch add a line with the word.
-  std::map<std::string, size_t> used;
+  /// Words of all hunks of the patch that are not landed, without those that only need an edit.
+  std::set<std::string> patch_open;
+  std::set<std::string> used;  ///< words that a landed hunk of the patch adds and does not define
   bool others_open = false;  ///< some hunk of the patch in the base's file is not landed
+  bool others_need_edit = false;  ///< one of these only needs an edit
 };
 
 /// What a tree defines; for names that a hunk uses.
@@ -45,6 +46,7 @@ struct Names {
 struct Finding {
   bool upstream = false;  ///< the target has all of the hunk; else it is a conflict
   std::string reason;
+  bool needs_edit = false;  ///< of a conflict, as in Landing
 };
 
 /// By the index of the hunk's verdict; hunks against which nothing speaks have no entry.

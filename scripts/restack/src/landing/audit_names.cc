@@ -24,7 +24,15 @@ std::string Auditor::LocalGone(const std::vector<Added>& added) const {
     for (std::string_view word : CodeWords(each.line)) {
       size_t at = static_cast<size_t>(word.data() - each.line.data());
       bool member = at > 0 && (each.line[at - 1] == '.' || each.line[at - 1] == '>');
-      if (member || !known.count(word) || has.count(word)) continue;
+      if (member || !known.count(word)) continue;
+      if (has.count(word)) {
+        size_t now = LandedLine(each), then = after_.Nearest(Squeeze(each.line), edit->begin);
+        if (then == kNowhere || !Visible(after_, *here, then, word) ||
+            Visible(landed_, *there, now, word))
+          continue;
+        return "it uses " + std::string(word) + ", which " + there->Title() + " of " +
+               file_.target->path + " declares in another block";
+      }
       // The function there names it, too, however it came by it.
       bool named = false;
       for (const Scope* same : file_.target->Find(there->kind, there->name))
@@ -40,6 +48,28 @@ std::string Auditor::LocalGone(const std::vector<Added>& added) const {
     }
   }
   return {};
+}
+
+/// Whether a declaration of the local, or an argument, is in a block that is open at the line. A
+/// name that anything else has is visible, too.
+bool Auditor::Visible(const FileFacts& facts, const Scope& scope, size_t line,
+                      std::string_view name) const {
+  for (size_t i = scope.head; i < std::min(scope.body, facts.size()); ++i)
+    for (std::string_view word : CodeWords(facts.text()[i]))
+      if (word == name) return true;
+  const std::vector<LexPlace>& places = facts.places();
+  for (const Definition& each : facts.definitions()) {
+    if (each.name != name || each.kind == Kind::kMember) continue;
+    if (each.kind != Kind::kLocal) return true;
+    if (each.line < scope.head || each.line > line) continue;
+    bool open = true;
+    for (size_t i = each.line + 1; i <= line && i < places.size(); ++i) {
+      long depth = static_cast<long>(places[i].depth) - StartsWith(Trim(facts.text()[i]), "}");
+      open = open && depth >= static_cast<long>(places[each.line].depth);
+    }
+    if (open) return true;
+  }
+  return false;
 }
 
 bool Auditor::WasLocal(const Scope& landed, std::string_view word) const {
@@ -313,7 +343,7 @@ std::string Auditor::InHead(const std::vector<Added>& added) const {
 }
 
 /// It only serves other hunks of the patch, and those are not landed: an #include, or a definition
-/// that nothing else names.
+/// that nothing else names. Hunks that only need an edit will need it still.
 std::string Auditor::ServesOpen(const std::vector<Added>& added) const {
   if (language_ != Language::kC || hunk_->conflict || added.empty()) return {};
   auto include = [](std::string_view line) {
@@ -325,7 +355,8 @@ std::string Auditor::ServesOpen(const std::vector<Added>& added) const {
         return false;
     return true;
   };
-  if (file_.others_open && std::all_of(file_.hunks.begin(), file_.hunks.end(), only_includes))
+  if (file_.others_open && !file_.others_need_edit &&
+      std::all_of(file_.hunks.begin(), file_.hunks.end(), only_includes))
     return "the other hunks of its patch in " + file_.base->path +
            ", which need what it includes, are not landed";
   std::string open;
@@ -334,8 +365,7 @@ std::string Auditor::ServesOpen(const std::vector<Added>& added) const {
         made->kind == Kind::kEntry || made->kind == Kind::kMember)
       continue;
     if (made->hidden) return {};  // it waits for its user, as Used() says
-    auto used = file_.used.find(made->name);
-    if ((used != file_.used.end() && used->second > 1) || target_.HasWord(made->name)) return {};
+    if (file_.used.count(made->name) || target_.HasWord(made->name)) return {};
     if (after_.Word(made->name) > 1 && landed_.Word(made->name) > 1) return {};
     if (open.empty() && file_.patch_open.count(made->name)) open = made->name;
   }

@@ -19,21 +19,7 @@ std::string Auditor::Balance(const std::vector<Added>&) const {
         if (StartsWith(text, "endif")) conditions -= sign;
         return;
       }
-      if (StartsWith(text, "*") || StartsWith(text, "/*") || StartsWith(text, "//")) return;
-      char quote = 0;
-      for (size_t i = 0; i < text.size(); ++i) {
-        char c = text[i];
-        if (quote) {
-          if (c == '\\')
-            ++i;
-          else if (c == quote)
-            quote = 0;
-        } else if (c == '"' || c == '\'') {
-          quote = c;
-        } else {
-          braces += sign * ((c == '{') - (c == '}'));
-        }
-      }
+      if (!StartsWith(text, "*") && !StartsWith(text, "/*")) braces += sign * OpenBraces(line);
     }
   } here, there;
   for (const Edit& edit : hunk_->hunk->edits) {

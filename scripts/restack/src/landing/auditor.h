@@ -49,6 +49,7 @@ class Auditor {
   static bool Flow(std::string_view line);
   bool SameScope(size_t a, size_t b) const;
   std::vector<const Definition*> Made() const;
+  size_t LandedLine(const Added& each) const;
   bool InComment(const Added& each) const;
 
   // Of the place of a hunk (audit_places.cc).
@@ -60,6 +61,8 @@ class Auditor {
 
   // Of the names that it defines and uses (audit_names.cc).
   std::string LocalGone(const std::vector<Added>& added) const;
+  bool Visible(const FileFacts& facts, const Scope& scope, size_t line,
+               std::string_view name) const;
   bool WasLocal(const Scope& landed, std::string_view word) const;
   bool Within(const Text& text, const Edit& edit, std::string_view word) const;
   std::set<std::string, std::less<>> Locals(const FileFacts& facts, const Scope& scope) const;

@@ -60,7 +60,6 @@ class InScope {
   size_t FirstSignificant(size_t begin, size_t end) const;
   bool Cases(size_t begin, size_t end) const;
   std::string NoNeighbour() const;
-  static bool EndsFlow(std::string_view line);
   bool Declarations() const;
   Landing AfterDeclarations() const;
   bool Ends(size_t end) const;

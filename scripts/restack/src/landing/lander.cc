@@ -218,6 +218,7 @@ Landing Lander::ByEdits(const std::vector<Edit>& edits) const {
       if (why.empty()) why = part.reason;
     } else if (part.grade == Grade::kConflict) {
       if (failed++ == 0) why = part.reason;
+      whole.needs_edit = whole.needs_edit || part.needs_edit;
       whole.failed.push_back(edit);
     } else {
       if (worst == Grade::kExact || rank(part.grade) > rank(worst)) {

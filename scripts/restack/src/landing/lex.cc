@@ -55,6 +55,14 @@ std::vector<LexPlace> LexPlaces(const Lines& lines) {
   return places;
 }
 
+long OpenBraces(std::string_view line) { return LexPlaces({line}).back().depth; }
+
+bool EndsFlow(std::string_view line) {
+  line = Trim(line);
+  return StartsWith(line, "return") || StartsWith(line, "goto ") || StartsWith(line, "break") ||
+         StartsWith(line, "continue");
+}
+
 std::vector<std::string_view> CodeWords(std::string_view line) {
   std::vector<std::string_view> words;
   char quote = 0;

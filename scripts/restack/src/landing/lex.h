@@ -17,6 +17,12 @@ struct LexPlace {
 /// One more than there are lines. Of an #else, the depth is that of its #if.
 std::vector<LexPlace> LexPlaces(const Lines& lines);
 
+/// The braces that a line by itself opens, less those that it closes.
+long OpenBraces(std::string_view line);
+
+/// Whether a statement leaves its block: return, goto, break, continue.
+bool EndsFlow(std::string_view line);
+
 /// The words of a line outside of comments and strings: [A-Za-z_][A-Za-z0-9_]*.
 std::vector<std::string_view> CodeWords(std::string_view line);
 

@@ -80,10 +80,15 @@ struct Landing {
   std::vector<Replacement> parts;
   std::string path, scope, reason;
   std::vector<Edit> failed;  ///< of a conflict: the edits that are not landed; the others are
+  /// Of a conflict: the place is known, and what stands there now is not the change in other words.
+  bool needs_edit = false;
 };
 
 inline Landing Failed(std::string reason) {
   return {Grade::kConflict, {}, {}, {}, std::move(reason), {}};
+}
+inline Landing NeedsEdit(std::string reason) {
+  return {Grade::kConflict, {}, {}, {}, std::move(reason), {}, true};
 }
 
 /// "`line`", shortened to fit into a message.

@@ -26,6 +26,8 @@ std::string_view Extension(std::string_view path) {
   return dot == std::string_view::npos ? std::string_view() : name.substr(dot);
 }
 
+bool IsHeader(std::string_view path) { return StartsWith(Extension(path), ".h"); }
+
 }  // namespace
 
 Renames::Renames(std::shared_ptr<const Tree> base, std::shared_ptr<const Tree> target,
@@ -82,7 +84,7 @@ FileMapping Renames::Find(const std::string& path, const Text& text) {
     ++functions;
     // main() and the like are in many files: no evidence of any.
     std::vector<std::string> files = target_->FilesDefining(scope.name);
-    if (files.size() == 1) ++votes[files[0]];
+    if (files.size() == 1 && IsHeader(files[0]) == IsHeader(path)) ++votes[files[0]];
   }
   for (const auto& [file, count] : votes) {
     double share = static_cast<double>(count) / static_cast<double>(functions);
@@ -163,10 +165,26 @@ std::string Renames::GoneHeader(std::string_view line, const std::string& file) 
   };
   bool here = has(*base_, base_by_name_, true),
        there = has(*target_, by_name_, line[0] == '<' || !DirName(name).empty());
+  if (here && there && line[0] == '"' && DirName(name).empty()) there = IsBeside(name, file);
   if (!here || there || by_series_.count(name)) return {};
   for (const std::string& path : by_series_)
     if (EndsWith(path, "/" + name)) return {};
   return name;
+}
+
+/// A header that the base has beside the file is there for the target's, too, or some header of
+/// that name is like it.
+bool Renames::IsBeside(const std::string& name, const std::string& file) const {
+  std::string folder(DirName(file)), path = folder.empty() ? name : folder + "/" + name;
+  if (target_->Has(path) || !base_->Has(path)) return true;
+  Result<std::optional<TreeFile>> header = base_->Read(path);
+  if (!header || !*header) return true;
+  for (const std::string& candidate : target_->Paths()) {
+    if (BaseName(candidate) != name) continue;
+    Result<std::optional<TreeFile>> other = target_->Read(candidate);
+    if (other && *other && Similarity((*header)->text, (*other)->text) > kLeast) return true;
+  }
+  return false;
 }
 
 std::string Renames::NewFile(const std::string& path) {

@@ -44,6 +44,7 @@ class Renames {
   std::vector<FunctionMapping> functions() const { return functions_; }
 
  private:
+  bool IsBeside(const std::string& name, const std::string& file) const;
   FileMapping Find(const std::string& path, const Text& text);
   std::string Folder(const std::string& folder);
 

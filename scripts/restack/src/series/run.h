@@ -47,6 +47,7 @@ class SeriesRun {
     const PlacedHunk* hunk;
     std::shared_ptr<const Side> base;
     Text after;  ///< the base's file with all of the patch
+    bool needs_edit = false;  ///< of a conflict, as in Landing
   };
   /// What one patch changes, collected before any of it is written.
   struct Landed {
@@ -88,6 +89,7 @@ class SeriesRun {
   void Overlaps(Landed& landed);
   void Review(Landed& landed);
   bool ReviewOnce(Landed& landed);
+  static bool OnlyNeedsEdit(const HunkVerdict& hunk, const Origin& origin, const Landed& landed);
   static void Drop(size_t index, Landed& landed);
   void TakeBack(size_t index, const std::string& reason, Landed& landed);
   void Refuse(const FileChange& file, const std::string& path, const std::string& reason,

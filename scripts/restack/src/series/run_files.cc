@@ -204,7 +204,7 @@ void SeriesRun::LandHunks(const FileChange& file, const Places& places,
       if (landing.grade == Grade::kExact) result.grade = Grade::kMoved;
       result.reason = "the file is " + landing.path + " there; " + result.reason;
     }
-    const Origin& origin = landed.origins[landed.verdict.hunks.size()] = {&placed, base, after};
+    const Origin& origin = landed.origins[landed.verdict.hunks.size()] = {&placed, base, after, landing.needs_edit};
     if (landing.grade == Grade::kConflict) Note(origin, landed, result, landing.failed);
     if (!landing.parts.empty()) result.line = landing.parts.front().begin + 1;
     for (Replacement& part : landing.parts) {

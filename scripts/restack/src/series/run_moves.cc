@@ -23,6 +23,11 @@ Result<Moved> SeriesRun::Create(const FileChange& file, const std::string& path,
     return Moved{};
   }
   bool sets_mode = file.new_mode && file.new_mode != file.old_mode;
+  if (file.hunks.empty() && !sets_mode) {
+    landed.verdict.notes.push_back("no file " + path + " is made: it would be empty, and its mode "
+                                   "cannot be read; GNU patch does not make it either");
+    return Moved{};
+  }
   TreeFile made{Text(ApplyAt(file, Text(), *places)), sets_mode ? file.new_mode : 0100644};
   made.mode = (made.mode & 0170000) == 0120000 ? 0120000 : made.mode & 0100 ? 0100755 : 0100644;
   ancestor_.Write(path, made);

@@ -33,6 +33,22 @@ std::string DefinedBy(std::string_view line) {
 
 }  // namespace
 
+/// A conflict whose place is there, and of which the target has less than half.
+bool SeriesRun::OnlyNeedsEdit(const HunkVerdict& hunk, const Origin& origin,
+                              const Landed& landed) {
+  if (hunk.grade != Grade::kConflict || !origin.needs_edit) return false;
+  auto side = landed.sides.find(hunk.target);
+  if (side == landed.sides.end() || !side->second) return false;
+  size_t lines = 0, there = 0;
+  for (const Edit& edit : origin.hunk->edits)
+    for (std::string_view line : edit.added) {
+      if (!IsSignificant(line)) continue;
+      ++lines;
+      there += side->second->squeezed().Count(Squeeze(line)) > 0;
+    }
+  return there * 2 < lines;
+}
+
 bool SeriesRun::ReviewOnce(Landed& landed) {
   PatchVerdict& verdict = landed.verdict;
   Names names;
@@ -43,25 +59,32 @@ bool SeriesRun::ReviewOnce(Landed& landed) {
   names.files = [&](const std::string& name) { return outcome_.landed->FilesDefining(name); };
   std::map<size_t, Finding> findings;
   std::set<std::string> patch_open;          // words of hunks that are not landed
-  std::map<std::string, size_t> used;        // landed hunks that add the word
+  std::set<std::string> needed;              // those of hunks that only need an edit
+  std::set<std::string> used;                // those that landed hunks add and do not define
   std::map<const Side*, size_t> open_hunks;  // of each file of the base
+  std::set<const Side*> edits;               // files with a hunk that only needs an edit
   for (const auto& [index, origin] : landed.origins) {
     bool open = verdict.hunks[index].grade == Grade::kConflict;
     open = open || verdict.hunks[index].grade == Grade::kUpstream;
+    bool edit = OnlyNeedsEdit(verdict.hunks[index], origin, landed);
     if (open) ++open_hunks[origin.base.get()];
-    std::set<std::string> words;
+    if (edit) edits.insert(origin.base.get());
+    std::set<std::string> words, defined;
     for (const Edit& edit : origin.hunk->edits)
       for (std::string_view line : edit.added) {
-        std::string defined = DefinedBy(line);
-        for (std::string_view word : CodeWords(line))
-          if (word != defined) words.emplace(word);
+        defined.insert(DefinedBy(line));
+        for (std::string_view word : CodeWords(line)) words.emplace(word);
       }
+    for (const std::string& word : defined) words.erase(word);
     for (const std::string& word : words)
-      if (open)
+      if (edit)
+        needed.insert(word);
+      else if (open)
         patch_open.insert(word);
       else
-        ++used[word];
+        used.insert(word);
   }
+  for (const std::string& word : needed) patch_open.erase(word);
   std::map<size_t, std::set<std::string>> paths;  // of each hunk
   for (const auto& [path, parts] : landed.parts)
     for (const Replacement& part : parts) paths[part.hunk].insert(path);
@@ -91,6 +114,7 @@ bool SeriesRun::ReviewOnce(Landed& landed) {
       file.patch_open = patch_open;
       file.used = used;
       file.others_open = open_hunks.count(base) > 0;
+      file.others_need_edit = edits.count(base) > 0;
       for (const auto& [index, origin] : landed.origins)
         if (origin.base.get() == base && verdict.hunks[index].grade == Grade::kConflict)
           for (const Edit& edit : origin.hunk->edits)
@@ -115,6 +139,7 @@ bool SeriesRun::ReviewOnce(Landed& landed) {
       reason += "; " + finding.reason;
     }
     TakeBack(index, reason, landed);
+    landed.origins.at(index).needs_edit = finding.needs_edit;
   }
   return !findings.empty();
 }

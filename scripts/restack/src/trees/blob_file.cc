@@ -288,7 +288,10 @@ Result<void> BlobFileWriter::Finish() {
   it.Put(it.blocks.data(), it.blocks.size() * sizeof(Block));
   it.Put(sorted.data(), sorted.size() * sizeof(BlobEntry));
   it.Put(&footer, sizeof footer);
-  if (it.error.empty() && (close(it.fd) != 0 || rename(it.partial.c_str(), it.file.c_str()) != 0)) {
+  // A file that is there has blobs that were not written again, here or for another package.
+  std::string file = it.file;
+  for (int i = 2; fs::exists(fs::path(file)); ++i) file = it.file + "." + std::to_string(i);
+  if (it.error.empty() && (close(it.fd) != 0 || rename(it.partial.c_str(), file.c_str()) != 0)) {
     it.error = it.file + ": cannot be written: " + std::strerror(errno);
     unlink(it.partial.c_str());
     it.fd = -1;

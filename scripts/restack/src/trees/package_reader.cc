@@ -24,28 +24,22 @@ struct Reading {
   Result<void> status = {};
 };
 
-/// QEMU's roms/ is firmware from elsewhere, as many files as QEMU itself: its names are enough.
+/// QEMU's roms/ is firmware from elsewhere: QEMU's functions do not move there.
 constexpr std::string_view kRoms = "roms/";
 
 bool KeepFile(void* context, std::string path, unsigned mode, std::string bytes) {
   auto& reading = *static_cast<Reading*>(context);
   if (path.ends_with('/')) return true;
-  size_t slash = path.find('/');
-  bool keep = !reading.skip_roms || slash == std::string::npos ||
-              path.compare(slash + 1, kRoms.size(), kRoms) != 0;
-  GitEntry entry{{}, mode};
-  if (keep) {
-    Result<git_oid> id = reading.blobs->Add(bytes);
-    if (!id) {
-      reading.status = id.error();
-      return false;
-    }
-    entry.id = *id;
-    if (mode != 0120000) IndexFunctions(path, bytes, reading.functions);
-  } else {
-    git_odb_hash(&entry.id, bytes.data(), bytes.size(), GIT_OBJECT_BLOB);
+  Result<git_oid> id = reading.blobs->Add(bytes);
+  if (!id) {
+    reading.status = id.error();
+    return false;
   }
-  reading.entries[std::move(path)] = entry;
+  size_t slash = path.find('/');
+  bool index = !reading.skip_roms || slash == std::string::npos ||
+               path.compare(slash + 1, kRoms.size(), kRoms) != 0;
+  if (index && mode != 0120000) IndexFunctions(path, bytes, reading.functions);
+  reading.entries[std::move(path)] = {*id, mode};
   return true;
 }
 
@@ -110,9 +104,7 @@ Result<void> PackageReader::ApplySeries(const Tree& debian, const std::string& u
     ApplyEach(
         entry.reverse ? Reversed(*patch) : *patch, entry.strip, tree,
         [&](const FileChange& change, const Result<Effect>& effect) {
-          // Their content is not kept.
-          if (!effect && !StartsWith(change.Path(entry.strip), kRoms) && change.binary.empty())
-            done = effect.error();
+          if (!effect && change.binary.empty()) done = effect.error();
           return static_cast<bool>(done);
         });
     if (!done) return done;

@@ -27,7 +27,7 @@ Result<std::shared_ptr<git_repository>> OpenRepository(const std::string& path) 
 /// The reference to the object of a package, or of its tree after the patch `until`. The number
 /// changes with what the object consists of.
 std::string ReferenceTo(const SourcePackage& package, const std::string& until) {
-  return "refs/packages-2/" + EncodedName(package.name) + "/" + EncodedName(package.version) +
+  return "refs/packages-3/" + EncodedName(package.name) + "/" + EncodedName(package.version) +
          (until.empty() ? "/all" : "/after/" + EncodedName(until));
 }
 
