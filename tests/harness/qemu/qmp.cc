@@ -26,9 +26,9 @@ json Qmp::ReadLine(const Deadline& deadline) {
     if (size_t end = buffer_.find('\n'); end != std::string::npos) {
       std::string line = buffer_.substr(0, end);
       buffer_.erase(0, end + 1);
-      if (line.size() > kMaxLine)
+      if (line.size() > max_line_)
         throw std::runtime_error("QMP line of " + std::to_string(line.size()) +
-                                 " bytes; Kata reads at most 65536");
+                                 " bytes; the limit is " + std::to_string(max_line_));
       log_ += "<- " + line + "\n";
       return json::parse(line);
     }
