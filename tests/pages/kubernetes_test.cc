@@ -147,6 +147,35 @@ TEST(KubernetesObjects, PodsAskForKataAndHoldTogether) {
   }
 }
 
+TEST(KubernetesObjects, RuntimeClassesHaveTheOverheadThatThePageComputes) {
+  // The table of docs/pods.md: parts, their sum, and the sum and a tenth as a multiple of 32 MiB.
+  std::istringstream lines(ReadFile(Repository() / "docs/pods.md"));
+  int parts = 0, sum = 0, overhead = 0;
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line == "| part | MiB |") inside = true;
+    if (!inside || !line.starts_with("| ") || line == "| part | MiB |") continue;
+    const std::string cell = line.substr(line.rfind('|', line.size() - 2) + 1);
+    const int figure = std::stoi(cell.substr(cell.find_first_of("0123456789")));
+    if (line.starts_with("| sum")) {
+      sum = figure;
+    } else if (sum != 0) {
+      overhead = figure;
+      break;
+    } else {
+      parts += figure;
+    }
+  }
+  EXPECT_EQ(parts, sum);
+  EXPECT_EQ((sum * 11 / 10 + 31) / 32 * 32, overhead);
+  for (const Object& object : All()) {
+    if (Kind(object) != "RuntimeClass") continue;
+    EXPECT_EQ(object.node["overhead"]["podFixed"]["memory"].as<std::string>(""),
+              std::to_string(overhead) + "Mi")
+        << object.where;
+  }
+}
+
 TEST(KubernetesObjects, AreOfTheSchemaOfTheApi) {
   // A tool of PyPI with the API's own OpenAPI schemas; Debian has none of its kind.
   const std::string validate = EnvOr("KUBERNETES_VALIDATE", "/usr/local/bin/kubernetes-validate");
