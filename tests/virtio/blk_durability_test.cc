@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What is on the medium when virtio-blk completes a write or a flush (virtio 1.2, section 5.2.6.2).
 
+#include <thread>
+
 #include "base/waiting.h"
 #include "harness/host/slow_fsync.h"
 #include "harness/qemu/contract.h"
@@ -68,6 +70,40 @@ TEST_F(BlkSync, TheDriverSwitchesTheWriteCache) {
   qtest().WriteB(device->device_config() + kWriteback, 0);
   device->Reset();
   EXPECT_EQ(device->ConfigB(kWriteback), 1) << "a reset brings back what it was";
+}
+
+// The host cannot take back what its disk does, so the reset waits for it, or nobody is told.
+TEST_F(BlkSync, AResetEndsTheRequestsThatRun) {
+  Covers({"virtio 2.4.1 quiet"});
+  Start();
+  StartDriver();
+  EXPECT_EQ(StatusOf(kOut, 0, std::string(kSector, 'x')), kOk);
+  const size_t before = fsync.Begun();
+  fsync.Hold();
+  const Request flush = Post(kFlush, 0, "");
+  device->Notify(0);
+  fsync.WaitBegun(before + 1);
+  // Nothing can be seen while a reset waits, so this is a delay.
+  std::thread opener([&] {
+    std::this_thread::sleep_for(Milliseconds(300));
+    fsync.Release();
+  });
+  device->Reset();
+  // From now on the memory is the driver's.
+  const auto ring = qtest().MemRead(queues[0].used(), 8 * queues[0].size() + 6);
+  qtest().WriteB(flush.status, 0x77);
+  device->Isr();
+  opener.join();
+  WaitUntil("the host's disk is done", Deadline(kWait), [&] { return fsync.Ended() > before; });
+  qmp().Execute("query-status");
+  EXPECT_FALSE(HoldsBefore(Deadline(Milliseconds(30)), [&] {
+    return qtest().ReadB(flush.status) != 0x77 ||
+           qtest().MemRead(queues[0].used(), 8 * queues[0].size() + 6) != ring;
+  }));
+  EXPECT_EQ(device->Isr(), 0);
+  StartDriver();
+  EXPECT_EQ(StatusOf(kFlush, 0, ""), kOk);
+  EXPECT_EQ(Do(kIn, 0, "", kSector).data, std::string(kSector, 'x'));
 }
 
 TEST_F(BlkSync, AnErrorOfTheMediumIsToldToTheDriver) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // How virtio-net carries frames in both directions (virtio 1.2, sections 5.1.6.2 to 5.1.6.4).
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/pattern.h"
@@ -114,6 +115,32 @@ TEST_F(Net, FlagsThatItDoesNotKnowAreIgnored) {
   queues[kTransmit].Add({{at, static_cast<uint32_t>(bytes.size()), false}});
   device->Notify(kTransmit);
   EXPECT_TRUE(wire.Receive() == frame);
+}
+
+TEST_F(Net, AResetLeavesTheBuffersToTheDriver) {
+  Covers({"virtio 2.4.1 quiet"});
+  Start();
+  StartDriver(Bits({kMacFeature, kMergeable}));
+  OfferMany(3, 512);
+  wire.Send(Frame(kOwn, "the first"));
+  EXPECT_TRUE(Receive().frame == Frame(kOwn, "the first"));
+  device->Isr();
+  device->Reset();
+  const auto old = buffers;
+  wire.Send(Frame(kOwn, "of nobody"));
+  WaitUntil("the wire is empty", Deadline(kWait), [&] { return wire.Sent() == 0; });
+  qmp().Execute("query-status");
+  EXPECT_FALSE(queues[kReceive].Take());
+  EXPECT_EQ(device->Isr(), 0);
+  StartDriver(Bits({kMacFeature, kMergeable}));
+  OfferMany(2);
+  wire.Send(Frame(kOwn, "to the next"));
+  EXPECT_EQ(ReceiveUntil(Frame(kOwn, "to the next")).size(), 0u) << "what came meanwhile is gone";
+  for (const auto& [head, chain] : old)
+    for (const VirtqueueBuffer& buffer : chain) {
+      const auto bytes = qtest().MemRead(buffer.address, buffer.length);
+      EXPECT_EQ(std::count(bytes.begin(), bytes.end(), 0xee), buffer.length);
+    }
 }
 
 TEST_F(Net, AtFirstAllFramesPass) {

@@ -158,8 +158,12 @@ TEST_F(NetOffload, CoalescedFramesSayHowManyTheyWere) {
     }
     EXPECT_EQ(stream, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
     if (coalesce) {
-      SendFromHost(Ip(kUdp, kFlow, text));
-      EXPECT_EQ(Next().flags() & kRscInfo, 0) << "a frame alone";
+      const std::string alone = Ip(kTcp, kFlow, text);
+      SendFromHost(alone);
+      const Delivered got = Next();
+      EXPECT_EQ(got.flags() & kRscInfo, 0) << "a frame alone";
+      EXPECT_EQ(got.gso(), 0);
+      EXPECT_TRUE(got.frame == alone);
     }
     device->Reset();
   }

@@ -157,6 +157,34 @@ TEST_F(NetRss, TheHashAndTheTableChooseTheQueue) {
   EXPECT_EQ(Pairs(), std::set<int>{0});
 }
 
+TEST_F(NetRss, TheHashIsReported) {
+  StartOnTap(",hash=on");
+  StartTapDriver(kFeatures | Bits({kHashReport}));
+  const auto expect = [&](const std::string& frame, uint32_t hash, uint16_t report) {
+    SendFromHost(frame);
+    const Delivered got = Next(20);
+    EXPECT_TRUE(got.frame == frame);
+    EXPECT_EQ(got.header.substr(12, 4), Long(hash));
+    EXPECT_EQ(got.Field(16), report);
+    EXPECT_EQ(got.header.substr(18), std::string(2, '\0'));
+    EXPECT_EQ(got.pair, 0) << "it chooses no queue";
+  };
+  const std::string other = Raw(kOwn) + Raw(kHost) + Net16(0x88b5) + std::string(46, '!');
+  constexpr uint16_t kNone = 0, kOfIpv4 = 1, kOfTcpv4 = 2, kOfUdpv4 = 3;
+  const auto configure = [&](uint32_t types) {
+    return Command(kMq, 2,
+                   Long(types) + std::string(8, '\0') + static_cast<char>(kKey.size()) + kKey);
+  };
+  const uint32_t addresses = Toeplitz(Input(kFlow, false)), ports = Toeplitz(Input(kFlow, true));
+  ASSERT_EQ(configure(kIpv4 | kTcpv4), kAck);
+  expect(Ip(kTcp, kFlow, "x"), ports, kOfTcpv4);
+  expect(Ip(kUdp, kFlow, "x"), addresses, kOfIpv4);
+  expect(other, 0, kNone);
+  ASSERT_EQ(configure(kUdpv4), kAck);
+  expect(Ip(kUdp, kFlow, "x"), ports, kOfUdpv4);
+  expect(Ip(kTcp, kFlow, "x"), 0, kNone);
+}
+
 TEST_F(NetRss, AConfigurationThatIsWrongIsAnError) {
   StartOnTap(",rss=on");
   StartTapDriver(kFeatures | Bits({kRss}));

@@ -250,12 +250,15 @@ TEST_F(PackedRing, TheDriversEventOffsetAsksForInterrupts) {
   SetDriverEvent(kDescriptor, 5);  // of the second lap, whose wrap counter is 0
   EXPECT_FALSE(Interrupts()) << "0 to 2";
   EXPECT_TRUE(Interrupts()) << "3 to 5";
-  SetDriverEvent(kDescriptor, 1 | 1 << 15);  // of the third
-  EXPECT_FALSE(Interrupts()) << "6 to 8";
+  SetDriverEvent(kDescriptor, 7 | 1 << 15);  // of the third
+  EXPECT_FALSE(Interrupts()) << "6 to 8 of the second";
   ExpectPackedServed();  // 9 to 11
-  EXPECT_TRUE(Interrupts()) << "0 to 2";
-  SetDriverEvent(kDisable, 3 | 1 << 15);
-  EXPECT_FALSE(Interrupts()) << "3 to 5: none is asked for";
+  EXPECT_FALSE(Interrupts()) << "0 to 2";
+  EXPECT_FALSE(Interrupts()) << "3 to 5";
+  EXPECT_TRUE(Interrupts()) << "6 to 8 of the third";
+  SetDriverEvent(kDisable, 9 | 1 << 15);
+  ExpectPackedServed();  // 9 to 11
+  EXPECT_FALSE(Interrupts()) << "none is asked for";
 }
 
 TEST_F(PackedRing, TheDevicesEventFlagsAskForNotifications) {

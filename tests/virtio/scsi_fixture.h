@@ -59,6 +59,7 @@ class ScsiTest : public MachineTest {
       args.insert(args.end(), {"-blockdev", Node(i) + units[i].node, "-device",
                                "scsi-hd,id=u" + n + ",drive=d" + n + "," + units[i].device});
     }
+    args.insert(args.end(), more.begin(), more.end());
     StartMachine(args);
     device.emplace(*bus, bus->At(5));
   }
@@ -181,6 +182,7 @@ class ScsiTest : public MachineTest {
     return Cdb({0x12, vital, page}) + BigEndian(room, 2) + '\0';
   }
 
+  std::vector<std::string> more;  ///< options of the next machine
   std::optional<VirtioPciDevice> device;
   std::vector<Virtqueue> queues;
 };

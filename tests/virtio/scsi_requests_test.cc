@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "harness/qemu/contract.h"
+#include "harness/qemu/migration.h"
 #include "virtio/virtio_scsi_fixture.h"
 
 namespace stx {
@@ -110,6 +111,35 @@ TEST_F(VirtioScsi, SizesThatTheDriverWroteHold) {
     device->Reset();
     EXPECT_EQ(device->ConfigL(20), 96u);
   }
+}
+
+TEST_F(VirtioScsi, SizesThatTheDriverWroteMigrate) {
+  Start({{"scsi-id=0,lun=0"}});
+  device->Negotiate(0);
+  EXPECT_EQ(device->ConfigL(24), 32u);
+  qtest().WriteL(device->device_config() + 20, 18);
+  for (uint16_t i = 0; i < 3; ++i) queues.push_back(device->SetUpQueue(i, *heap));
+  device->SetDriverOk();
+  const auto do_it = [&](const std::string& cdb, uint32_t in) {
+    const Posted posted = Post(Simple(0, 0), cdb, "", in, kRequests, 1, 18);
+    device->Notify(kRequests);
+    return Finish(posted);
+  };
+  EXPECT_EQ(do_it(std::string(6, '\0'), 0).Sense(), 0x062900u);
+  const std::string stream = MigrateToBytes(*qemu);
+  more = {"-incoming", "defer"};
+  Start({{"scsi-id=0,lun=0"}});
+  IncomingStream(*qemu).Finish(stream);
+  EXPECT_EQ(WaitMigrationEnd(qmp())["status"], "completed");
+  heap->Allocate(16 << 20);  // what the guest had is in use
+  for (Virtqueue& queue : queues) queue.MoveTo(qtest());
+  EXPECT_EQ(device->ConfigL(20), 18u);
+  EXPECT_EQ(device->ConfigL(24), 32u);
+  const Answer answer = do_it(Read10(2048, 1), kSector);
+  EXPECT_EQ(answer.Sense(), 0x052100u) << "out of range";
+  EXPECT_EQ(answer.sense_length, 18u);
+  EXPECT_EQ(do_it(Read10(7, 1), kSector).data,
+            MakePattern(kSectors * kSector, 0).substr(7 * kSector, kSector));
 }
 
 TEST_F(VirtioScsi, EveryUnitIsFoundUnderItsNumberInBothFormats) {
