@@ -131,3 +131,40 @@ download_source() {
 
 # deb_folder RELEASE: where the packages for that Debian are made.
 deb_folder() { [ "$1" = bookworm ] && printf %s "$build/deb" || printf %s "$build/deb-$1"; }
+
+# release_sources RELEASE FOLDER: the machine's sources with another release's suites, as FOLDER/machine.{list,sources}:
+# without its security updates, so that what is built there installs with them and without (and an old release's are
+# not served whole for ever). After private_apt.
+release_sources() {
+  local codename
+  codename=$(. /etc/os-release; printf %s "${VERSION_CODENAME:-}")
+  mkdir -p "$2"
+  cp "$cache"/apt/sources/machine.{list,sources} "$2/"
+  [ "$codename" != "$1" ] || return 0
+  sed -i -E "/[[:space:]]$codename-security/d; s/([[:space:]])$codename(-[a-z]+)?([[:space:]]|$)/\1$1\2\3/" "$2/machine.list"
+  awk -v RS= -v ORS='\n\n' -v here="$codename" -v there="$1" '!/(^|\n)Suites:[^\n]*-security/ {
+    gsub("[ \t]" here, " " there); print }' "$2/machine.sources" >"$2/machine.sources.new"
+  mv "$2/machine.sources.new" "$2/machine.sources"
+}
+
+# inside SYSTEM SCRIPT [ARGUMENT...]: runs a shell script as root of the system in that folder, in namespaces of its own:
+# what it leaves mounted or running ends with it. The caller may set binds, an array of pairs FROM TO of folders that are
+# seen there, and inside_unshare, one more option of unshare.
+inside() {
+  local enter='mount --make-rprivate /
+    system=$1 script=$2 count=$3
+    shift 3
+    mount -t proc proc "$system/proc"
+    mount -t sysfs sys "$system/sys"
+    mount --rbind /dev "$system/dev"
+    while [ $count -gt 0 ]; do
+      mkdir -p "$system$2"
+      mount --rbind "$1" "$system$2"
+      shift 2
+      count=$((count - 2))
+    done
+    exec chroot "$system" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
+      DEBIAN_FRONTEND=noninteractive sh -ec "$script" sh "$@"'
+  unshare --mount --pid --fork --kill-child ${inside_unshare:-} \
+    sh -ec "$enter" sh "$1" "$2" ${#binds[@]} "${binds[@]}" "${@:3}"
+}

@@ -11,17 +11,6 @@ namespace fs = std::filesystem;
 
 constexpr Milliseconds kLong{900000};
 
-/// The archive from which the machine itself gets bookworm.
-std::string Mirror() {
-  std::istringstream uris(RunWell({"apt-get", "indextargets", "--format", "$(REPO_URI)",
-                                   "Created-By: Packages", "Codename: bookworm"},
-                                  "apt-get indextargets", kLong)
-                              .out);
-  std::string first;
-  if (!(uris >> first)) throw std::runtime_error("apt has no archive with the codename bookworm");
-  return first;
-}
-
 }  // namespace
 
 Root::Root(const std::string& name, const std::function<void(Root&)>& make) {
@@ -30,13 +19,7 @@ Root::Root(const std::string& name, const std::function<void(Root&)>& make) {
   if (!fs::exists(kept)) {
     const fs::path partial = roots / (name + ".new");
     fs::remove_all(partial);
-    fs::create_directories(roots);
-    const fs::path minbase = roots / "minbase";
-    if (name != "minbase") Root copy("minbase", [](Root&) {});
-    if (name == "minbase")
-      Debootstrap(partial);
-    else
-      RunWell({"cp", "-a", "--reflink=auto", minbase, partial}, "copying minbase", kLong);
+    RunWell({"cp", "-a", "--reflink=auto", roots / "minbase", partial}, "copying minbase", kLong);
     Root fresh(partial);
     make(fresh);
     fs::rename(partial, kept);
@@ -44,27 +27,6 @@ Root::Root(const std::string& name, const std::function<void(Root&)>& make) {
   dir_ = std::make_unique<TempDir>("root");
   path_ = *dir_ / "root";
   RunWell({"cp", "-a", "--reflink=auto", kept, path_}, "copying " + kept.string(), kLong);
-}
-
-void Root::Debootstrap(const fs::path& to) {
-  RunWell(
-      {"debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", to, Mirror()},
-      "debootstrap", kLong);
-  fs::remove(to / "etc/apt/sources.list");
-  for (const char* copied : {"sources.list", "sources.list.d", "apt.conf.d"}) {
-    const fs::path from = fs::path("/etc/apt") / copied;
-    if (fs::exists(from))
-      RunWell({"cp", "-rL", from, to / "etc/apt"}, "copying " + from.string(), kLong);
-  }
-  // Container images have this file so that packages are not kept; it would delete those in /debs,
-  // too.
-  for (const char* name : {"docker-clean", "docker-gzip-indexes", "docker-no-languages"})
-    fs::remove(to / "etc/apt/apt.conf.d" / name);
-  RunWell({"cp", "-L", "/etc/resolv.conf", to / "etc/resolv.conf"}, "copying resolv.conf", kLong);
-  // No service starts when a package is installed.
-  WriteFile(to / "usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n");
-  fs::permissions(to / "usr/sbin/policy-rc.d", fs::perms(0755));
-  Root(to).Shell("apt-get -q update");
 }
 
 RunResult Root::Shell(const std::string& script) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A Debian 12 system in a folder, for installing packages: debootstrap makes it from the machine's
-// own archive, and it is kept as a template and copied for each use.
+// A Debian system in a folder, for installing packages: a copy of the minimal one that
+// scripts/step/root made. With what all tests need it is kept as a template and copied for each
+// use.
 #pragma once
 
 #include <functional>
@@ -13,7 +14,8 @@ namespace stx {
 
 class Root {
  public:
-  /// A copy of the template `name` in $ROOTS. If the template does not exist, `make` fills it.
+  /// A copy of the template `name` in $ROOTS. If the template does not exist, it is made: a copy of
+  /// the template `minbase`, which is always there, that `make` fills.
   Root(const std::string& name, const std::function<void(Root&)>& make);
   Root(const Root&) = delete;
   Root& operator=(const Root&) = delete;
@@ -33,7 +35,6 @@ class Root {
 
  private:
   explicit Root(std::filesystem::path path) : path_(std::move(path)) {}
-  static void Debootstrap(const std::filesystem::path& to);
 
   std::filesystem::path path_;
   std::unique_ptr<TempDir> dir_;
