@@ -23,7 +23,7 @@ Result<git_oid> Commit(git_repository* repository, const git_oid& tree_id, const
   git_oid id;
   if (git_commit_create(&id, repository, nullptr, who, who, nullptr, message.c_str(), raw,
                         parent ? 1 : 0, parents) != 0)
-    return GitError("a commit cannot be made");
+    return NotWritten(repository);
   return id;
 }
 
@@ -105,7 +105,7 @@ Result<void> ExportToGit(const Series& series, const Tree& base, const std::stri
   }
   git_reference* raw = nullptr;
   if (git_reference_create(&raw, repository, ref.c_str(), &*commit, 1, "restack export") != 0)
-    return GitError(ref);
+    return NotWritten(repository);
   git_reference_free(raw);
   return {};
 }

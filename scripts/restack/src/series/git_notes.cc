@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "git_notes.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include "restack/dep3.h"
@@ -66,6 +67,7 @@ std::vector<NoteRecord> UnpackNotes(const std::string& note) {
 std::string Message(const Patch& patch) {
   std::string summary = ParseDep3(patch.header).Summary();
   std::string message = (summary.empty() ? patch.name : summary) + "\n\n" + patch.header;
+  std::replace(message.begin(), message.end(), '\0', ' ');  // git's messages end at one
   if (!EndsWith(message, "\n")) message += "\n";
   return message + std::string(kNameLine) + patch.name + "\n";
 }
@@ -85,7 +87,7 @@ Result<void> WriteNote(git_repository* repository, const git_oid& id, const std:
   GitSignature who = Signature("", "");
   git_oid note;
   if (git_note_create(&note, repository, kNotes, who.get(), who.get(), &id, text.c_str(), 1) != 0)
-    return GitError("a note");
+    return NotWritten(repository);
   return {};
 }
 

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <git2.h>
+#include <sys/statvfs.h>
 
+#include <cerrno>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -41,10 +44,23 @@ using GitIndex = GitOwner<git_index, git_index_free>;
 using GitWalk = GitOwner<git_revwalk, git_revwalk_free>;
 using GitSignature = GitOwner<git_signature, git_signature_free>;
 
+/// libgit2's last error. On a full disk, that may be one of looking for an object before.
 inline Error GitError(const std::string& what) {
+  const int code = errno;
   const git_error* error = git_error_last();
+  if (code == ENOSPC || code == EDQUOT) return Error{what + ": " + std::strerror(code)};
   return Error{what + ": " +
                (error && error->message ? error->message : "libgit2 does not say why")};
+}
+
+/// The same of an object that cannot be written into the repository.
+inline Error NotWritten(git_repository* repository) {
+  constexpr unsigned long kLeast = 64 << 10;
+  std::string where = git_repository_path(repository);
+  while (where.ends_with('/')) where.pop_back();
+  struct statvfs disk {};
+  if (statvfs(where.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < kLeast) errno = ENOSPC;
+  return GitError(where + ": cannot be written");
 }
 
 }  // namespace restack

@@ -144,7 +144,7 @@ Result<git_oid> WriteFolder(git_repository* repository, GitEntries::const_iterat
     if (status != 0) return GitError(prefix + rest);
   }
   git_oid id;
-  if (git_treebuilder_write(&id, builder.get()) != 0) return GitError("a tree cannot be written");
+  if (git_treebuilder_write(&id, builder.get()) != 0) return NotWritten(repository);
   return id;
 }
 }  // namespace
@@ -157,7 +157,7 @@ Result<git_oid> WriteTree(git_repository* repository, const GitEntries& entries)
 Result<git_oid> WriteBlob(git_repository* repository, std::string_view bytes) {
   git_oid id;
   if (git_blob_create_from_buffer(&id, repository, bytes.data(), bytes.size()) != 0)
-    return GitError("a file cannot be kept");
+    return NotWritten(repository);
   return id;
 }
 
