@@ -143,14 +143,14 @@ Result<RebaseInput> Context::Input(const Series& of, const std::string& onto,
       std::vector<std::string> all;
       for (const SourcePackage& candidate : known->packages())
         if (candidate.name == package) all.push_back(package + "=" + candidate.version);
-      (void)known->ReadAll(all);  // what cannot be read is said below
+      (void)known->ReadAll(all);  // errors are reported below
       for (const SourcePackage& candidate : known->packages()) {
         if (candidate.name != package) continue;
         for (const char* part : {"", "/orig"}) {
           if (!candidate.Patched() && *part == 0) continue;
           Result<std::shared_ptr<Tree>> tree =
               known->Find(candidate.name + "=" + candidate.version + part);
-          // One that cannot be read is no reason to leave the others.
+          // The others are still used if one cannot be read.
           if (tree)
             input.bases.push_back(*tree);
           else

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// restack: moves a quilt series to another base and says what became of every hunk.
+// restack: moves a quilt series to another base and reports the result for every hunk.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>

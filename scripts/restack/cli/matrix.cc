@@ -57,7 +57,7 @@ Result<Verdicts> RunMatrix(Context& context, const std::string& from,
   auto work = [&] {
     for (size_t i; (i = next++) < inputs.size();) {
       outcomes[i] = Rebase(inputs[i]);
-      inputs[i] = {};  // its trees are read no more
+      inputs[i] = {};  // its trees are no longer needed
     }
   };
   {

@@ -78,7 +78,7 @@ void Take(std::string_view bytes, const std::string& outside, Input& input) {
     if (kind == "series") input.patches.Write("series", {Text(text)});
     if (name.empty()) return;
     if (kind == "patch") input.patches.Write(name, {Text(text)});
-    // A tree's own paths are clean: whoever made the tree has seen to that.
+    // The paths of a tree are clean; whoever makes a tree ensures that.
     bool clean = !name.starts_with('/') && ("/" + name + "/").find("/../") == std::string::npos &&
                  ("/" + name + "/").find("/./") == std::string::npos &&
                  name.find("//") == std::string::npos && !name.ends_with('/') &&

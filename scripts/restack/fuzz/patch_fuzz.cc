@@ -17,7 +17,7 @@ bool SameLines(const Hunk& a, const Hunk& b) {
       [](const HunkLine& x, const HunkLine& y) { return x.kind == y.kind && x.text == y.text; });
 }
 
-/// What restack prints anew means the same: the parser reads the same lines back.
+/// What restack prints has the same meaning: the parser reads the same lines back.
 void PrintsAnew(Hunk hunk) {
   hunk.raw = {};
   hunk.section.clear();

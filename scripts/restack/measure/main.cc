@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Puts the tools of a maintainer to the same series and says what each made of every hunk.
+// Runs the tools of a maintainer on the same series and reports what each did with every hunk.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
@@ -76,7 +76,7 @@ Result<void> Measure(cli::Context& context, const Options& options) {
   cli::Say("trees for the tools below " + options.work);
   Result<Ground> ground = Prepare(options.work, *series, *base, *input->target);
   if (!ground) return ground.error();
-  // Where a file went is for the judge restack's map, read by a person before it is believed
+  // The judge takes moved files from restack's map; a person must have read that map
   // (printed below).
   Result<RebaseOutcome> mapped = Rebase(*input);
   if (!mapped) return mapped.error();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// What long work says while it runs.
+/// Progress messages of long operations.
 #pragma once
 
 #include <chrono>

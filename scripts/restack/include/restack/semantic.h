@@ -24,8 +24,8 @@ Result<void> CheckLanded(const BuildTree& build, const Tree& target, RebaseOutco
                          const Progress& progress);
 
 /// Writes the landed files into a source tree of the target, touching only those whose bytes
-/// differ, and puts back what an earlier call wrote and this outcome has not. The list of them is
-/// TREE/.restack.
+/// differ, and puts back what an earlier call wrote and this outcome does not contain. The list of
+/// them is TREE/.restack.
 Result<void> WriteLanded(const std::string& tree, const Tree& target, const MemoryTree& landed);
 
 }  // namespace restack

@@ -107,7 +107,7 @@ class Checker {
     }
   }
 
-  /// The target's own file in place of the landed one; false when that is no help.
+  /// Puts the target's own file in place of the landed one; false if that does not help.
   bool Revert(const std::string& path) {
     const auto& changes = outcome_.landed->changes();
     if (reverted_.count(path) || !changes.count(path) || EndsWith(path, ".c")) return false;
@@ -156,7 +156,7 @@ class Checker {
     return units;
   }
 
-  /// Without what the generators make, every file fails, and nobody learns why.
+  /// Without generated files every file would fail, which would hide the reason.
   void Compile() {
     if (!configured_ || !generated_) return;
     std::set<std::string> set = Units();
@@ -292,7 +292,7 @@ class Checker {
     }
     std::string message =
         complaint.file + ":" + std::to_string(complaint.line) + ": " + complaint.message;
-    // meson stops at its first error, which may be about this machine: then it is no hunk's.
+    // meson stops at its first error, which may be about this machine and not about a hunk.
     bool meson = BaseName(complaint.file) == "meson.build";
     if (meson && most < 2) best.clear(), whole_ = "the build cannot be configured: " + message;
     // A complaint of this build that the target's own files do not have is never left without a

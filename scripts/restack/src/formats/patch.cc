@@ -71,7 +71,7 @@ class Parser {
   Parser(const Bytes& bytes, std::string name)
       : bytes_(bytes.owner()), lines_(SplitLines(bytes)) {
     patch_.name = std::move(name);
-    // What is behind the last newline is no line for GNU patch.
+    // For GNU patch, text after the last newline is not a line.
     whole_ = lines_.size();
     if (whole_ > 0 && !lines_.back().ends_with('\n')) --whole_;
   }

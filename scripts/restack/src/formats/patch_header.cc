@@ -114,7 +114,7 @@ unsigned ReadMode(std::string_view text) {
   return text == "\n" ? mode : 0;
 }
 
-/// What a blob's id says of its file: 2 that there is none, 1 that it is empty.
+/// What a blob's id tells about its file: 2 if there is none, 1 if it is empty, otherwise 0.
 int SaysNothing(std::string_view id) {
   constexpr std::string_view kEmpty = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
   if (id.find_first_not_of('0') == std::string_view::npos) return 2;

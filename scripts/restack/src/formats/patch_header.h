@@ -19,7 +19,7 @@ enum Slot { kOldSlot = 0, kNewSlot = 1, kIndexSlot = 2 };
 /// Reads header lines one by one and keeps what they say.
 class PatchHeader {
  public:
-  /// Takes a line without its indentation; false when it is no header line.
+  /// Takes a line without its indentation; false if it is not a header line.
   bool Take(std::string_view line);
   /// The old name of a context diff: what follows "*** ".
   void TakeOldName(std::string_view text);

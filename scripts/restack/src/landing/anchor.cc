@@ -270,7 +270,7 @@ Landing InScope::Replace() const {
                   (like.empty() ? "is gone" : "is " + Quote(like) + " there"));
   }
   return Failed("in " + to_.Title() + " of " + path_ +
-                " the lines that it replaces are not together any more");
+                " the lines that it replaces are no longer together");
 }
 
 Landing InScope::Insert() const {
@@ -325,7 +325,7 @@ Landing InScope::Insert() const {
   }
   if (code && Declarations()) return AfterDeclarations();
   if (IsList(from_.kind)) return InsertInList(above, below);
-  // One neighbour left: enough when it stands directly beside and says something.
+  // One neighbour is left: that is enough if it is adjacent and significant.
   if (above != kNowhere && above + 1 == edit_.begin && above >= from_.body &&
       Mapped(above) != kNowhere && IsSignificant(base_[above]) && !(code && EndsFlow(base_[above])))
     return At(Grade::kReanchored, Mapped(above) + 1, Mapped(above) + 1, Text(),

@@ -61,7 +61,8 @@ std::optional<Finding> Auditor::Judge() {
   if (OnlyBlank(added)) return Finding{true, "all that it adds is in the target but a blank line"};
   if (!hunk_->conflict && hunk_->whole && (NoChange() || WholeByItself()))
     return Finding{true, Upstream()};
-  // What is landed of a conflict, a person sees; only what would break the rest is taken back.
+  // A person will look at the landed part of a conflict; only what would break the rest is taken
+  // back.
   if (hunk_->conflict) {
     std::string reason = Place(added);
     if (reason.empty()) reason = Used(added);

@@ -31,7 +31,7 @@ bool Auditor::Whole() const {
   return size >= kTelling;
 }
 
-/// The same, for lines that the target has got by itself and that are no accident.
+/// The same, for lines that the target has gained and that are not there by accident.
 bool Auditor::WholeByItself() const {
   constexpr size_t kTelling = 15;
   size_t gained = 0;
@@ -267,7 +267,7 @@ std::string Auditor::NearlySame(const std::vector<Added>& added) const {
     if (words.size() < kWords) continue;
     double best = 0;
     size_t found = 0;
-    // A long line of a text says so much that it need not be near.
+    // A long line of text identifies itself: it may be far away.
     if (language_ == Language::kNone && words.size() >= kProse) {
       std::string like = Squeeze(file_.target->MostLike(each.line, 0, target_.size()));
       const std::vector<size_t>& lines = target_.At(like);
@@ -298,7 +298,7 @@ std::string Auditor::NearlySame(const std::vector<Added>& added) const {
       if (like > best) best = like, found = i;
     }
     if (best < kSame) continue;
-    // Its brothers in the base may be as like it: then it says nothing.
+    // If other lines of the base are equally similar, it is not evidence.
     const Edit* edit = EditOf(*each.part);
     double sibling = 0;
     if (edit) {

@@ -8,7 +8,7 @@ namespace restack {
 
 using Kind = Definition::Kind;
 
-/// It uses a local or an argument that the target's function has not.
+/// It uses a local or an argument that the function of the target does not have.
 std::string Auditor::LocalGone(const std::vector<Added>& added) const {
   if (language_ != Language::kC) return {};
   for (const Added& each : added) {
@@ -33,18 +33,18 @@ std::string Auditor::LocalGone(const std::vector<Added>& added) const {
         return "it uses " + std::string(word) + ", which " + there->Title() + " of " +
                file_.target->path + " declares in another block";
       }
-      // The function there names it, too, however it came by it.
+      // The function there uses that name as well, whatever it is.
       bool named = false;
       for (const Scope* same : file_.target->Find(there->kind, there->name))
         for (size_t i = same->head; i < same->end; ++i)
           for (std::string_view other : CodeWords(file_.target->text[i]))
             named = named || other == word;
-      // A local of the target that is one no more was taken out by the patch.
+      // The patch has removed a local of the target.
       if (named && !WasLocal(*there, word)) continue;
       // It may be anything else there: a global, a macro.
       if (!named && target_.HasWord(word) && !Within(file_.base->text, *edit, word)) continue;
       return "it uses " + std::string(word) + ", a local of " + here->Title() + ", which " +
-             there->Title() + " of " + file_.target->path + " has not";
+             there->Title() + " of " + file_.target->path + " does not have";
     }
   }
   return {};
@@ -102,7 +102,7 @@ std::set<std::string, std::less<>> Auditor::Locals(const FileFacts& facts,
   return names;
 }
 
-/// It defines a function in a file that the target has it in no more, but in another one.
+/// It defines a function that the target has moved to another file.
 std::string Auditor::Elsewhere(const std::vector<Added>& added) const {
   if (language_ != Language::kC || added.empty()) return {};
   for (const Definition* made : Made()) {
@@ -211,7 +211,7 @@ std::string Auditor::Used(const std::vector<Added>&) const {
     if (old.kind != Kind::kLocal && old.kind != Kind::kLabel && !old.hidden) continue;
     if (old.kind == Kind::kMember || old.kind == Kind::kEntry) continue;
     if (after_.Defined(old.key) > 0) continue;
-    if (landed_.Defined(old.key) > 0) continue;  // StillThere says so
+    if (landed_.Defined(old.key) > 0) continue;  // StillThere() reports it
     if (target_.Defined(old.key) == 0) continue;
     if (Uses(after_, file_.after, old) == 0 && Uses(landed_, landed_.text(), old) > 0)
       return "it removes " + old.name + ", which " + file_.target->path + " still uses";
@@ -281,7 +281,7 @@ std::string Auditor::NamedAlready(const std::vector<Added>&) const {
 /// It frees what the target's function still uses behind it, and the patch's own does not.
 std::string Auditor::FreedThenUsed(const std::vector<Added>& added) const {
   if (language_ != Language::kC) return {};
-  // The lines behind `line` in its function that name `name`, up to one that sets it anew.
+  // The lines behind `line` in its function that name `name`, up to one that assigns to it.
   auto uses = [](const FileFacts& facts, size_t line, std::string_view name) -> size_t {
     const Scope* scope = ScopeAt(facts.scopes(), line);
     if (!scope || scope->kind != Scope::Kind::kFunction) return 0;
@@ -364,7 +364,7 @@ std::string Auditor::ServesOpen(const std::vector<Added>& added) const {
     if (made->kind == Kind::kLocal || made->kind == Kind::kLabel || made->kind == Kind::kCase ||
         made->kind == Kind::kEntry || made->kind == Kind::kMember)
       continue;
-    if (made->hidden) return {};  // it waits for its user, as Used() says
+    if (made->hidden) return {};  // Used() handles it: it waits for its user
     if (file_.used.count(made->name) || target_.HasWord(made->name)) return {};
     if (after_.Word(made->name) > 1 && landed_.Word(made->name) > 1) return {};
     if (open.empty() && file_.patch_open.count(made->name)) open = made->name;

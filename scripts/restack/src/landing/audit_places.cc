@@ -67,7 +67,7 @@ std::string Auditor::Place(const std::vector<Added>&) const {
   return {};
 }
 
-/// A line that is no comment goes between lines of one.
+/// A line that is not a comment goes between comment lines.
 std::string Auditor::AmongComments() const {
   auto comment = [](std::string_view line) {
     line = Trim(line);
@@ -97,7 +97,7 @@ std::string Auditor::StillThere(const std::vector<Added>&) const {
       std::string line = Squeeze(file_.base->text[i]);
       if (line.size() < kTelling || !IsSignificant(file_.base->text[i]) || Flow(line)) continue;
       if (base_.Count(line) != 1 || after_.Count(line) != 0 || landed_.Count(line) == 0) continue;
-      // It is gone from where the hunk is; another place may have it for another reason.
+      // It is gone from the place of the hunk; it may be elsewhere for another reason.
       bool taken = landed_.Count(line) < target_.Count(line);
       if (taken && !SameScope(target_.At(line).front(), target_.At(line).back())) continue;
       return "the line " + Quote(file_.base->text[i]) + " that it removes is still in " +

@@ -139,7 +139,7 @@ class Between {
     };
     bool qapi = EndsWith(base_.path, ".json");
     // A neighbour line that is there is a nearer place than any scope: with new lines beside it,
-    // nobody knows where among them.
+    // it is not known where among them.
     constexpr size_t kNear = 2;
     bool code = LanguageOf(base_.path) == Language::kC;
     const Lines& base = base_.text.lines();

@@ -91,7 +91,7 @@ bool Lander::Gained(const std::vector<Edit>& edits) const {
   return false;
 }
 
-/// Another place of the target that fits as well as the one of a merge: then nobody knows which is
+/// Another place of the target that fits as well as that of the merge: it is not known which is
 /// meant. "" if none.
 std::string Lander::Twice(const std::vector<Edit>& edits, const Landing& landing) const {
   if (landing.parts.size() != edits.size()) return {};
@@ -175,6 +175,20 @@ Landing Lander::WithoutDoubles(Landing landing) const {
   return landing;
 }
 
+/// A condition, which has no white space but after "not", as a message names it.
+static std::string Below(std::string_view condition) {
+  constexpr std::string_view kNot = "not ";
+  bool other = StartsWith(condition, kNot);
+  if (other) condition.remove_prefix(kNot.size());
+  std::string_view word = StartsWith(condition, "ifdef")    ? "ifdef"
+                          : StartsWith(condition, "ifndef") ? "ifndef"
+                                                            : "if";
+  bool known = StartsWith(condition, word);
+  std::string text(known ? word : condition);
+  if (known) text += " " + std::string(condition.substr(word.size()));
+  return (other ? "in the #else of #" : "below #") + text;
+}
+
 /// What lands below another #if is not what it was, and a compiler may never see it.
 std::string Lander::OtherCondition(const std::vector<Edit>& edits, const Landing& landing) const {
   std::vector<std::string> here;
@@ -185,14 +199,14 @@ std::string Lander::OtherCondition(const std::vector<Edit>& edits, const Landing
     if (!target) continue;
     for (const std::string& condition : target->Conditions(part.begin))
       if (std::find(here.begin(), here.end(), condition) == here.end())
-        return "its place in " + part.path + ", line " + std::to_string(part.begin + 1) +
-               ", is below #" + condition + ", which it was not";
+        return "its place in " + part.path + ", line " + std::to_string(part.begin + 1) + ", is " +
+               Below(condition) + ", which it was not";
   }
   return {};
 }
 
-/// A variable that the base's meson.build has and the target's has not. meson reads no line of a
-/// branch that is not taken, so that a configured build may never tell.
+/// A variable that the base's meson.build has and the target's does not have. meson reads no line
+/// of a branch that is not taken, so that a configured build may never tell.
 std::string Lander::GoneVariable(const Hunk& hunk, const Side& target) const {
   if (BaseName(base_->path) != "meson.build" || BaseName(target.path) != "meson.build") return {};
   Lines added;

@@ -65,7 +65,7 @@ const Scope* Lander::FindLikeScope(const Scope& scope) const {
     if (common > most) most = common, best = &candidate;
   }
   if (all == 0 || most * 5 < all * 2) return Renamed(scope);
-  // Another one that is as like it: nobody knows which of them it is.
+  // Another one is equally similar: it is not known which of them it is.
   auto like = [&](const Scope& candidate) {
     return Similarity(Text(Join(base_->text.lines(), scope.body, scope.end)),
                       Text(Join(target_->text.lines(), candidate.body, candidate.end)));

@@ -59,7 +59,7 @@ Result<void> ExportToGit(const Series& series, const Tree& base, const std::stri
   GitSignature who = Signature("", "");
   Result<git_oid> commit = Commit(repository, *tree_id, nullptr, base.Name() + "\n", who.get());
   if (!commit) return commit.error();
-  // All of it at the base: a commit that is written anew loses its own note.
+  // Everything is noted at the base: a commit that is rewritten loses its own note.
   std::string all = PackNote("series", "series", Print(series.file));
   for (size_t i = 0; i < series.patches.size(); ++i)
     all += PackNote("patch", series.patches[i].name, series.originals[i]);

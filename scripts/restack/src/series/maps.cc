@@ -61,7 +61,7 @@ std::string PrintMaps(const Maps& given, const SeriesVerdict& found) {
     text += Quoted(file.from) + " = " + Quoted(file.to) + "\n";
   for (const FileMapping& file : found.files) {
     if (file.evidence == "given") continue;
-    // Commented out: found again in each run, and believed only when a person takes the # away.
+    // Commented out: it is found again in each run, and used only if a person removes the #.
     text += "# " + Quoted(file.from) + " = " + Quoted(file.to) + "  # " + file.evidence + "\n";
   }
   text += "\n[functions]\n";

@@ -91,8 +91,7 @@ void SeriesRun::Resolve(const Patch& patch, PatchFiles& files, PatchVerdict& ver
   tree->Write(files.head_file, {Text(patch.header), 0100644});
   MemoryTree edited(tree);
   if (Result<void> done = ApplyPatch(at->second, 1, edited); !done) {
-    verdict.notes.push_back("the remembered resolution does not fit any more: " +
-                            done.error().message);
+    verdict.notes.push_back("the remembered resolution no longer fits: " + done.error().message);
     return;
   }
   for (const auto& [path, file] : edited.changes()) {

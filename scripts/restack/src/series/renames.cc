@@ -118,7 +118,7 @@ std::string Renames::Folder(const std::string& folder) {
   for (auto path = std::lower_bound(here.begin(), here.end(), prefix);
        path != here.end() && StartsWith(*path, prefix); ++path) {
     std::string_view name = BaseName(*path);
-    // What many folders have, and what the series itself makes, says nothing.
+    // A name that many folders have, or that the series itself makes, is not evidence.
     if (by_series_.count(*path) || here_names.at(name).size() > kCommon) continue;
     ++voters;
     if (auto same = names.find(name); same != names.end() && same->second.size() <= kCommon)
@@ -131,7 +131,7 @@ std::string Renames::Folder(const std::string& folder) {
   size_t most = 0;
   for (const auto& [to, count] : votes)
     if (count > most) most = count, result = to;
-  // Most of its files, or nobody knows where they went.
+  // Most of its files must be there; otherwise it is not known where they went.
   if (most * 2 < voters || (most < 2 && (voters > 1 || !alone))) result.clear();
   return result;
 }
@@ -204,7 +204,7 @@ std::vector<std::string> Renames::Function(const std::string& function, const st
   std::vector<std::string> files = target_->FilesDefining(function);
   std::erase_if(files, [&](const std::string& file) { return Extension(file) != Extension(from); });
   std::string folder(DirName(from));
-  // With several, only those beside where it was; then it is one, or nobody can say which.
+  // Of several, only those in its old folder count, and only if that leaves one.
   if (files.size() > 1)
     std::erase_if(files, [&](const std::string& file) { return DirName(file) != folder; });
   if (files.size() != 1) return {};

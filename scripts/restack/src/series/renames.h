@@ -30,7 +30,7 @@ class Renames {
   void Gone(const std::string& path) { made_.erase(path); }
   /// Files of the target that a function of `from` may be in.
   std::vector<std::string> Function(const std::string& function, const std::string& from);
-  /// The one file of the target that defines a function that the base has not; "" otherwise.
+  /// The one file of the target that defines a function that the base does not have; "" otherwise.
   std::string Gained(const std::string& function, const std::string& from) const;
   /// The text with the names that headers have in the target in its `#include` lines; no value when
   /// none changes.

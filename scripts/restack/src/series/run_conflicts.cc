@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a patch leaves for a person: conflicts, and changes of files that nobody knows.
+// What a patch leaves for a person: conflicts, and changes of unknown files.
 #include <algorithm>
 
 #include "run.h"

@@ -87,7 +87,7 @@ Result<Moved> SeriesRun::LandFile(const FileChange& file, Landed& landed) {
     if (Result<void> done = Write(landed); !done) return done.error();
   if (!file.binary.empty()) {
     HunkVerdict hunk = Begin(target.to, 1, nullptr);
-    hunk.reason = "a binary change; it has to be made anew";
+    hunk.reason = "a binary change, which cannot be moved: make it again on the target";
     landed.verdict.hunks.push_back(std::move(hunk));
     return Moved{};
   }

@@ -25,7 +25,7 @@ Result<std::string> ReadFile(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in) return Error{file + ": cannot be read"};
   std::string bytes;
-  // What is no regular file says no size.
+  // Only a regular file has a size.
   if (auto size = fs::file_size(file, error); !error) bytes.reserve(size);
   std::vector<char> buffer(size_t{1} << 16);
   while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || in.gcount() > 0)
@@ -39,7 +39,7 @@ Result<void> WriteFile(const std::string& file, std::string_view bytes) {
   auto fail = [&](const std::string& why) { return Error{file + ": cannot be written: " + why}; };
   fs::path folder = fs::path(file).parent_path();
   if (!folder.empty()) fs::create_directories(folder, error);
-  // Never through a link that somebody has put there.
+  // Never write through a symbolic link at that name.
   std::string partial = file + ".new";
   unlink(partial.c_str());
   int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
