@@ -32,6 +32,11 @@ constexpr PayloadFile kBuilds[] = {
     {"qemu-system-x86_64-kata", "kata/qemu-system-x86_64"},
 };
 
+/// What the scenarios of Kubernetes need besides.
+constexpr PayloadFile kKubernetesPayload[] = {{"pods.md", "../docs/pods.md"}};
+constexpr const char* kKubernetesPrograms[] = {
+    "kubelet", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"};
+
 }  // namespace
 
 Lab::Lab(const LabOptions& options) : options_(options), logs_(options.build / "lab/logs") {
@@ -54,9 +59,17 @@ void Lab::MakePayload() {
       if (entry.path().extension() == ".so")
         fs::copy_file(entry.path(), tree / "modules" / entry.path().filename());
   }
-  const RunResult made = stx::Run({"mkfs.ext4", "-q", "-F", "-L", "lab", "-O", "^has_journal", "-d",
-                                   tree.string(), (dir_ / "payload.img").string(), "512M"},
-                                  kPack);
+  const bool kubernetes = !options_.kubernetes.empty();
+  if (kubernetes) {
+    for (const PayloadFile& file : kKubernetesPayload) add(file);
+    fs::create_directories(tree / "kubernetes");
+    for (const char* program : kKubernetesPrograms)
+      fs::copy_file(options_.kubernetes / program, tree / "kubernetes" / program);
+  }
+  const RunResult made =
+      stx::Run({"mkfs.ext4", "-q", "-F", "-L", "lab", "-O", "^has_journal", "-d", tree.string(),
+                (dir_ / "payload.img").string(), kubernetes ? "1536M" : "512M"},
+               kPack);
   if (!made.status.Success()) throw std::runtime_error("mkfs.ext4: " + made.err);
   fs::remove_all(tree);
 }
@@ -67,7 +80,8 @@ NodeSettings Lab::Settings() const {
   settings.qemu = options_.build / "host/qemu-system-x86_64";
   settings.image =
       lab / (std::string("node-") + (options_.qemu == NodeQemu::kPackages ? "packages" : "debian") +
-             (options_.kata ? "-kata" : "") + ".img");
+             (options_.kata ? "-kata" : "") + (options_.kubernetes.empty() ? "" : "-kubernetes") +
+             ".img");
   settings.kernel = lab / "vmlinuz";
   settings.initrd = lab / "initrd";
   settings.payload = dir_ / "payload.img";
@@ -91,6 +105,8 @@ void Lab::Boot(const Scenario& scenario) {
     start(second_, "node-b");
   } else {
     settings.memory_mib = 6144;
+    // One CPU is kubelet's and the platform's, and a pod has two to itself.
+    if (scenario.kubernetes) settings.cpus = 4;
     settings.huge_1g = 1;
     settings.devices = true;
     start(alone_, "node");
@@ -141,7 +157,8 @@ void Lab::RunAgainForTheJournal(Node& node, const Scenario& scenario) {
   constexpr const char* kTalk = R"sh(
 cp /etc/containerd/config.toml /etc/containerd/config.toml.quiet
 cp /etc/kata-containers/configuration-qemu.toml /etc/kata-containers/configuration-qemu.toml.quiet
-sed -i '1i [debug]\n  level = "debug"' /etc/containerd/config.toml
+# At the end: before "version = 2" it would be of version 1, and the CRI plugin would not know Kata.
+printf '\n[debug]\n  level = "debug"\n' >>/etc/containerd/config.toml
 sed -i 's/^#* *enable_debug *=.*/enable_debug = true/' /etc/kata-containers/configuration-qemu.toml
 systemctl restart containerd
 )sh";

@@ -25,6 +25,8 @@ struct LabOptions {
   std::filesystem::path build;
   NodeQemu qemu = NodeQemu::kPackages;
   bool kata = false;  ///< the nodes also have a Kata release
+  /// The folder with the programs of Kubernetes that the nodes also have; empty for none.
+  std::filesystem::path kubernetes = {};
 };
 
 struct ScenarioOutcome {

@@ -63,10 +63,12 @@ int RunLab(const Arguments& arguments) {
   options.build = arguments.Value("--build");
   options.qemu = QemuOf(arguments.Value("--qemu"));
   options.kata = arguments.Has("--kata");
+  if (arguments.Has("--kubernetes")) options.kubernetes = arguments.Value("--kubernetes");
+  const bool kubernetes = !options.kubernetes.empty();
   const std::vector<std::string>& names = arguments.Values("--scenario");
   std::vector<Scenario> chosen;
   for (const Scenario& scenario : AllScenarios())
-    if ((names.empty() && scenario.kata == options.kata) ||
+    if ((names.empty() && scenario.kata == options.kata && scenario.kubernetes == kubernetes) ||
         std::find(names.begin(), names.end(), scenario.name) != names.end())
       chosen.push_back(scenario);
   for (const std::string& name : names)
@@ -76,6 +78,9 @@ int RunLab(const Arguments& arguments) {
   for (const Scenario& scenario : chosen)
     if (scenario.kata && !options.kata)
       throw BadInput(scenario.name + " needs a Kata release: --kata TARBALL");
+  for (const Scenario& scenario : chosen)
+    if (scenario.kubernetes && !kubernetes)
+      throw BadInput(scenario.name + " needs the programs of Kubernetes: --kubernetes DIR");
   const RunResult listed = stx::Run(
       {options.build / "tests/tests/lab/scenarios", "--gtest_list_tests"}, Milliseconds(20000));
   if (!listed.status.Success()) throw std::runtime_error("scenarios: " + listed.err);

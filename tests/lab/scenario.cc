@@ -61,6 +61,8 @@ std::vector<Scenario> ParseScenarios(const std::string& text) {
         scenario.pair = true;
       else if (word == "kata")
         scenario.kata = true;
+      else if (word == "kubernetes")
+        scenario.kata = scenario.kubernetes = true;
       else if (word == "cgroups")
         scenario.both_cgroups = true;
       else if (word.starts_with("wro="))

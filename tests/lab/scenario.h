@@ -17,6 +17,7 @@ struct Scenario {
   std::string patches = {};   ///< the WRO patch without which it must fail; empty for none
   bool quick = false;         ///< scripts/check runs it
   bool kata = false;          ///< needs a Kata release on the node
+  bool kubernetes = false;    ///< needs Kubernetes beside it
   bool both_cgroups = false;  ///< runs on a node with cgroup v2, and again on one with v1
   bool cgroup_v1 = false;     ///< is that second run; never set in scenarios.txt
 };

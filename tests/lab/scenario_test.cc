@@ -42,6 +42,12 @@ TEST(Scenarios, ALineThatIsNoneIsNamed) {
   }
 }
 
+TEST(Scenarios, OneOfKubernetesNeedsKataToo) {
+  const auto scenarios = ParseScenarios("a A.* kubernetes: a\nb B.* kata: b\n");
+  EXPECT_TRUE(scenarios[0].kata && scenarios[0].kubernetes);
+  EXPECT_TRUE(scenarios[1].kata && !scenarios[1].kubernetes);
+}
+
 TEST(Scenarios, OneForBothCgroupVersionsRunsAgainAtTheEnd) {
   const auto runs = WithCgroupV1(ParseScenarios("a A.* cgroups: a\nb B.*: b\n"));
   ASSERT_EQ(runs.size(), 3u);

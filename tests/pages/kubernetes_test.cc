@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/process.h"
+#include "base/yaml_of_page.h"
 
 namespace stx {
 namespace {
@@ -23,50 +24,16 @@ struct Object {
   std::string text, where;
 };
 
-/// The documents of a YAML text.
-void AddDocuments(const std::string& text, const std::string& where, std::vector<Object>& objects) {
-  std::istringstream lines(text);
-  std::string document;
-  const auto add = [&] {
-    const YAML::Node node = YAML::Load(document);
-    if (!node.IsNull()) objects.push_back({node, document, where});
-    document.clear();
-  };
-  for (std::string line; std::getline(lines, line);) {
-    if (line == "---")
-      add();
-    else
-      document += line + "\n";
-  }
-  add();
-}
-
-/// Those of each ```yaml block of a page.
-std::vector<Object> OfPage(const std::string& page) {
-  std::istringstream lines(ReadFile(Repository() / page));
-  std::vector<Object> objects;
-  std::string block;
-  bool inside = false;
-  int number = 0, begin = 0;
-  for (std::string line; std::getline(lines, line);) {
-    ++number;
-    if (line == "```yaml") {
-      inside = true, begin = number, block.clear();
-    } else if (inside && line == "```") {
-      inside = false;
-      AddDocuments(block, page + ":" + std::to_string(begin), objects);
-    } else if (inside) {
-      block += line + "\n";
-    }
-  }
-  EXPECT_FALSE(inside) << page << ":" << begin << ": a block that does not end";
-  return objects;
-}
-
 std::vector<Object> All() {
-  std::vector<Object> objects = OfPage("docs/pods.md");
-  const std::string classes = "debian/kata/runtimeclass.yaml";
-  AddDocuments(ReadFile(Repository() / classes), classes, objects);
+  std::vector<Object> objects;
+  const auto add = [&](const std::vector<YamlDocument>& documents, const std::string& file) {
+    for (const YamlDocument& document : documents)
+      objects.push_back(
+          {YAML::Load(document.text), document.text, file + ":" + std::to_string(document.line)});
+  };
+  const std::string page = "docs/pods.md", classes = "debian/kata/runtimeclass.yaml";
+  add(YamlOfPage(ReadFile(Repository() / page)), page);
+  add(YamlDocuments(ReadFile(Repository() / classes)), classes);
   return objects;
 }
 
