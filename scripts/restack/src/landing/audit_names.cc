@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "words.h"
+
 namespace restack {
 
 using Kind = Definition::Kind;
@@ -151,6 +153,14 @@ std::string Auditor::SameName(const std::vector<Added>& added) const {
   return {};
 }
 
+/// The name in a line at file scope that is a macro with one name: EXPORT_SYMBOL(name);
+static std::string_view Exported(std::string_view line) {
+  std::string_view macro = WordAt(line, 0), rest = line.substr(macro.size());
+  if (macro.find("EXPORT") == std::string_view::npos || !StartsWith(rest, "(")) return {};
+  std::string_view name = WordAt(rest, 1);
+  return StartsWith(rest.substr(1 + name.size()), ")") ? name : std::string_view();
+}
+
 /// It uses a name that the base defines and the target no longer has.
 std::string Auditor::Gone(const std::vector<Added>& added) const {
   if (language_ != Language::kC) return {};
@@ -161,6 +171,13 @@ std::string Auditor::Gone(const std::vector<Added>& added) const {
     if (text.empty() || text[0] == '*' || text[0] == '#' || StartsWith(text, "/*") ||
         StartsWith(text, "//") || InComment(each))
       continue;
+    if (std::string_view name = Exported(each.line); !name.empty()) {
+      const std::string function(name);
+      std::vector<std::string> files = names_.files(function);
+      if (!names_.in_base(function) || target_.HasWord(name) || Defines(function)) continue;
+      return "it exports " + function + "(), which the target " +
+             (files.empty() ? "no longer has" : "has in " + files.front());
+    }
     for (std::string_view word : CodeWords(each.line)) {
       if (word.size() < 4) continue;
       std::string name(word);
