@@ -83,5 +83,15 @@ TEST_P(KubernetesStatic, AGuaranteedPodHasItsCpusForItself) {
 INSTANTIATE_TEST_SUITE_P(CfsQuota, KubernetesStatic, testing::Bool(),
                          [](const auto& info) { return info.param ? "On" : "Off"; });
 
+TEST(KubernetesPod, FloatsOverAllCpusWithoutACpuPolicy) {
+  StartKubernetes({});
+  KubePod pod(ObjectOfPage("Pod", "static-cpus"));
+  const std::vector<std::string> cpus = pod.VcpuCpus();
+  EXPECT_EQ(cpus.size(), 3u);
+  const std::string all = Trimmed(Shell("cat /sys/devices/system/cpu/online"));
+  for (const std::string& vcpu : cpus) EXPECT_EQ(vcpu, all);
+  ReportFact("the CPUs of the vCPU threads: " + Joined(cpus));
+}
+
 }  // namespace
 }  // namespace stx
