@@ -323,6 +323,21 @@ TEST_F(SessionTest, ACacheWithoutItsReferencesIsReadAgain) {
   EXPECT_NE(Get("patches.restack/work/f.c").find("zwei"), std::string::npos);
 }
 
+// A block of the cache that begins with a packed file is not unpacked twice.
+TEST_F(SessionTest, APackedFileInAPackageIsKeptAsItIs) {
+  Result<std::string> gz = Pack("x.gz", "text\n");
+  ASSERT_TRUE(gz) << gz.error().message;
+  Put("target/0.gz", *gz);
+  fs::create_directories(folder_ / "none");
+  stx::Process tar({"tar", "-czf", (folder_ / "none/x_1.orig.tar.gz").string(), "-C",
+                    folder_.string(), "target/0.gz", "target/f.c"},
+                   {});
+  auto status = tar.Wait(stx::Milliseconds(20000));
+  ASSERT_TRUE(status && status->code == 0) << tar.Stderr();
+  ASSERT_EQ(Run({"rebase", "--onto", "x=1", "--from", (folder_ / "base").string()}), 1) << said_;
+  EXPECT_NE(Get("patches.restack/work/f.c").find("zwei"), std::string::npos);
+}
+
 TEST_F(SessionTest, GitAndBackIsLossless) {
   std::string repository = (folder_ / "repo").string(), base = (folder_ / "base").string();
   auto before = Patches();

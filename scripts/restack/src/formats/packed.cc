@@ -108,8 +108,9 @@ Result<std::string> PackBlock(std::string_view bytes) {
 
 Result<std::string> UnpackBlock(std::string_view packed, size_t size) {
   Reader in(archive_read_new(), archive_read_free);
-  archive_read_support_filter_zstd(in.get());
-  archive_read_support_filter_gzip(in.get());
+  // One filter: what comes out may look packed itself, and is a file's own content.
+  bool gzip = packed.starts_with("\x1f\x8b");
+  archive_read_append_filter(in.get(), gzip ? ARCHIVE_FILTER_GZIP : ARCHIVE_FILTER_ZSTD);
   Result<std::string> bytes = ReadAll(in, kBlockName, packed, size, size);
   if (bytes && bytes->size() != size) return Error{std::string(kBlockName) + ": is cut off"};
   return bytes;
