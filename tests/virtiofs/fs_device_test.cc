@@ -8,6 +8,7 @@
 
 #include "base/throws.h"
 #include "base/waiting.h"
+#include "harness/vhost_user/vhost_user_recorder.h"
 #include "kata/qmp_calls.h"
 #include "kata/qtest_pod.h"
 #include "virtiofs/fixture.h"
@@ -83,8 +84,9 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_F(VirtioFsDevice, TheConfigurationNamesItsTagAndQueues) {
   Covers({"virtio 5.11.4.2 queues"});
-  for (uint32_t queues : {1u}) {
-    StartDaemon(DaemonKind::kC);
+  for (uint32_t queues : {1u, 4u}) {
+    // The daemons serve one request queue and end when they are told of a second one.
+    VhostUserRecorder backend(dir / "fs.sock");
     StartFsMachine(false, queues == 1 ? "" : ",num-request-queues=4");
     std::string tag;
     for (uint32_t i = 0; i < 36; ++i) tag += static_cast<char>(device->ConfigB(i));
