@@ -57,12 +57,18 @@ class Net : public MachineTest {
                       options});
     device.emplace(*bus, bus->At(5));
   }
-  void StartDriver(uint64_t features) {
+  /// Negotiates, and sets up the queues of so many pairs and the control queue, without buffers and
+  /// DRIVER_OK.
+  void Prepare(uint64_t features, uint16_t pairs = 1) {
     agreed = device->Negotiate(features);
     EXPECT_EQ(agreed & ~virtio::Bit(virtio::kFeatureVersion1), features) << "not offered";
+    uint16_t count = 2 * pairs;
+    if (features & virtio::Bit(kCtrl)) ++count;
     queues.clear();
-    for (uint16_t i : {kReceive, kTransmit}) queues.push_back(device->SetUpQueue(i, *heap));
-    if (features & virtio::Bit(kCtrl)) queues.push_back(device->SetUpQueue(kControl, *heap));
+    for (uint16_t i = 0; i < count; ++i) queues.push_back(device->SetUpQueue(i, *heap));
+  }
+  void StartDriver(uint64_t features) {
+    Prepare(features);
     device->SetDriverOk();
     buffers.clear();
   }

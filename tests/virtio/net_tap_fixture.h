@@ -57,15 +57,11 @@ class NetOnTap : public Net {
                       options});
     device.emplace(*bus, bus->At(5));
   }
-  /// Negotiates, and sets up all queues, without buffers and DRIVER_OK.
+  /// With all pairs that the card has if the driver negotiates them.
   void Prepare(uint64_t features) {
-    agreed = device->Negotiate(features);
-    EXPECT_EQ(agreed & ~virtio::Bit(virtio::kFeatureVersion1), features) << "not offered";
     const uint16_t pairs = features & virtio::Bit(kMultiqueue) ? kPairs : 1;
-    queues.clear();
-    for (uint16_t i = 0; i < 2 * pairs; ++i) queues.push_back(device->SetUpQueue(i, *heap));
-    control = static_cast<uint16_t>(2 * pairs);
-    if (features & virtio::Bit(kCtrl)) queues.push_back(device->SetUpQueue(control, *heap));
+    control = 2 * pairs;
+    Net::Prepare(features, pairs);
   }
   /// The driver begins, with `count` receive buffers in each queue.
   void Begin(int count = 64) {

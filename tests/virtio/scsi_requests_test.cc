@@ -92,11 +92,7 @@ TEST_F(VirtioScsi, OneSizeIsWrittenWithoutTheOther) {
 
 TEST_F(VirtioScsi, SizesThatTheDriverWroteHold) {
   Start({{"scsi-id=0,lun=0"}});
-  device->Negotiate(0);
-  EXPECT_EQ(device->ConfigL(24), 32u);
-  qtest().WriteL(device->device_config() + 20, 18);
-  for (uint16_t i = 0; i < 3; ++i) queues.push_back(device->SetUpQueue(i, *heap));
-  device->SetDriverOk();
+  StartDriverWithSenseSize(18);
   const Posted posted =
       Post(Simple(0, 0), std::string(6, '\0'), "", 0, kRequests, 1, /*sense_size=*/18);
   device->Notify(kRequests);
@@ -115,11 +111,7 @@ TEST_F(VirtioScsi, SizesThatTheDriverWroteHold) {
 
 TEST_F(VirtioScsi, SizesThatTheDriverWroteMigrate) {
   Start({{"scsi-id=0,lun=0"}});
-  device->Negotiate(0);
-  EXPECT_EQ(device->ConfigL(24), 32u);
-  qtest().WriteL(device->device_config() + 20, 18);
-  for (uint16_t i = 0; i < 3; ++i) queues.push_back(device->SetUpQueue(i, *heap));
-  device->SetDriverOk();
+  StartDriverWithSenseSize(18);
   const auto do_it = [&](const std::string& cdb, uint32_t in) {
     const Posted posted = Post(Simple(0, 0), cdb, "", in, kRequests, 1, 18);
     device->Notify(kRequests);

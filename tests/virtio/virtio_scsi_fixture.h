@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The control and event queues of a virtio-scsi (virtio 1.2, sections 5.6.6.2 and 5.6.6.3).
+// A driver of virtio-scsi with its own sizes, and the control and event queues (virtio 1.2,
+// sections 5.6.4, 5.6.6.2 and 5.6.6.3).
 #pragma once
 
 #include <string>
@@ -10,6 +11,15 @@ namespace stx {
 
 class VirtioScsi : public ScsiTest {
  protected:
+  /// A driver that wants `size` bytes of sense data, and reads cdb_size.
+  void StartDriverWithSenseSize(uint32_t size) {
+    device->Negotiate(0);
+    EXPECT_EQ(device->ConfigL(24), 32u);
+    qtest().WriteL(device->device_config() + 20, size);
+    queues.clear();
+    for (uint16_t i = 0; i < 3; ++i) queues.push_back(device->SetUpQueue(i, *heap));
+    device->SetDriverOk();
+  }
   /// Sends a request to the control queue; `response` bytes come.
   std::string Control(const std::string& request, uint32_t response) {
     const uint64_t out = heap->Allocate(request.size()), in = heap->Allocate(response);

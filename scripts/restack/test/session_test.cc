@@ -1,79 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The command on a small series in a temporary folder: conflict, edit, continue, undo, and being
 // killed.
-#include <gtest/gtest.h>
+#include "session_fixture.h"
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <map>
-
-#include "base/process.h"
-#include "restack/folder.h"
 #include "restack/packed.h"
 
 namespace restack {
 namespace {
-
-namespace fs = std::filesystem;
-
-class SessionTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "restack-test.XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    Put("base/f.c", "int f(void)\n{\n    one();\n    two();\n    three();\n}\n");
-    Put("target/f.c", "int f(void)\n{\n    one();\n    zwei();\n    three();\n}\n");
-    Put("patches/series", "a.patch # first\n# a comment\nb.patch\n");
-    Put("patches/a.patch",
-        "Description: a\nApplies-To: base\n--- a/f.c\n+++ b/f.c\n@@ -1,5 +1,5 @@\n int f(void)\n "
-        "{\n-    one();\n+    eins();\n     two();\n     three();\n");
-    Put("patches/b.patch",
-        "Description: b\n--- a/f.c\n+++ b/f.c\n@@ -2,5 +2,5 @@\n {\n     eins();\n-    two();\n+   "
-        " two(2);\n     three();\n }\n");
-    fs::permissions(folder_ / "patches/a.patch", fs::perms::owner_exec, fs::perm_options::add);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  void Put(const std::string& path, const std::string& bytes) {
-    fs::create_directories((folder_ / path).parent_path());
-    ASSERT_TRUE(WriteFile((folder_ / path).string(), bytes));
-  }
-  std::string Get(const std::string& path) { return *ReadFile((folder_ / path).string()); }
-
-  std::vector<std::string> Arguments(std::vector<std::string> arguments) {
-    std::vector<std::string> argv = {
-        std::getenv("RESTACK"),      "--series", (folder_ / "patches").string(),  "--packages",
-        (folder_ / "none").string(), "--cache",  (folder_ / "cache.git").string()};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    return argv;
-  }
-  int Run(std::vector<std::string> arguments) {
-    stx::SpawnOptions options;
-    options.stdout_file = folder_ / "stdout";
-    stx::Process process(Arguments(std::move(arguments)), options);
-    auto status = process.Wait(stx::Milliseconds(20000));
-    said_ = process.Stderr();
-    return status ? status->code : -1;
-  }
-  std::vector<std::string> Rebase() {
-    return {"rebase", "--onto", (folder_ / "target").string(), "--from",
-            (folder_ / "base").string()};
-  }
-  std::map<std::string, std::string> Patches() {
-    std::map<std::string, std::string> files;
-    for (const auto& entry : fs::recursive_directory_iterator(folder_ / "patches"))
-      if (entry.is_regular_file()) files[entry.path().string()] = *ReadFile(entry.path().string());
-    return files;
-  }
-
-  fs::path folder_;
-  std::string said_;
-};
 
 TEST_F(SessionTest, ConflictEditContinueUndo) {
   auto before = Patches();
@@ -336,96 +274,6 @@ TEST_F(SessionTest, APackedFileInAPackageIsKeptAsItIs) {
   ASSERT_TRUE(status && status->code == 0) << tar.Stderr();
   ASSERT_EQ(Run({"rebase", "--onto", "x=1", "--from", (folder_ / "base").string()}), 1) << said_;
   EXPECT_NE(Get("patches.restack/work/f.c").find("zwei"), std::string::npos);
-}
-
-TEST_F(SessionTest, GitAndBackIsLossless) {
-  std::string repository = (folder_ / "repo").string(), base = (folder_ / "base").string();
-  auto before = Patches();
-  ASSERT_EQ(Run({"export", "--base", base, "--git", repository, "--branch", "s"}), 0) << said_;
-  for (const auto& [path, bytes] : before) fs::remove(path);
-  ASSERT_EQ(Run({"import", "--git", repository, "--branch", "s"}), 0) << said_;
-  EXPECT_EQ(Patches(), before);
-}
-
-TEST_F(SessionTest, AZeroByteInAHeadIsLossless) {
-  std::string repository = (folder_ / "repo").string(), base = (folder_ / "base").string();
-  Put("patches/a.patch",
-      std::string("Description: a\nOrigin: x\0y\n", 26) + Get("patches/a.patch"));
-  auto before = Patches();
-  ASSERT_EQ(Run({"export", "--base", base, "--git", repository, "--branch", "s"}), 0) << said_;
-  ASSERT_EQ(Run({"import", "--git", repository, "--branch", "s"}), 0) << said_;
-  EXPECT_EQ(Patches(), before);
-}
-
-// A cache and a repository on a disk that is full after every so many KiB: the message names the
-// place and the reason, the series stays, and with more space the same call goes on.
-TEST_F(SessionTest, AFullDiskWhileGitTreesAreWritten) {
-  if (system("unshare -m mount -t tmpfs none /mnt 2>/dev/null") != 0)
-    GTEST_SKIP() << "a small disk (tmpfs) needs the right to mount";
-  for (int i = 0; i < 60; ++i)
-    Put("base/d" + std::to_string(i) + "/f", "a text of its own: " + std::to_string(i));
-  std::string disk = (folder_ / "disk").string(), base = (folder_ / "base").string();
-  fs::create_directories(disk);
-  auto before = Patches();
-  int full = 0, written = 0;
-  for (int kib = 64; kib < 1024 && written == 0; kib += 16) {
-    std::string export_it = "\"$RESTACK\" --series " + (folder_ / "patches").string() +
-                            " export --base " + base + " --git " + disk + "/repo --branch s";
-    std::string script = "mount -t tmpfs -o size=" + std::to_string(kib) + "k none " + disk +
-                         "; rc=0; " + export_it + " || rc=$?; [ $rc = 0 ] && exit 0; " + "find " +
-                         disk + " -name 'tmp_*' -o -name '*.lock' >&2; [ -e " + disk +
-                         "/repo/refs/heads/s ] && echo half >&2; mount -o remount,size=8m " + disk +
-                         "; " + export_it + " >&2 || exit 3; exit $rc";
-    stx::Process process({"unshare", "-m", "/bin/sh", "-c", script}, {});
-    auto status = process.Wait(stx::Milliseconds(60000));
-    ASSERT_TRUE(status);
-    std::string said = process.Stderr();
-    if (status->code == 0) {
-      ++written;
-      continue;
-    }
-    ASSERT_EQ(status->code, 2) << kib << " KiB: " << said;
-    EXPECT_NE(said.find("No space left on device"), std::string::npos) << kib << " KiB: " << said;
-    EXPECT_NE(said.find(disk + "/repo"), std::string::npos) << said;
-    EXPECT_EQ(said.find("tmp_"), std::string::npos) << said;
-    EXPECT_EQ(said.find("half"), std::string::npos) << said;
-    ++full;
-  }
-  EXPECT_EQ(written, 1);
-  EXPECT_GT(full, 5);
-  EXPECT_EQ(Patches(), before);
-}
-
-// Amending the first commit writes the second anew as well, without its note.
-TEST_F(SessionTest, AnAmendedCommitKeepsItsPatch) {
-  std::string repository = (folder_ / "repo").string(), base = (folder_ / "base").string();
-  ASSERT_EQ(Run({"export", "--base", base, "--git", repository, "--branch", "s"}), 0) << said_;
-  auto git = [&](std::vector<std::string> arguments) {
-    std::vector<std::string> argv = {"git", "-C", repository, "-c", "user.name=a", "-c",
-                                     "user.email=a@b"};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    stx::SpawnOptions options;
-    options.stdout_file = folder_ / "stdout";
-    stx::Process process(argv, options);
-    auto status = process.Wait(stx::Milliseconds(20000));
-    said_ = process.Stderr();
-    return status ? status->code : -1;
-  };
-  if (git({"--version"}) != 0) GTEST_SKIP() << "git is not installed";
-  ASSERT_EQ(git({"checkout", "--quiet", "-b", "mine", "s~1"}), 0) << said_;
-  Put("repo/f.c", "int f(void)\n{\n    eins();\n    two();\n    three();\n}\n/* more */\n");
-  ASSERT_EQ(git({"commit", "--quiet", "-a", "--amend", "--no-edit"}), 0) << said_;
-  ASSERT_EQ(git({"cherry-pick", "s"}), 0) << said_;
-  auto before = Patches();
-  ASSERT_EQ(Run({"import", "--git", repository, "--branch", "mine"}), 0) << said_;
-  auto after = Patches();
-  ASSERT_EQ(after.size(), before.size()) << "no name is new";
-  EXPECT_NE(Get("patches/a.patch").find("+/* more */"), std::string::npos);
-  EXPECT_TRUE(Get("patches/a.patch").starts_with("Description: a\nApplies-To: base\n"));
-  EXPECT_EQ(Get("patches/series"), "a.patch # first\n# a comment\nb.patch\n");
-  // A name in a message leads nowhere but into the folder.
-  ASSERT_EQ(git({"commit", "--quiet", "--allow-empty", "-m", "x", "-m", "Restack-Patch: ../../x"}), 0);
-  EXPECT_EQ(Run({"import", "--git", repository, "--branch", "mine"}), 2);
 }
 
 }  // namespace
