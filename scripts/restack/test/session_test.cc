@@ -143,9 +143,9 @@ TEST_F(SessionTest, ExportedTreeHasModesAndLinks) {
       "diff --git a/f.c b/f.c\nold mode 100644\nnew mode 100755\n"
       "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+f.c\n"
       "\\ No newline at end of file\n");
-  ASSERT_EQ(Run({"export", "--base", (folder_ / "base").string(), "--tree",
-                 (folder_ / "base").string()}),
-            0)
+  ASSERT_EQ(
+      Run({"export", "--base", (folder_ / "base").string(), "--tree", (folder_ / "base").string()}),
+      0)
       << said_;
   EXPECT_NE(fs::status(folder_ / "base/f.c").permissions() & fs::perms::owner_exec,
             fs::perms::none);
@@ -170,7 +170,8 @@ TEST_F(SessionTest, AFileCalledAsThePatchHead) {
   Put("patches/series", "b.patch\n");
   Put("patches/b.patch",
       "Description: b\n--- /dev/null\n+++ b/PATCH-HEAD\n@@ -0,0 +1 @@\n+x\n"
-      "--- a/f.c\n+++ b/f.c\n@@ -2,5 +2,5 @@\n {\n     one();\n-    two();\n+    two(2);\n     three();\n }\n");
+      "--- a/f.c\n+++ b/f.c\n@@ -2,5 +2,5 @@\n {\n     one();\n-    two();\n+    two(2);\n     "
+      "three();\n }\n");
   ASSERT_EQ(Run(Rebase()), 1) << said_;
   EXPECT_EQ(Get("patches.restack/work/PATCH-HEAD"), "x\n");
   EXPECT_EQ(Get("patches.restack/work/PATCH-HEAD_"), "Description: b\n");
@@ -236,8 +237,8 @@ TEST_F(SessionTest, PackedPatchesStayPacked) {
   EXPECT_NE(text->find("+    eins();"), std::string::npos);
 }
 
-// A cache of another version of restack, or of a run that was killed, has files of a package's blobs
-// and no reference to the package.
+// A cache of another version of restack, or of a run that was killed, has files of a package's
+// blobs and no reference to the package.
 TEST_F(SessionTest, ACacheWithoutItsReferencesIsReadAgain) {
   auto pack = [&] {
     stx::Process tar({"tar", "-czf", (folder_ / "none/x_1.orig.tar.gz").string(), "-C",

@@ -54,8 +54,8 @@ class Qmp {
                  const std::function<bool(const json&)>& match = nullptr);
   /// True if such an event has already arrived; it is taken.
   bool TakeEvent(const std::string& name);
-  /// Kata's limit for a line, kMaxLine, is a requirement for all that a test does with a pod. Where it
-  /// is not, `bytes` is the limit.
+  /// Kata's limit for a line, kMaxLine, is a requirement for all that a test does with a pod. Where
+  /// it is not, `bytes` is the limit.
   void set_max_line(size_t bytes) { max_line_ = bytes; }
   /// Every line sent and received, for the message of a failed case.
   const std::string& log() const { return log_; }

@@ -266,8 +266,8 @@ Landing InScope::Replace() const {
     if (!IsSignificant(base_[i]) || Mapped(i) != kNowhere) continue;
     std::string like = target_side_.MostLike(base_[i], to_.lead, to_.end);
     return NeedsEdit("in " + to_.Title() + " of " + path_ + " the line " + Quote(base_[i]) +
-                  " that it replaces " +
-                  (like.empty() ? "is gone" : "is " + Quote(like) + " there"));
+                     " that it replaces " +
+                     (like.empty() ? "is gone" : "is " + Quote(like) + " there"));
   }
   return Failed("in " + to_.Title() + " of " + path_ +
                 " the lines that it replaces are no longer together");

@@ -32,7 +32,7 @@ struct AuditedFile {
   /// Words of all hunks of the patch that are not landed, without those that only need an edit.
   std::set<std::string> patch_open;
   std::set<std::string> used;  ///< words that a landed hunk of the patch adds and does not define
-  bool others_open = false;  ///< some hunk of the patch in the base's file is not landed
+  bool others_open = false;    ///< some hunk of the patch in the base's file is not landed
   bool others_need_edit = false;  ///< one of these only needs an edit
 };
 

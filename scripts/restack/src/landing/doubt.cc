@@ -41,8 +41,8 @@ std::set<std::string> Variables(const Lines& lines) {
 }  // namespace
 
 /// A new function that the target has got in another file: the hunk's own file may be gone, and one
-/// like it is not a place for it. Upstream when all of the edit is there; a conflict when it is there
-/// in other words; no reason when it is not.
+/// like it is not a place for it. Upstream when all of the edit is there; a conflict when it is
+/// there in other words; no reason when it is not.
 std::optional<Landing> Lander::InAnotherFile(const Edit& edit) const {
   constexpr double kSame = 0.5;
   if (edit.begin != edit.end) return std::nullopt;
