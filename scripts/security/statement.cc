@@ -130,7 +130,7 @@ std::string SecurityPage(const CveList& list) {
       "`qemu-system-common` or `qemu-kata`.\nBoth are made by `build/tests/scripts/security/"
       "security --write`; a suite of `scripts/check` fails\nwhen they differ from the source, when "
       "a "
-      "patch or its test is missing, and when a binary contains\nwhat is said to be not built. "
+      "patch or its test is missing, and when a binary contains\nwhat the table calls not built. "
       "[`maintain.md`](maintain.md#a-new-cve) says what to do about a new\nCVE.\n\n"
       "Scanners that know only Debian's version of the source package report what our patches fix; "
       "give\nthem the statement, for example `grype --vex` or `trivy --vex`.\n\n"

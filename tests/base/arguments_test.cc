@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* kText = R"(usage: verb [OPTION...] [NAME...]
 
-Text  with two spaces --inside is no entry.
+Text  with two spaces --inside is not an entry.
 
   NAME...            A name.
   --qemu PATH        A binary.

@@ -23,8 +23,8 @@ struct CallgrindProfile {
   std::vector<CallgrindFunction> functions;  ///< the largest inclusive cost first
 };
 
-/// Throws std::runtime_error naming the line for text that is no such file, and for one without its
-/// total: callgrind was killed.
+/// Throws std::runtime_error naming the line for text that is not such a file, and for one without
+/// its total: callgrind was killed.
 CallgrindProfile ParseCallgrind(std::string_view text);
 
 }  // namespace stx

@@ -76,7 +76,7 @@ std::string DescribeMachine() {
   const size_t model = cpus.find(key);
   utsname system{};
   uname(&system);
-  const std::string release = system.release;  // "6.1.0-13-amd64", of which "6.1" is said
+  const std::string release = system.release;  // "6.1.0-13-amd64", of which "6.1" is printed
   double load = 0;
   if (getloadavg(&load, 1) != 1) throw std::runtime_error("the machine's load cannot be read");
   const Accel accel = DetectAccel();

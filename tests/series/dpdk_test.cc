@@ -349,7 +349,7 @@ TEST_F(DpdkTest, APanicOfTheEalIsAnErrorAndNotACrash) {
 
 TEST_F(DpdkTest, WhatTheEalDoesNotKnowIsAnError) {
   StartPrimary();
-  EXPECT_TRUE(Says(Fails(Eal({"disk.img"})), "'disk.img' is no option of DPDK's EAL"));
+  EXPECT_TRUE(Says(Fails(Eal({"disk.img"})), "'disk.img' is not an option of DPDK's EAL"));
   EXPECT_TRUE(Says(Fails(Eal({"--smp=2"})), "DPDK's EAL cannot start: Invalid argument"));
   EXPECT_TRUE(Says(Fails({}), "options of DPDK's EAL are missing"));
   EXPECT_TRUE(Says(Fails({"--"}), "options of DPDK's EAL are missing"));

@@ -187,7 +187,7 @@ TEST_F(CryptodevQueues, HaveALimitAndStayWhatTheyAre) {
     EXPECT_NE(add(queues).find("is at most 64"), std::string::npos) << queues;
   EXPECT_EQ(add(64), "");
   EXPECT_NE(GetRefusal("qom-set", {{"path", "/objects/o"}, {"property", "queues"}, {"value", 63}})
-                .find("cannot change"),
+                .find("cannot be changed"),
             std::string::npos);
   EXPECT_EQ(qmp().Execute("qom-get", {{"path", "/objects/o"}, {"property", "queues"}}), 64);
   EXPECT_EQ(GetRefusal("object-del", {{"id", "o"}}), "");
@@ -199,7 +199,7 @@ TEST_F(TapQueues, AreAtLeastOne) {
   StartMachine({});
   const std::string refusal =
       GetRefusal("netdev_add", {{"type", "tap"}, {"id", "t"}, {"queues", 0}});
-  EXPECT_NE(refusal.find("queues= is at least 1"), std::string::npos) << refusal;
+  EXPECT_NE(refusal.find("queues= must be at least 1"), std::string::npos) << refusal;
   // The name is free.
   EXPECT_EQ(GetRefusal("netdev_add", {{"type", "hubport"}, {"id", "t"}, {"hubid", 1}}), "");
 }

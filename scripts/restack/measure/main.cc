@@ -40,7 +40,7 @@ Result<std::map<size_t, std::string>> Compile(const Options& options, const Tool
     while (patches.size() <= facts[i].patch) patches.push_back({});
     HunkVerdict hunk;
     hunk.file = hunk.target = facts[i].file;
-    // A function or a file may have moved: the file that has got its first line.
+    // A function or a file may have moved: the file that already has its first line.
     for (const auto& [path, text] : run.patches[facts[i].patch].after)
       if (!facts[i].added.empty() &&
           Squeeze(text).find(facts[i].added.front()) != std::string::npos)

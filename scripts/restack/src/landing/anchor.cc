@@ -142,8 +142,8 @@ bool InScope::Present(Landing& landing) const {
   return true;
 }
 
-/// The first of the added lines, when the target has got all that say something, in their order and
-/// near each other, and none of those that the edit removes; kNowhere otherwise.
+/// The first of the added lines, when the target already has all that say something, in their order
+/// and near each other, and none of those that the edit removes; kNowhere otherwise.
 size_t InScope::Apart(const Squeezed& here, const Squeezed& there, const Squeezed& removed) const {
   constexpr size_t kTelling = 45;
   std::vector<std::string> lines;

@@ -71,8 +71,8 @@ bool Auditor::NoChange() const {
   return before == after;
 }
 
-/// The target has got a condition beside the place that asks for something the hunk asks for, too,
-/// and that nothing there asked for before.
+/// The target already has a condition beside the place that asks for something the hunk asks for,
+/// too, and that nothing there asked for before.
 std::string Auditor::CheckedAlready(const std::vector<Added>& added) const {
   if (language_ != Language::kC) return {};
   constexpr size_t kLines = 8, kWord = 4;
@@ -102,7 +102,7 @@ std::string Auditor::CheckedAlready(const std::vector<Added>& added) const {
       if (i >= each.part->begin && i < each.part->end) continue;
       for (std::string_view word : CodeWords(line))
         if (asked.count(word))
-          return "the target has got " + Quote(line) + " at line " + std::to_string(i + 1) +
+          return "the target already has " + Quote(line) + " at line " + std::to_string(i + 1) +
                  ", which may check the same as " + Quote(each.line);
     }
   }
@@ -150,7 +150,7 @@ std::string Auditor::Doubled(const std::vector<Added>& added) const {
     if (!telling) continue;
     // In two functions, the same statement may be meant twice.
     if (!include && !SameScope(nearest, each.at) && line.size() < 40) continue;
-    return "the target has got " + Quote(each.line) + " by itself, at line " +
+    return "the target already has " + Quote(each.line) + " by itself, at line " +
            std::to_string(nearest + 1) + " of " + file_.target->path;
   }
   return {};
@@ -182,7 +182,7 @@ bool Auditor::Gained(const std::string& line) const {
          landed_.Count(line) > target_.Count(line);
 }
 
-/// Lists of words: a name that the list has got in another line.
+/// Lists of words: a name that the list already has in another line.
 std::string Auditor::Words(const std::vector<Added>& added) const {
   if (language_ != Language::kMake && language_ != Language::kMeson) return {};
   for (const Added& each : added) {
@@ -191,13 +191,14 @@ std::string Auditor::Words(const std::vector<Added>& added) const {
     for (std::string_view word : ListWords(each.line)) {
       if (word.size() < 6 || word.find_first_of("$(=") != std::string_view::npos) continue;
       if (after_.List(word) != 1 || base_.List(word) != 0 || target_.List(word) == 0) continue;
-      return "the target has got `" + std::string(word) + "` by itself, in " + file_.target->path;
+      return "the target already has `" + std::string(word) + "` by itself, in " +
+             file_.target->path;
     }
   }
   return {};
 }
 
-/// A lock that is held, or a thing that is freed, by another line that the target has got.
+/// A lock that is held, or a thing that is freed, by another line that the target already has.
 std::string Auditor::Held(const std::vector<Added>& added) const {
   if (language_ != Language::kC) return {};
   for (const Added& each : added) {
@@ -216,7 +217,7 @@ std::string Auditor::Held(const std::vector<Added>& added) const {
         std::vector<std::string_view> there = CodeWords(line);
         for (std::string_view name : names)
           if (std::find(there.begin(), there.end(), name) != there.end())
-            return "the target has got " + Quote(line) + " at line " + std::to_string(i + 1) +
+            return "the target already has " + Quote(line) + " at line " + std::to_string(i + 1) +
                    ", which may do what " + Quote(each.line) + " does";
       }
     }
@@ -251,7 +252,7 @@ std::vector<std::string_view> Auditor::Arguments(std::string_view line) {
   return names;
 }
 
-/// A line that the target has got beside the place says nearly the same.
+/// A line that the target already has beside the place says nearly the same.
 std::string Auditor::NearlySame(const std::vector<Added>& added) const {
   constexpr size_t kLines = 12, kWords = 3, kFunction = 400, kMany = 5, kProse = 6;
   constexpr double kSame = 0.72;
@@ -315,7 +316,7 @@ std::string Auditor::NearlySame(const std::vector<Added>& added) const {
       // What it replaces is like it, of course; the target's line may be its successor.
     }
     if (best < sibling + 0.1) continue;
-    return "the target has got " + Quote(file_.target->text[found]) + " at line " +
+    return "the target already has " + Quote(file_.target->text[found]) + " at line " +
            std::to_string(found + 1) + ", which is nearly " + Quote(each.line);
   }
   return {};

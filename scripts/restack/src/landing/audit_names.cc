@@ -353,7 +353,7 @@ std::string Auditor::InHead(const std::vector<Added>& added) const {
       for (const Scope* here : file_.base->Find(scope->kind, scope->name))
         if (has(file_.target->text, *there, words.back()) &&
             !has(file_.base->text, *here, words.back()))
-          return there->Title() + " of " + file_.target->path + " has got an argument " +
+          return there->Title() + " of " + file_.target->path + " already has an argument " +
                  std::string(words.back()) + " of its own";
   }
   return {};

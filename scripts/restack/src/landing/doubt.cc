@@ -40,8 +40,8 @@ std::set<std::string> Variables(const Lines& lines) {
 
 }  // namespace
 
-/// A new function that the target has got in another file: the hunk's own file may be gone, and one
-/// like it is not a place for it. Upstream when all of the edit is there; a conflict when it is
+/// A new function that the target already has in another file: the hunk's own file may be gone, and
+/// one like it is not a place for it. Upstream when all of the edit is there; a conflict when it is
 /// there in other words; no reason when it is not.
 std::optional<Landing> Lander::InAnotherFile(const Edit& edit) const {
   constexpr double kSame = 0.5;
@@ -64,8 +64,8 @@ std::optional<Landing> Lander::InAnotherFile(const Edit& edit) const {
   return std::nullopt;
 }
 
-/// The target has got a run of lines that the hunk inserts, in the same function, or a definition
-/// of what it defines: a merge or an exact place would only double it.
+/// The target already has a run of lines that the hunk inserts, in the same function, or a
+/// definition of what it defines: a merge or an exact place would only double it.
 bool Lander::Gained(const std::vector<Edit>& edits) const {
   constexpr size_t kTelling = 20;
   for (const Edit& edit : edits) {
@@ -134,7 +134,7 @@ std::string Lander::Twice(const std::vector<Edit>& edits, const Landing& landing
   return {};
 }
 
-/// Elements of a list that the target has got elsewhere in it are not added again.
+/// Elements of a list that the target already has elsewhere in it are not added again.
 Landing Lander::WithoutDoubles(Landing landing) const {
   auto element = [](std::string_view line) {
     line = Trim(line);
