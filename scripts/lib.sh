@@ -16,6 +16,13 @@ bad_input() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 2; }
 # No script ends without a message. A step that failed has already printed its own.
 trap 'code=$?; [[ $BASH_COMMAND == \"\$steps/* ]] && exit $((code == 2 ? 2 : 1)); die "line $LINENO: $BASH_COMMAND: failed"' ERR
 
+# No step has options. The comment at its beginning is its help.
+if [[ ${0%/*} -ef $steps && ${1:-} == -* ]]; then
+  [[ $1 == -h || $1 == --help ]] || bad_input "there is no option $1 (see ${0##*/} --help)"
+  sed -n '3,${/^#/!q;s/^# \{0,1\}//p}' "$0"
+  exit 0
+fi
+
 # One at a time: two scripts that make the same thing would destroy each other's work.
 lock() {
   mkdir -p "$build"

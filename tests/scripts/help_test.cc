@@ -52,13 +52,26 @@ TEST_P(EachVerb, AWrongOptionIsNamedAndEndsWithTwo) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EachVerb,
-                         testing::Values("run", "check", "prove", "mutate", "lab", "deb",
-                                         "bench", "next-base", "restack/restack"),
+                         testing::Values("run", "check", "prove", "mutate", "lab", "deb", "bench",
+                                         "fuzz", "next-base", "restack/restack"),
                          [](const auto& info) {
                            std::string name = fs::path(info.param).filename();
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
+
+TEST_F(Verbs, StepsExplainThemselvesAndHaveNoOptions) {
+  for (const auto& entry : fs::directory_iterator(clone_ / "scripts/step")) {
+    const std::string step = entry.path().filename();
+    if (step == "profile") continue;  // the packages' build has it without lib.sh
+    const RunResult help = Answer("step/" + step, {"--help"});
+    EXPECT_EQ(help.status.code, 0) << step << help.err;
+    EXPECT_NE(help.out, "") << step;
+    const RunResult wrong = Answer("step/" + step, {"--nosuch"});
+    EXPECT_EQ(wrong.status.code, 2) << step;
+    EXPECT_EQ(wrong.err, step + ": there is no option --nosuch (see " + step + " --help)\n");
+  }
+}
 
 struct Wrong {
   const char* verb;
