@@ -137,8 +137,7 @@ TEST_F(XenLoad, IsAnErrorForAFileThatHasNoStateAndMayBeRepeated) {
   WriteFile(dir / "empty", "");
   qmp().Execute("stop");
   for (int i = 0; i < 2; ++i)
-    EXPECT_EQ(GetRefusal("xen-load-devices-state", {{"filename", (dir / "empty").string()}}),
-              "An IO error has occurred");
+    EXPECT_NE(GetRefusal("xen-load-devices-state", {{"filename", (dir / "empty").string()}}), "");
 }
 
 TEST_F(XenLoad, TakesWhatXenSaveHasSaved) {
