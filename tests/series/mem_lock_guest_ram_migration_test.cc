@@ -106,6 +106,32 @@ TEST_F(MemLockMigration, PostCopyRunsUnlockedAndEndsLocked) {
             std::vector<uint8_t>(kPatternSize, 0xa5));
 }
 
+// A command that is refused waits for the end of all RCU readers, and locking may take seconds.
+TEST_F(MemLockMigration, TheMonitorAnswersWhileTheMemoryIsLockedAgain) {
+  TempDir gate("mlock");
+  WriteFile(gate / "open", "");
+  QemuOptions target = MakeMachine("on");
+  target.spawn.environment = {"LD_PRELOAD=" + EnvOr("SLOW_MLOCK", ""),
+                              "MLOCK_GATE=" + gate.path().string()};
+  Start(MakeMachine(""), std::move(target));
+  if (!AllowPostCopy(*target_) || !AllowPostCopy(*source_)) GTEST_SKIP() << why_not_;
+  const uint64_t before = Locked(*target_);
+  source_->qtest().MemSet(kPatternAt, kPatternSize, 0xa5);
+  source_->qmp().Execute("migrate-set-parameters", {{"max-bandwidth", 1 << 20}});
+  Migrate();
+  WaitForStatus(*source_, "active");
+  WaitForLocked(0);
+  std::filesystem::remove(gate / "open");
+  source_->qmp().Execute("migrate-start-postcopy");
+  WaitUntil("the target locks its memory", Deadline(Milliseconds(20000)),
+            [&] { return std::filesystem::exists(gate / "begun"); });
+  EXPECT_THROW(target_->qmp().Execute("device_add", {{"driver", "virtio-net-pci"}, {"no", "such"}}),
+               QmpError);
+  EXPECT_EQ(Locked(*target_), 0u);
+  WriteFile(gate / "open", "");
+  WaitForLocked(before);
+}
+
 TEST_F(MemLockMigration, PreCopyThatEndsBeforePostCopyEndsLocked) {
   Start(MakeMachine(""), MakeMachine("on"));
   if (!AllowPostCopy(*target_) || !AllowPostCopy(*source_)) GTEST_SKIP() << why_not_;
