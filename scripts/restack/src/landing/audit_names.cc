@@ -29,7 +29,7 @@ std::string Auditor::LocalGone(const std::vector<Added>& added) const {
       if (member || !known.count(word)) continue;
       if (has.count(word)) {
         size_t now = LandedLine(each), then = after_.Nearest(Squeeze(each.line), edit->begin);
-        if (then == kNowhere || !Visible(after_, *here, then, word) ||
+        if (then == kNowhere || now == kNowhere || !Visible(after_, *here, then, word) ||
             Visible(landed_, *there, now, word))
           continue;
         return "it uses " + std::string(word) + ", which " + there->Title() + " of " +
@@ -65,7 +65,8 @@ bool Auditor::Visible(const FileFacts& facts, const Scope& scope, size_t line,
     if (each.kind != Kind::kLocal) return true;
     if (each.line < scope.head || each.line > line) continue;
     bool open = true;
-    for (size_t i = each.line + 1; i <= line && i < places.size(); ++i) {
+    // There is a place behind the last line, too.
+    for (size_t i = each.line + 1; i < std::min(line + 1, facts.size()); ++i) {
       long depth = static_cast<long>(places[i].depth) - StartsWith(Trim(facts.text()[i]), "}");
       open = open && depth >= static_cast<long>(places[each.line].depth);
     }

@@ -22,13 +22,25 @@ Result<Moved> SeriesRun::Create(const FileChange& file, const std::string& path,
     Refuse(file, path, path + " is neither in a known base nor in the target", landed);
     return Moved{};
   }
+  std::string bytes = ApplyAt(file, Text(), *places);
+  bool link = ((file.old_mode ? file.old_mode : file.new_mode) & 0170000) == 0120000;
+  if (file.says_nothing_new == 2 && !bytes.empty()) {
+    Refuse(file, path, "it makes " + path + " and deletes it at once", landed);
+    return Moved{};
+  }
+  if (bytes.empty() && (file.says_nothing_new == 2 || link)) {
+    landed.verdict.notes.push_back("no file " + path + " is made: " +
+                                   (link ? "a symbolic link without a text is none"
+                                         : "the same change deletes it"));
+    return Moved{};
+  }
   bool sets_mode = file.new_mode && file.new_mode != file.old_mode;
   if (file.hunks.empty() && !sets_mode) {
     landed.verdict.notes.push_back("no file " + path + " is made: it would be empty, and its mode "
                                    "cannot be read; GNU patch does not make it either");
     return Moved{};
   }
-  TreeFile made{Text(ApplyAt(file, Text(), *places)), sets_mode ? file.new_mode : 0100644};
+  TreeFile made{Text(std::move(bytes)), sets_mode ? file.new_mode : 0100644};
   made.mode = (made.mode & 0170000) == 0120000 ? 0120000 : made.mode & 0100 ? 0100755 : 0100644;
   ancestor_.Write(path, made);
   std::string to = renames_.NewFile(path);
@@ -97,6 +109,12 @@ Result<Moved> SeriesRun::Move(const FileChange& file, const Target& target, cons
   bool rename = file.kind == Kind::kRename;
   const std::string &from = target.from, &path = target.to;
   Places places = *FindPlaces(file, before.text);
+  if (file.says_nothing_new == 2) {
+    if (rename) ancestor_.Delete(from);
+    ancestor_.Delete(path);
+    Refuse(file, path, Quoted(file) + " of " + from + ", which the same change deletes", landed);
+    return Moved{};
+  }
   bool sets_mode = file.new_mode && file.new_mode != file.old_mode;
   unsigned mode = sets_mode ? file.new_mode : 0;
   if (rename && !landed.written.count(from)) ancestor_.Delete(from);

@@ -13,9 +13,10 @@ using Kind = FileChange::Kind;
 
 constexpr unsigned kLink = 0120000;
 
-/// A name without ".", and without double slashes; nothing when it leads out of the folder.
+/// A name without ".", and without double slashes; nothing when it leads out of the folder or
+/// has a zero byte, which no file's name has.
 std::optional<std::string> Clean(const std::string& name) {
-  if (name.starts_with('/')) return std::nullopt;
+  if (name.starts_with('/') || name.find('\0') != std::string::npos) return std::nullopt;
   std::string path;
   for (size_t at = 0; at < name.size();) {
     size_t end = std::min(name.find('/', at), name.size());
@@ -141,7 +142,9 @@ Result<Target> FindTarget(const FileChange& file, int strip, const Tree& tree) {
     if (!name.given) continue;
     std::optional<std::string> clean = Clean(name.written);
     if (!clean || clean->empty()) {
-      unsafe = "the name " + name.written + " leads out of the tree";
+      bool zero = name.written.find('\0') != std::string::npos;
+      unsafe = "the name " + name.written.substr(0, name.written.find('\0')) +
+               (zero ? "... has a zero byte" : " leads out of the tree");
       continue;
     }
     Result<std::string> path = FollowFolders(*clean, tree);
