@@ -44,6 +44,7 @@ check_value() {
   case ${value[$1]} in
     PATH | TARBALL) [ -f "$2" ] || misuse "$1 $2: no such file" ;;
     FILE) [ -d "$(dirname -- "$2")" ] || misuse "$1 $2: its folder does not exist" ;;
+    N) [[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || misuse "$1 is a number from 1 to 999999999, not $2" ;;
     *\|*) [[ "|${value[$1]}|" = *"|$2|"* ]] || misuse "$1 is ${value[$1]//|/ or }, not $2" ;;
   esac
 }

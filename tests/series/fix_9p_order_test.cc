@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/load.h"
-#include "series/nine_p_machine.h"
+#include "virtio/nine_p_machine.h"
 
 namespace stx {
 namespace {

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "base/load.h"
-#include "series/nine_p_machine.h"
+#include "virtio/nine_p_machine.h"
 
 namespace stx {
 namespace {
