@@ -15,7 +15,7 @@
 #include "base/mutate_help.h"
 #include "base/process.h"
 #include "mutations/operators.h"
-#include "runner/gtest_run.h"
+#include "mutations/suites.h"
 #include "runner/programs.h"
 
 namespace stx {
@@ -80,12 +80,6 @@ std::map<std::string, std::string> ReadVerdicts(const fs::path& path) {
   return verdicts;
 }
 
-struct Suite {
-  Program program;
-  std::string failing;  ///< cases that fail without a mutant, as a negative filter
-  Milliseconds took{0};
-};
-
 class Campaign {
  public:
   explicit Campaign(const Arguments& arguments)
@@ -95,7 +89,8 @@ class Campaign {
         seed_(std::stoull(arguments.Has("--seed") ? arguments.Value("--seed") : "1")),
         count_(std::stoul(arguments.Value("--sample"))),
         only_(arguments.Value("--file")),
-        subjects_(ReadSubjects(data_ / "files.txt")),
+        all_subjects_(ReadSubjects(data_ / "files.txt")),
+        subjects_(all_subjects_),
         verdicts_(ReadVerdicts(data_ / "survivors.txt")) {
     if (!only_.empty()) {
       std::erase_if(subjects_, [&](const Subject& subject) {
@@ -107,31 +102,23 @@ class Campaign {
   }
 
   int Run() {
+    Prepare();
+    if (interrupted) return 1;
     ReadResults();
-    std::vector<Mutant> mutants;
-    for (const Subject& subject : subjects_)
-      for (Mutant& mutant : MakeMutants(subject.file, ReadFile(Tree() / subject.file)))
-        mutants.push_back(std::move(mutant));
-    std::mt19937_64 random(seed_);
-    for (size_t i = mutants.size(); i > 1; --i) std::swap(mutants[i - 1], mutants[random() % i]);
-    std::printf("seed %llu: %zu of %zu mutants of %zu files\n",
-                static_cast<unsigned long long>(seed_), count_, mutants.size(), subjects_.size());
+    std::vector<std::vector<Mutant>> drawn = Draw();
     size_t judged = 0;
-    for (const Mutant& mutant : mutants) {
-      if (judged == count_ || interrupted) break;
-      std::string& result = results_[Key(mutant)];
-      if (result.empty()) {
-        if (suites_.empty()) Prepare();
-        result = Judge(mutant);
-        if (interrupted) break;
-        std::ofstream(ResultsFile(), std::ios::app) << Key(mutant) << "\t" << result << "\n";
-        std::printf("%s\n    %s:%d %s\n", result.c_str(), mutant.file.c_str(), mutant.line,
-                    mutant.Name().substr(mutant.file.size() + 1).c_str());
-        std::fflush(stdout);
+    // One of each file in turn, so that a long file does not stand for all.
+    for (bool any = true; any && judged < count_ && !interrupted;) {
+      any = false;
+      for (std::vector<Mutant>& mutants : drawn) {
+        if (judged == count_ || interrupted) break;
+        std::string result;
+        for (; !mutants.empty() && IsNoMutant(result) && !interrupted; mutants.pop_back())
+          result = ResultOf(mutants.back());
+        if (interrupted || IsNoMutant(result)) continue;
+        any = true;
+        ++judged;
       }
-      if (result == kNotBuilt || result == kSameCode) continue;
-      ++judged;
-      Count(mutant, result);
     }
     return Report(judged);
   }
@@ -139,20 +126,14 @@ class Campaign {
  private:
   static constexpr const char *kNotBuilt = "does not compile", *kSameCode = "the same code",
                               *kSurvived = "SURVIVED";
+  static bool IsNoMutant(const std::string& result) {
+    return result.empty() || result == kNotBuilt || result == kSameCode;
+  }
 
   fs::path Tree() const { return house_ / "qemu-7.2/tree"; }
   fs::path Binary() const { return house_ / "build/kata/qemu-system-x86_64"; }
-  /// Of all campaigns on this state of the tests and the series.
+  /// Of all campaigns: STATE, what the mutant is called, and the result, separated by tabs.
   fs::path ResultsFile() const { return house_ / "results.txt"; }
-  static std::string Key(const Mutant& mutant) {
-    return std::to_string(mutant.line) + " " + mutant.Name();
-  }
-  void ReadResults() {
-    std::ifstream in(ResultsFile());
-    for (std::string line; std::getline(in, line);)
-      if (const size_t tab = line.rfind('\t'); tab != std::string::npos)
-        results_[line.substr(0, tab)] = line.substr(tab + 1);
-  }
 
   bool Build() {
     const RunResult run =
@@ -162,53 +143,107 @@ class Campaign {
     return run.status.Success();
   }
 
-  /// Builds the fork without a mutant and runs the suites on it: which there are, how long they
-  /// take, and which cases fail anyway (those of a suite for the host's profile).
   void Prepare() {
     if (!Build()) throw std::runtime_error("the fork does not build: see campaign.log");
     plain_ = ReadFile(Binary());
     std::set<std::string> wanted;
-    for (const Subject& subject : subjects_)
+    std::vector<std::string> files;
+    for (const Subject& subject : all_subjects_) {
       wanted.insert(subject.suites.begin(), subject.suites.end());
-    for (const Program& program : ReadPrograms(build_)) {
-      if (program.profile != "kata" && !wanted.count(program.name)) continue;
-      Suite suite{program, "", Milliseconds(0)};
-      const GtestResult result = RunSuite(suite, program.timeout, "");
-      suite.took = result.took;
-      for (const CaseResult& c : result.cases)
-        if (c.verdict == Verdict::kFailed)
-          suite.failing += (suite.failing.empty() ? "" : ":") + c.name;
-      if (!result.broken.empty() || !suite.failing.empty())
-        std::printf("without a mutant %s fails: %s %s\n", program.name.c_str(),
-                    suite.failing.c_str(), result.broken.c_str());
-      if (result.broken.empty()) suites_.push_back(suite);
-      if (interrupted) return;
+      files.push_back(subject.file);
+    }
+    std::vector<Program> programs;
+    for (const Program& program : ReadPrograms(build_))
+      if (wanted.erase(program.name) || program.profile == "kata") programs.push_back(program);
+    if (!wanted.empty())
+      throw BadInput("tests/mutations/files.txt names a suite that does not exist: " +
+                     *wanted.begin());
+    suites_ = PrepareSuites(programs, files,
+                            {build_, Binary(), house_ / "build/coverage-kata/qemu-system-x86_64",
+                             Tree(), house_ / "suites.json"},
+                            [] { return interrupted != 0; });
+    std::string hashes = HashOf(plain_);
+    for (const JudgingSuite& suite : suites_) hashes += suite.hash;
+    state_ = HashOf(hashes);
+  }
+
+  /// The state of the binary and of the suite that caught a mutant, or of all suites: a result of
+  /// another state does not count.
+  std::string StateOf(const std::string& result) const {
+    for (const JudgingSuite& suite : suites_)
+      if (result.starts_with("caught by " + suite.program.name + " "))
+        return HashOf(HashOf(plain_) + suite.hash);
+    return result == kSurvived ? state_ : HashOf(plain_);
+  }
+  void ReadResults() {
+    std::ifstream in(ResultsFile());
+    for (std::string line; std::getline(in, line);) {
+      const size_t first = line.find('\t'), last = line.rfind('\t');
+      if (first == last) continue;
+      const std::string result = line.substr(last + 1);
+      if (line.substr(0, first) == StateOf(result))
+        results_[line.substr(first + 1, last - first - 1)] = result;
     }
   }
 
-  GtestResult RunSuite(const Suite& suite, Milliseconds timeout, const std::string& filter) {
-    std::vector<std::string> environment = EnvironmentOf(suite.program, build_, {Binary(), {}});
-    if (!filter.empty()) {
-      std::erase_if(environment,
-                    [](const std::string& v) { return v.starts_with("GTEST_FILTER="); });
-      environment.push_back("GTEST_FILTER=" + filter);
+  /// The mutants of each file in random order, of lines that some suite executes.
+  std::vector<std::vector<Mutant>> Draw() {
+    std::mt19937_64 random(seed_);
+    std::vector<std::vector<Mutant>> drawn;
+    size_t executed = 0, all = 0;
+    for (const Subject& subject : subjects_) {
+      std::vector<Mutant> mutants = MakeMutants(subject.file, ReadFile(Tree() / subject.file));
+      all += mutants.size();
+      std::erase_if(mutants, [&](const Mutant& mutant) {
+        return std::none_of(suites_.begin(), suites_.end(), [&](const JudgingSuite& suite) {
+          return suite.Executes(mutant.file, mutant.line);
+        });
+      });
+      executed += mutants.size();
+      Shuffle(mutants, random);
+      drawn.push_back(std::move(mutants));
     }
-    return RunGtest(suite.program.path, environment, timeout);
+    Shuffle(drawn, random);
+    std::printf("seed %llu: %zu of %zu mutants of executed lines (of %zu) of %zu files\n",
+                static_cast<unsigned long long>(seed_), count_, executed, all, subjects_.size());
+    return drawn;
+  }
+  template <typename T>
+  static void Shuffle(std::vector<T>& all, std::mt19937_64& random) {
+    for (size_t i = all.size(); i > 1; --i) std::swap(all[i - 1], all[random() % i]);
   }
 
-  /// The suites in the order in which they judge a file.
-  std::vector<const Suite*> Order(const std::string& file) const {
-    const Subject& subject = *std::find_if(subjects_.begin(), subjects_.end(),
-                                           [&](const Subject& s) { return s.file == file; });
-    std::vector<const Suite*> order, rest;
-    for (const std::string& name : subject.suites)
-      for (const Suite& suite : suites_)
-        if (suite.program.name == name) order.push_back(&suite);
-    for (const Suite& suite : suites_)
-      if (std::find(order.begin(), order.end(), &suite) == order.end()) rest.push_back(&suite);
-    std::stable_sort(rest.begin(), rest.end(),
-                     [](const Suite* a, const Suite* b) { return a->took < b->took; });
-    order.insert(order.end(), rest.begin(), rest.end());
+  /// Empty when interrupted.
+  std::string ResultOf(const Mutant& mutant) {
+    std::string& result = results_[mutant.Name()];
+    if (result.empty()) {
+      result = Judge(mutant);
+      if (interrupted) return "";
+      std::ofstream(ResultsFile(), std::ios::app)
+          << StateOf(result) << "\t" << mutant.Name() << "\t" << result << "\n";
+      std::printf("%s\n    %s:%d %s\n", result.c_str(), mutant.file.c_str(), mutant.line,
+                  mutant.Name().substr(mutant.file.size() + 1).c_str());
+      std::fflush(stdout);
+    }
+    if (!IsNoMutant(result)) Count(mutant, result);
+    return result;
+  }
+
+  /// The suites that execute a mutant's line, in the order in which they judge it.
+  std::vector<const JudgingSuite*> Order(const Mutant& mutant) const {
+    const Subject& subject =
+        *std::find_if(subjects_.begin(), subjects_.end(),
+                      [&](const Subject& each) { return each.file == mutant.file; });
+    std::vector<const JudgingSuite*> order;
+    for (const JudgingSuite& suite : suites_)
+      if (suite.broken.empty() && suite.Executes(mutant.file, mutant.line)) order.push_back(&suite);
+    const auto rank = [&](const JudgingSuite* suite) {
+      return std::find(subject.suites.begin(), subject.suites.end(), suite->program.name) -
+             subject.suites.begin();
+    };
+    std::stable_sort(order.begin(), order.end(), [&](const auto* a, const auto* b) {
+      return std::pair(rank(a), a->took) < std::pair(rank(b), b->took);
+    });
     return order;
   }
 
@@ -217,33 +252,25 @@ class Campaign {
     WrittenAnew mutated(Tree() / mutant.file, Apply(mutant, text));
     if (!Build()) return kNotBuilt;
     if (ReadFile(Binary()) == plain_) return kSameCode;
-    for (const Suite* suite : Order(mutant.file)) {
+    for (const JudgingSuite* suite : Order(mutant)) {
       if (interrupted) return "";
-      std::string filter;
-      for (const auto& variable : suite->program.environment)
-        if (variable.starts_with("GTEST_FILTER=")) filter = variable.substr(13);
-      if (!suite->failing.empty())
-        filter += (filter.find('-') == std::string::npos ? (filter.empty() ? "*-" : "-") : ":") +
-                  suite->failing;
-      const Milliseconds limit =
-          std::min(suite->program.timeout, Milliseconds(60000) + 10 * suite->took);
-      const GtestResult result = RunSuite(*suite, limit, filter);
+      const GtestResult result = RunSuite(*suite, build_, Binary(), "");
       if (interrupted) return "";
       if (!result.Failed()) continue;
+      // A busy machine fails cases, and makes suites too slow: it must happen again.
       const std::string failed = FirstFailed(result);
-      // A case that a busy machine failed passes when it is alone.
-      if (!failed.empty() && !RunSuite(*suite, limit, failed).Failed()) {
-        std::printf("not for the mutant: %s %s\n", suite->program.name.c_str(), failed.c_str());
-        continue;
-      }
-      return "caught by " + suite->program.name + " " +
-             (failed.empty() ? result.broken.substr(0, result.broken.find('\n')) : failed);
+      const GtestResult again = RunSuite(*suite, build_, Binary(), failed);
+      if (interrupted) return "";
+      const std::string what =
+          failed.empty() ? result.broken.substr(0, result.broken.find('\n')) : failed;
+      if (again.Failed()) return "caught by " + suite->program.name + " " + what;
+      std::printf("not for the mutant: %s %s\n", suite->program.name.c_str(), what.c_str());
     }
     return kSurvived;
   }
   static std::string FirstFailed(const GtestResult& result) {
-    for (const CaseResult& c : result.cases)
-      if (c.verdict == Verdict::kFailed) return c.name;
+    for (const CaseResult& each : result.cases)
+      if (each.verdict == Verdict::kFailed) return each.name;
     return "";
   }
 
@@ -269,6 +296,9 @@ class Campaign {
     for (const auto& [file, score] : scores_)
       std::printf("%-36s %6d %8d %10d %4d %%\n", file.c_str(), score.caught, score.survived,
                   score.equivalent, score.Percent());
+    for (const JudgingSuite& suite : suites_)
+      if (!suite.broken.empty())
+        std::printf("%s judged nothing: %s\n", suite.program.name.c_str(), suite.broken.c_str());
     if (!without_.empty()) std::printf("\nwithout a verdict in tests/mutations/survivors.txt:\n");
     for (const std::string& name : without_) std::printf("%s\n", name.c_str());
     if (judged < count_) std::printf("interrupted; the same command goes on\n");
@@ -279,10 +309,10 @@ class Campaign {
   unsigned long long seed_;
   size_t count_;
   std::string only_;
-  std::vector<Subject> subjects_;
+  std::vector<Subject> all_subjects_, subjects_;  ///< of files.txt, and those of this sample
   std::map<std::string, std::string> verdicts_, results_;
-  std::vector<Suite> suites_;
-  std::string plain_;
+  std::vector<JudgingSuite> suites_;
+  std::string plain_, state_;
   std::map<std::string, Score> scores_;
   Score total_;
   std::vector<std::string> without_;
@@ -290,7 +320,6 @@ class Campaign {
 
 int Sample(const Arguments& arguments) {
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, [](int) { interrupted = 1; });
-  setenv("GTEST_FAIL_FAST", "1", 1);
   return Campaign(arguments).Run();
 }
 

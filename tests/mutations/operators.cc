@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <regex>
 #include <stdexcept>
 
@@ -103,8 +104,9 @@ class Line {
          [](const std::string& word) { return word == "true" ? "false" : "true"; });
     Each("\\b(0[xX][0-9a-fA-F]+|[0-9]+)(?=[uUlL]*\\b)",
          [](const std::string& number) { return Increment(number); });
-    Each("\\b[A-Z][A-Z0-9_]{2,}\\b(?!\\s*\\()",
-         [](const std::string& name) { return name == "NULL" ? name : "(" + name + " + 1)"; });
+    // Not of error numbers: most callers look at the sign alone.
+    Each("\\b(?!NULL\\b|E[A-Z0-9]+\\b)[A-Z][A-Z0-9_]{2,}\\b(?!\\s*\\()",
+         [](const std::string& name) { return "(" + name + " + 1)"; });
     Each("return -\\w+;", [](const std::string&) { return "return 0;"; });
     Negate();
     Omit();
@@ -177,12 +179,14 @@ std::string Strip(const std::string& line) {
 }  // namespace
 
 std::string Mutant::Name() const {
-  return file + " " + function + ": " + before + "  =>  " + after;
+  return file + " " + function + ": " + before + "  =>  " + after +
+         (occurrence == 1 ? "" : " [" + std::to_string(occurrence) + "]");
 }
 
 std::vector<Mutant> MakeMutants(const std::string& file, std::string_view text) {
   const std::vector<std::string> lines = SplitLines(text), masked = SplitLines(Mask(text));
   std::vector<Mutant> mutants;
+  std::map<std::string, int> seen;
   std::string function;
   bool inside = false;
   for (size_t i = 0; i < lines.size(); ++i) {
@@ -192,9 +196,11 @@ std::vector<Mutant> MakeMutants(const std::string& file, std::string_view text) 
     } else if (masked[i].starts_with("}")) {
       inside = false;
     } else if (inside && !Ignored(masked[i])) {
-      for (const std::string& mutated : Line(lines[i], masked[i]).Mutate())
-        mutants.push_back(
-            {file, function, static_cast<int>(i + 1), Strip(lines[i]), Strip(mutated)});
+      for (const std::string& mutated : Line(lines[i], masked[i]).Mutate()) {
+        Mutant mutant{file, function, static_cast<int>(i + 1), Strip(lines[i]), Strip(mutated), 1};
+        mutant.occurrence = ++seen[mutant.Name()];
+        mutants.push_back(std::move(mutant));
+      }
     }
   }
   return mutants;

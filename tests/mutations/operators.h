@@ -13,8 +13,10 @@ struct Mutant {
   std::string function;       ///< the name before the body that it is in
   int line = 0;               ///< from 1
   std::string before, after;  ///< that line, without its indentation
+  int occurrence = 1;         ///< of this change of such a line in the function
 
-  /// What names it in lists, whatever its line's number is: "FILE FUNCTION: BEFORE  =>  AFTER".
+  /// What names it in lists, whatever its line's number is: "FILE FUNCTION: BEFORE  =>  AFTER", and
+  /// " [2]" for the second such line of the function.
   std::string Name() const;
 };
 
