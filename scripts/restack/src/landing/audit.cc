@@ -69,12 +69,13 @@ std::optional<Finding> Auditor::Judge() {
     return reason.empty() ? std::nullopt : std::optional<Finding>({false, reason});
   }
   using Check = std::string (Auditor::*)(const std::vector<Added>&) const;
-  for (Check check :
-       {&Auditor::Place, &Auditor::Balance, &Auditor::LocalGone, &Auditor::Elsewhere,
-        &Auditor::Doubled, &Auditor::SameName, &Auditor::NamedAlready, &Auditor::InHead,
-        &Auditor::Words, &Auditor::Held, &Auditor::FreedThenUsed, &Auditor::CheckedAlready,
-        &Auditor::NearlySame, &Auditor::Share, &Auditor::StillThere, &Auditor::Gone, &Auditor::Used,
-        &Auditor::ServesOpen, &Auditor::Subject}) {
+  for (Check check : {&Auditor::Place,          &Auditor::Balance,    &Auditor::LocalGone,
+                      &Auditor::Elsewhere,      &Auditor::Doubled,    &Auditor::SameName,
+                      &Auditor::NamedAlready,   &Auditor::OtherName,  &Auditor::InHead,
+                      &Auditor::Words,          &Auditor::Held,       &Auditor::FreedThenUsed,
+                      &Auditor::CheckedAlready, &Auditor::Misspelt,   &Auditor::NearlySame,
+                      &Auditor::Share,          &Auditor::StillThere, &Auditor::Gone,
+                      &Auditor::Used,           &Auditor::ServesOpen, &Auditor::Subject}) {
     std::string reason = (this->*check)(added);
     if (reason.empty()) continue;
     if (hunk_->whole && Whole()) return Finding{true, Upstream()};

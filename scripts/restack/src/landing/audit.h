@@ -22,6 +22,12 @@ struct AuditedHunk {
   bool conflict = false;                  ///< the landed part of a conflict
 };
 
+/// A line that a hunk which is not landed would add to a file of the target.
+struct OpenLine {
+  std::string_view line;
+  const Side* target;
+};
+
 /// All hunks of a patch that are landed in one file of the target.
 struct AuditedFile {
   const Side* base;  ///< as the hunks were made on
@@ -31,6 +37,7 @@ struct AuditedFile {
   std::set<std::string> open;  ///< words that conflicts of the patch would add to the file
   /// Words of all hunks of the patch that are not landed, without those that only need an edit.
   std::set<std::string> patch_open;
+  std::vector<OpenLine> open_lines;  ///< of all hunks of the patch
   std::set<std::string> used;  ///< words that a landed hunk of the patch adds and does not define
   bool others_open = false;    ///< some hunk of the patch in the base's file is not landed
   bool others_need_edit = false;  ///< one of these only needs an edit

@@ -3,6 +3,10 @@
 #include "auditor.h"
 
 #include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "words.h"
 
 namespace restack {
 
@@ -250,6 +254,68 @@ std::vector<std::string_view> Auditor::Arguments(std::string_view line) {
   // `lock->x`: only what is locked itself
   if (names.size() == 2) names.erase(names.begin());
   return names;
+}
+
+/// Whether one word is the other with one letter more, or with two letters in the other order,
+/// within a long run of letters and not at its end: somebody has spelt it otherwise.
+static bool OneLetter(std::string_view a, std::string_view b) {
+  constexpr size_t kLetters = 8;
+  if (a.size() > b.size()) std::swap(a, b);
+  if (b.size() - a.size() > 1 || a == b) return false;
+  size_t at = 0;
+  while (at < a.size() && a[at] == b[at]) ++at;
+  bool more = b.size() > a.size();
+  if (more ? a.substr(at) != b.substr(at + 1)
+           : at + 1 >= a.size() || a[at] != b[at + 1] || a[at + 1] != b[at] ||
+                 a.substr(at + 2) != b.substr(at + 2))
+    return false;
+  size_t begin = at, end = at;
+  while (begin > 0 && std::isalpha(static_cast<unsigned char>(b[begin - 1]))) --begin;
+  while (end < b.size() && std::isalpha(static_cast<unsigned char>(b[end]))) ++end;
+  return end - begin >= kLetters && at > begin && at + 2 - more < end;
+}
+
+/// Whether the lines differ in nothing but words that are spelt otherwise.
+static bool SpeltOtherwise(std::string_view a, std::string_view b) {
+  constexpr size_t kMost = 3;
+  size_t most = std::max(a.size(), b.size());
+  if (most - std::min(a.size(), b.size()) > kMost) return false;
+  bool otherwise = false;
+  for (size_t i = 0, j = 0; i < a.size() || j < b.size();) {
+    std::string_view one = WordAt(a, i), other = WordAt(b, j);
+    if (one.empty() != other.empty() || i >= a.size() || j >= b.size()) return false;
+    if (one.empty()) {
+      if (a[i++] != b[j++]) return false;
+      continue;
+    }
+    if (one != other) {
+      if (!OneLetter(one, other)) return false;
+      otherwise = true;
+    }
+    i += one.size(), j += other.size();
+  }
+  return otherwise;
+}
+
+/// The target has gained the line with a word that is spelt otherwise.
+std::string Auditor::Misspelt(const std::vector<Added>& added) const {
+  constexpr size_t kNear = 150;
+  for (const Added& each : added) {
+    if (!IsSignificant(each.line)) continue;
+    std::string_view line = Trim(each.line);
+    size_t begin = each.at > kNear ? each.at - kNear : 0,
+           end = std::min(target_.size(), each.part->end + kNear);
+    for (size_t i = begin; i < end; ++i) {
+      if (i >= each.part->begin && i < each.part->end) continue;
+      std::string_view there = Trim(file_.target->text[i]);
+      if (!SpeltOtherwise(line, there)) continue;
+      std::string squeezed = Squeeze(there);
+      if (target_.Count(squeezed) <= base_.Count(squeezed) || after_.Count(squeezed) > 0) continue;
+      return "the target has " + Quote(there) + " at line " + std::to_string(i + 1) +
+             ", which is " + Quote(line) + " with another spelling";
+    }
+  }
+  return {};
 }
 
 /// A line that the target already has beside the place says nearly the same.

@@ -19,7 +19,12 @@ std::string Auditor::LocalGone(const std::vector<Added>& added) const {
     const Scope* here = ScopeAt(after_.scopes(), NewLine(*edit));
     const auto lines = begins_.find(each.part);
     if (!here || here->kind != Scope::Kind::kFunction || lines == begins_.end()) continue;
-    const Scope* there = ScopeAt(landed_.scopes(), lines->second.first);
+    size_t first = lines->second.first;
+    for (std::string_view line : SplitLines(each.part->text)) {
+      if (IsSignificant(line)) break;
+      ++first;
+    }
+    const Scope* there = ScopeAt(landed_.scopes(), std::min(first, lines->second.second));
     if (!there || there->kind != Scope::Kind::kFunction || InComment(each)) continue;
     std::set<std::string, std::less<>> known = Locals(after_, *here);
     std::set<std::string, std::less<>> has = Locals(landed_, *there);
@@ -228,11 +233,13 @@ std::string Auditor::Used(const std::vector<Added>&) const {
     const Definition& old = *each;
     if (old.kind != Kind::kLocal && old.kind != Kind::kLabel && !old.hidden) continue;
     if (old.kind == Kind::kMember || old.kind == Kind::kEntry) continue;
-    if (after_.Defined(old.key) > 0) continue;
     if (landed_.Defined(old.key) > 0) continue;  // StillThere() reports it
     if (target_.Defined(old.key) == 0) continue;
-    if (Uses(after_, file_.after, old) == 0 && Uses(landed_, landed_.text(), old) > 0)
-      return "it removes " + old.name + ", which " + file_.target->path + " still uses";
+    // The patch may define it again in a hunk that is not landed.
+    bool again = after_.Defined(old.key) > 0;
+    if ((again || Uses(after_, file_.after, old) == 0) && Uses(landed_, landed_.text(), old) > 0)
+      return "it removes " + old.name + ", which " + file_.target->path + " still uses" +
+             (again ? ": what defines it again is not landed" : "");
   }
   return {};
 }
@@ -291,6 +298,40 @@ std::string Auditor::NamedAlready(const std::vector<Added>&) const {
           return file_.target->path + " of the target names " + made->name +
                  ", which it defines, already, at line " + std::to_string(i + 1) + ": " +
                  Quote(lines[i]);
+    }
+  }
+  return {};
+}
+
+/// A line that is not landed would use what the hunk defines; the target has that line with another
+/// name, which it has gained: it has the function or macro under that name.
+std::string Auditor::OtherName(const std::vector<Added>&) const {
+  constexpr size_t kTelling = 8, kEnough = 20;
+  if (language_ != Language::kC) return {};
+  for (const Definition* made : Made()) {
+    if (made->kind != Kind::kFunction && made->kind != Kind::kMacro) continue;
+    const std::string& name = made->name;
+    for (const OpenLine& open : file_.open_lines) {
+      std::string line = Squeeze(open.line);
+      size_t at = line.find(name + "(");
+      if (at == std::string::npos || (at > 0 && IsWordCharacter(line[at - 1]))) continue;
+      std::string before = line.substr(0, at), behind = line.substr(at + name.size());
+      if (before.size() + behind.size() < kTelling) continue;
+      const Lines& lines = open.target->text.lines();
+      for (size_t i = 0; i < lines.size(); ++i) {
+        std::string there = Squeeze(lines[i]);
+        if (there.size() <= before.size() + behind.size() || !StartsWith(there, before) ||
+            !EndsWith(there, behind))
+          continue;
+        std::string other =
+            there.substr(before.size(), there.size() - before.size() - behind.size());
+        if (other == name || WordAt(other, 0).size() != other.size()) continue;
+        bool alike = Alike(SubWords(other), SubWords(name)) > 0;
+        if (!alike && before.size() + behind.size() < kEnough) continue;
+        if (!names_.in_target(other) || names_.in_base(other)) continue;
+        return "the target has " + name + "() as " + other + "(): " + Quote(lines[i]) +
+               " is in line " + std::to_string(i + 1) + " of " + open.target->path;
+      }
     }
   }
   return {};

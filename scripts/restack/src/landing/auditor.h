@@ -69,6 +69,7 @@ class Auditor {
   std::string Elsewhere(const std::vector<Added>& added) const;
   std::string SameName(const std::vector<Added>& added) const;
   std::string NamedAlready(const std::vector<Added>&) const;
+  std::string OtherName(const std::vector<Added>&) const;
   std::string FreedThenUsed(const std::vector<Added>& added) const;
   std::string InHead(const std::vector<Added>& added) const;
   std::string ServesOpen(const std::vector<Added>& added) const;
@@ -93,6 +94,7 @@ class Auditor {
   static const std::vector<std::set<std::string>>& Families();
   static bool Any(const std::set<std::string>& words, const std::set<std::string>& family);
   static std::vector<std::string_view> Arguments(std::string_view line);
+  std::string Misspelt(const std::vector<Added>& added) const;
   std::string NearlySame(const std::vector<Added>& added) const;
   std::string Share(const std::vector<Added>& added) const;
 

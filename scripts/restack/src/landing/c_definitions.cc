@@ -221,7 +221,8 @@ class CDefinitions {
     for (size_t i = 0; i <= all.size(); ++i) {
       char c = i < all.size() ? all[i] : ',';
       depth += (c == '(' || c == '{' || c == '[') - (c == ')' || c == '}' || c == ']');
-      if (c != ',' || depth > 0) continue;
+      // What is still open at the end goes on in the next line.
+      if (c != ',' || (depth > 0 && i < all.size())) continue;
       std::string_view part = all.substr(begin, i - begin);
       part = Trim(part.substr(0, part.find_first_of("=[:")));
       begin = i + 1;

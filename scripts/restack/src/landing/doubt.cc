@@ -180,13 +180,26 @@ static std::string Below(std::string_view condition) {
   constexpr std::string_view kNot = "not ";
   bool other = StartsWith(condition, kNot);
   if (other) condition.remove_prefix(kNot.size());
-  std::string_view word = StartsWith(condition, "ifdef")    ? "ifdef"
-                          : StartsWith(condition, "ifndef") ? "ifndef"
-                                                            : "if";
-  bool known = StartsWith(condition, word);
-  std::string text(known ? word : condition);
-  if (known) text += " " + std::string(condition.substr(word.size()));
+  std::string text(condition);
+  if (StartsWith(condition, "if")) text = "if " + std::string(condition.substr(2));
   return (other ? "in the #else of #" : "below #") + text;
+}
+
+/// A condition of the target around nearly all that it shares with the base: it is the file's, like
+/// an include guard, and says nothing about one place in it.
+bool Lander::AroundFile(const std::string& condition) const {
+  if (condition == "if0") return false;
+  auto [known, first] = around_.try_emplace(condition, false);
+  if (!first) return known->second;
+  size_t shared = 0, below = 0;
+  for (size_t i = 0; i < map_.size(); ++i) {
+    if (map_[i] == kNowhere || !IsSignificant(base_->text[i])) continue;
+    if (StartsWith(Trim(base_->text[i]), "#")) continue;  // #include lines may be above it
+    const std::vector<std::string>& there = target_->Conditions(map_[i]);
+    ++shared;
+    below += std::find(there.begin(), there.end(), condition) != there.end();
+  }
+  return known->second = shared > 0 && below * 10 >= shared * 9;
 }
 
 /// What lands below another #if is not what it was, and a compiler may never see it.
@@ -198,7 +211,8 @@ std::string Lander::OtherCondition(const std::vector<Edit>& edits, const Landing
     std::shared_ptr<const Side> target = open_(part.path);
     if (!target) continue;
     for (const std::string& condition : target->Conditions(part.begin))
-      if (std::find(here.begin(), here.end(), condition) == here.end())
+      if (std::find(here.begin(), here.end(), condition) == here.end() &&
+          !(target_ && part.path == target_->path && AroundFile(condition)))
         return "its place in " + part.path + ", line " + std::to_string(part.begin + 1) + ", is " +
                Below(condition) + ", which it was not";
   }

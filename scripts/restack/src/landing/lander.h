@@ -46,6 +46,7 @@ class Lander {
   bool Gained(const std::vector<Edit>& edits) const;
   std::optional<Landing> InAnotherFile(const Edit& edit) const;
   std::string GoneVariable(const Hunk& hunk, const Side& target) const;
+  bool AroundFile(const std::string& condition) const;
   std::string OtherCondition(const std::vector<Edit>& edits, const Landing& landing) const;
   std::optional<Landing> Exact(const PlacedHunk& hunk) const;
   std::optional<Landing> ThreeWay(const PlacedHunk& hunk) const;
@@ -73,6 +74,7 @@ class Lander {
   /// for each edit.
   mutable std::map<std::pair<const Scope*, std::string>, size_t> alike_;
   mutable std::map<const Scope*, const Scope*> like_;
+  mutable std::map<std::string, bool> around_;  ///< what AroundFile() has answered
 };
 
 }  // namespace restack

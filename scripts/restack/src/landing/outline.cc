@@ -324,6 +324,17 @@ std::vector<const Scope*> FindScopes(const std::vector<Scope>& scopes, Kind kind
   return found;
 }
 
+/// A condition without white space and comments; `#ifdef X` is `#if defined(X)`.
+static std::string Condition(std::string_view text) {
+  text = text.substr(0, std::min(text.find("/*"), text.find("//")));
+  for (auto [word, means] : {std::pair("ifdef", "ifdefined("), std::pair("ifndef", "if!defined(")})
+    if (std::string_view name = text.substr(std::min(text.size(), std::string_view(word).size()));
+        StartsWith(text, word) && !name.empty() &&
+        std::isspace(static_cast<unsigned char>(name[0])))
+      return means + Squeeze(name) + ")";
+  return Squeeze(text);
+}
+
 std::vector<std::pair<size_t, std::vector<std::string>>> ConditionChanges(const Lines& lines) {
   std::vector<std::pair<size_t, std::vector<std::string>>> changes;
   std::vector<std::string> open;
@@ -336,9 +347,9 @@ std::vector<std::pair<size_t, std::vector<std::string>>> ConditionChanges(const 
       bool guard = StartsWith(text, "ifndef ") && i + 1 < lines.size() &&
                    StartsWith(Trim(lines[i + 1]), "#define ") &&
                    Trim(Trim(lines[i + 1]).substr(8)) == Trim(text.substr(7));
-      open.push_back(guard ? "" : Squeeze(text));
+      open.push_back(guard ? "" : Condition(text));
     } else if (StartsWith(text, "el") && !open.empty()) {
-      open.back() = "not " + open.back() + (StartsWith(text, "elif") ? Squeeze(text) : "");
+      open.back() = "not " + open.back() + (StartsWith(text, "elif") ? Condition(text) : "");
     } else if (StartsWith(text, "endif") && !open.empty()) {
       open.pop_back();
     } else {

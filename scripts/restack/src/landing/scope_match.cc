@@ -4,8 +4,8 @@
 #include <set>
 
 #include "definitions.h"
-#include "lex.h"
 #include "lander.h"
+#include "lex.h"
 
 namespace restack {
 
@@ -34,8 +34,7 @@ const Scope* Lander::BaseScope(const Edit& edit) const {
 }
 
 const Scope* Lander::SameScope(const Scope& scope) const {
-  auto here = base_->Find(scope.kind, scope.name),
-       there = target_->Find(scope.kind, scope.name);
+  auto here = base_->Find(scope.kind, scope.name), there = target_->Find(scope.kind, scope.name);
   if (scope.name.empty() && scope.kind != Scope::Kind::kIncludes) return nullptr;
   if (there.size() == 1 && here.size() == 1) return there[0];
   if (there.empty()) return nullptr;
@@ -93,8 +92,7 @@ const Scope* Lander::Renamed(const Scope& scope) const {
   double most = kMost;
   bool twice = false;
   for (const Scope& candidate : target_->scopes) {
-    if (candidate.kind != scope.kind ||
-        !base_->Find(candidate.kind, candidate.name).empty())
+    if (candidate.kind != scope.kind || !base_->Find(candidate.kind, candidate.name).empty())
       continue;
     size_t common = 0;
     for (std::string_view word : words(*target_, candidate)) common += here.count(word);

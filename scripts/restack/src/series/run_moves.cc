@@ -29,14 +29,15 @@ Result<Moved> SeriesRun::Create(const FileChange& file, const std::string& path,
     return Moved{};
   }
   if (bytes.empty() && (file.says_nothing_new == 2 || link)) {
-    landed.verdict.notes.push_back("no file " + path + " is made: " +
-                                   (link ? "a symbolic link without a text is none"
-                                         : "the same change deletes it"));
+    landed.verdict.notes.push_back(
+        "no file " + path + " is made: " +
+        (link ? "a symbolic link without a text is none" : "the same change deletes it"));
     return Moved{};
   }
   bool sets_mode = file.new_mode && file.new_mode != file.old_mode;
   if (file.hunks.empty() && !sets_mode) {
-    landed.verdict.notes.push_back("no file " + path + " is made: it would be empty, and its mode "
+    landed.verdict.notes.push_back("no file " + path +
+                                   " is made: it would be empty, and its mode "
                                    "cannot be read; GNU patch does not make it either");
     return Moved{};
   }

@@ -34,8 +34,7 @@ std::string DefinedBy(std::string_view line) {
 }  // namespace
 
 /// A conflict whose place is there, and of which the target has less than half.
-bool SeriesRun::OnlyNeedsEdit(const HunkVerdict& hunk, const Origin& origin,
-                              const Landed& landed) {
+bool SeriesRun::OnlyNeedsEdit(const HunkVerdict& hunk, const Origin& origin, const Landed& landed) {
   if (hunk.grade != Grade::kConflict || !origin.needs_edit) return false;
   auto side = landed.sides.find(hunk.target);
   if (side == landed.sides.end() || !side->second) return false;
@@ -62,6 +61,7 @@ bool SeriesRun::ReviewOnce(Landed& landed) {
   std::set<std::string> needed;              // those of hunks that only need an edit
   std::set<std::string> used;                // those that landed hunks add and do not define
   std::map<const Side*, size_t> open_hunks;  // of each file of the base
+  std::vector<OpenLine> open_lines;          // of hunks that are not landed
   std::set<const Side*> edits;               // files with a hunk that only needs an edit
   for (const auto& [index, origin] : landed.origins) {
     bool open = verdict.hunks[index].grade == Grade::kConflict;
@@ -69,10 +69,14 @@ bool SeriesRun::ReviewOnce(Landed& landed) {
     bool edit = OnlyNeedsEdit(verdict.hunks[index], origin, landed);
     if (open) ++open_hunks[origin.base.get()];
     if (edit) edits.insert(origin.base.get());
+    auto target = landed.sides.find(verdict.hunks[index].target);
+    bool conflict = verdict.hunks[index].grade == Grade::kConflict;
     std::set<std::string> words, defined;
     for (const Edit& edit : origin.hunk->edits)
       for (std::string_view line : edit.added) {
         defined.insert(DefinedBy(line));
+        if (conflict && target != landed.sides.end() && target->second)
+          open_lines.push_back({line, target->second.get()});
         for (std::string_view word : CodeWords(line)) words.emplace(word);
       }
     for (const std::string& word : defined) words.erase(word);
@@ -112,6 +116,7 @@ bool SeriesRun::ReviewOnce(Landed& landed) {
     }
     for (auto& [base, file] : files) {
       file.patch_open = patch_open;
+      file.open_lines = open_lines;
       file.used = used;
       file.others_open = open_hunks.count(base) > 0;
       file.others_need_edit = edits.count(base) > 0;
