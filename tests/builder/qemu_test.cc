@@ -3,6 +3,9 @@
 // where the scripts and the fetched base are.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/process.h"
 #include "builder/builder.h"
 
@@ -51,6 +54,37 @@ TEST(StarlingxFolder, OfQemuBecomesOurSourcePackage) {
   EXPECT_TRUE(series.ends_with(ours)) << series;
   EXPECT_GT(series.size(), ours.size());
   EXPECT_GT(std::count(ours.begin(), ours.end(), '\n'), 50);
+}
+
+TEST(StarlingxFolder, OfQemuBuildsInASystemOfItsDebian) {
+  // scripts/deb --starlingx FOLDER --try: $STARLINGX is FOLDER, $SYSTEM has the Build-Depends.
+  const fs::path folder = EnvOr("STARLINGX", "");
+  if (folder.empty()) GTEST_SKIP() << "$STARLINGX names no folder (scripts/deb --starlingx --try)";
+  const fs::path repository = EnvOr("REPOSITORY", ".");
+  TempDir dir("builder");
+  BuildSource(folder / "virt/qemu/debian/bullseye", repository / "cache/base", dir.path());
+  fs::create_directory(dir / "build");
+  RunWell({"bash", "-c", R"sh(
+. "$1/scripts/lib.sh"
+mkdir -p "$CCACHE_DIR"
+binds=("$2" /build "$CCACHE_DIR" /ccache)
+inside_unshare=--net
+cp "$3"/qemu_*.orig.tar.xz "$3"/qemu_*.stx.1.dsc "$3"/qemu_*.stx.1.debian.tar.xz "$2"
+inside "$SYSTEM" 'cd /build && dpkg-source -x *.dsc qemu && cd qemu
+  export CCACHE_DIR=/ccache PATH=/usr/lib/ccache:$PATH
+  dpkg-buildpackage -b -uc -us' >"$2/log" 2>&1)sh",
+           "builder", repository.string(), (dir / "build").string(), dir.path().string()},
+          "the builder's dpkg-buildpackage", Milliseconds(7200000));
+  std::set<std::string> packages;
+  for (const auto& entry : fs::directory_iterator(dir / "build")) {
+    const std::string name = entry.path().filename();
+    if (!name.ends_with(".deb") || name.find("-dbgsym_") != std::string::npos) continue;
+    EXPECT_NE(name.find("+stx1~deb11u1.stx.1_"), std::string::npos) << name;
+    packages.insert(name.substr(0, name.find('_')));
+  }
+  EXPECT_EQ(packages, (std::set<std::string>{"qemu-block-extra", "qemu-guest-agent", "qemu-kata",
+                                             "qemu-system-common", "qemu-system-data",
+                                             "qemu-system-x86", "qemu-utils"}));
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The packages in a Debian system of $RELEASE (bookworm or bullseye): installed over Debian's,
-// downgraded again, next to Debian's other packages, and removed. $PACKAGES is their folder, with
-// an index (scripts/step/try makes it); $REPOSITORY is the folder of debian/ and docs/.
+// The packages in a Debian system of $RELEASE (bullseye, bookworm or trixie): installed over
+// Debian's, downgraded again, next to Debian's other packages, and removed. $PACKAGES is their
+// folder, with an index (scripts/step/try makes it); $REPOSITORY is the folder of debian/ and
+// docs/.
 #include <fnmatch.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -21,7 +22,13 @@ const std::string kQemu =
     "qemu-system-x86 qemu-system-common qemu-system-data qemu-block-extra qemu-utils "
     "qemu-guest-agent";
 
-bool OnDebian12() { return EnvOr("RELEASE", "bookworm") == "bookworm"; }
+bool OnDebian11() { return EnvOr("RELEASE", "bookworm") == "bullseye"; }
+bool OnDebian13() { return EnvOr("RELEASE", "bookworm") == "trixie"; }
+
+/// Debian's packages that ours replace or make go away.
+std::string OnlyDebians() {
+  return OnDebian13() ? "qemu-system-gui qemu-system-modules-spice" : "qemu-system-gui";
+}
 
 /// The version of our packages.
 std::string Ours() {
@@ -38,7 +45,7 @@ std::string Base() { return Ours().substr(0, Ours().find("+stx")); }
 
 /// The version of Debian's next point release.
 std::string Next() {
-  const size_t number = Base().find("deb12u") + 6;
+  const size_t number = Base().rfind('u') + 1;
   return Base().substr(0, number) + std::to_string(std::stoi(Base().substr(number)) + 1);
 }
 
@@ -110,18 +117,15 @@ std::string Document(const std::string& path) {
   return ReadFile(fs::path(EnvOr("REPOSITORY", ".")) / path);
 }
 
-/// The patterns of debian/files.md, the first cell of each row: for files of Debian 12, and for
-/// those that only Debian 11 has.
-struct FilesWithAReason {
-  std::vector<std::string> debian12, debian11;
-};
-FilesWithAReason ReadFilesWithAReason() {
+/// The patterns of debian/files.md, the first cell of each row, by the table's heading: without one
+/// for files of Debian 12, and those that only another Debian has.
+std::map<std::string, std::vector<std::string>> ReadFilesWithAReason() {
   std::istringstream text(Document("debian/files.md"));
-  FilesWithAReason files;
-  std::vector<std::string>* table = &files.debian12;
+  std::map<std::string, std::vector<std::string>> files;
+  std::string heading;
   for (std::string line; std::getline(text, line);) {
-    if (line == "## Debian 11") table = &files.debian11;
-    if (line.starts_with("| `")) table->push_back(line.substr(3, line.find('`', 3) - 3));
+    if (line.starts_with("## ")) heading = line.substr(3);
+    if (line.starts_with("| `")) files[heading].push_back(line.substr(3, line.find('`', 3) - 3));
   }
   return files;
 }
@@ -139,10 +143,12 @@ std::string FromManual(const std::string& first) {
 /// Each of Debian's files is among ours, or a row of debian/files.md explains why not; and every
 /// row of this Debian's table has a file.
 void CompareFiles(const std::set<std::string>& debians, const std::set<std::string>& ours) {
-  const FilesWithAReason reasons = ReadFilesWithAReason();
-  std::vector<std::string> patterns = reasons.debian12;
-  if (!OnDebian12())
-    patterns.insert(patterns.end(), reasons.debian11.begin(), reasons.debian11.end());
+  auto reasons = ReadFilesWithAReason();
+  const std::vector<std::string> here = reasons[OnDebian11()   ? "Debian 11"
+                                                : OnDebian13() ? "Debian 13"
+                                                               : ""];
+  std::vector<std::string> patterns = reasons[""];
+  patterns.insert(patterns.end(), here.begin(), here.end());
   std::set<std::string> used;
   for (const std::string& file : debians) {
     if (ours.count(file)) continue;
@@ -155,7 +161,7 @@ void CompareFiles(const std::set<std::string>& debians, const std::set<std::stri
     }
     EXPECT_TRUE(told) << file << ": not in ours, and debian/files.md does not say why";
   }
-  for (const std::string& pattern : OnDebian12() ? reasons.debian12 : reasons.debian11)
+  for (const std::string& pattern : here)
     EXPECT_TRUE(used.count(pattern)) << "debian/files.md: " << pattern << ": Debian's is in ours";
 }
 
@@ -189,7 +195,7 @@ void CompareCapabilities(const Documents& debians, const Documents& ours) {
   for (const auto& [name, lines] : debians) {
     ASSERT_GT(lines.size(), 100u) << name << ": libvirt prints nothing";
     const auto differences = Differences(lines, ours.at(name));
-    if (!OnDebian12()) {
+    if (OnDebian11()) {
       // A newer QEMU than Debian 11's adds lines; what it takes away is documented.
       for (const std::string& line : differences)
         EXPECT_TRUE(line.starts_with("+") || documented.count(line) || since_debian11.count(line))
@@ -211,9 +217,8 @@ class Packages : public testing::Test {
   /// A host with Debian's QEMU and libvirt.
   static void Host(Root& root) {
     root.Shell(
-        "apt-get -q -y install --no-install-recommends libvirt-daemon-system libvirt-clients "
-        "qemu-system-gui " +
-        kQemu);
+        "apt-get -q -y install --no-install-recommends libvirt-daemon-system libvirt-clients " +
+        OnlyDebians() + " " + kQemu);
   }
 };
 
@@ -226,13 +231,14 @@ TEST_F(Packages, SortBetweenTheBaseAndTheNextPointRelease) {
   EXPECT_TRUE(less(Base() + "+b99", Ours()));
   EXPECT_TRUE(less(Ours(), Next())) << Next();
   // A host that is upgraded from Debian 11 gets the packages for 12.
-  EXPECT_TRUE(OnDebian12() || less(Ours(), Base() + "+stx1")) << Ours();
+  EXPECT_TRUE(!OnDebian11() || less(Ours(), Base() + "+stx1")) << Ours();
 }
 
 TEST_F(Packages, GoOverDebiansAndBackUnderLibvirt) {
   Root root("host", Host);
   const auto installed = [&] {
-    return root.Shell("dpkg-query -W -f ' ${Package}=${Version}' qemu-system-gui " + kQemu).out;
+    return root.Shell("dpkg-query -W -f ' ${Package}=${Version}' " + OnlyDebians() + " " + kQemu)
+        .out;
   };
   root.Shell("echo '# edited by the operator' >>/etc/qemu-ifup");
   const std::string debians = installed();
@@ -243,7 +249,7 @@ TEST_F(Packages, GoOverDebiansAndBackUnderLibvirt) {
   root.AddArchive(EnvOr("PACKAGES", ""));
   // Debian 11's /etc/qemu-ifup is not Debian 12's, so that dpkg would ask about an edited one.
   const std::string install = std::string("apt-get -q -y install --no-install-recommends") +
-                              (OnDebian12() ? "" : " -o Dpkg::Options::=--force-confold");
+                              (OnDebian11() ? " -o Dpkg::Options::=--force-confold" : "");
   root.Shell("apt-get -q update && " + install + At(Ours(), kQemu));
   EXPECT_EQ(root.Packages("qemu-system-gui"), "") << "it has nothing to display with ours";
   EXPECT_NE(root.Shell("qemu-system-x86_64 --version").out.find("stx-qemu " + Ours()),
@@ -263,7 +269,7 @@ TEST_F(Packages, GoOverDebiansAndBackUnderLibvirt) {
   for (const auto& [name, content] : root.Unowned()) {
     if (name.find("qemu") == std::string::npos) continue;
     // Where the version of the edited conffile that is not in use differs, dpkg puts it beside it.
-    if (!OnDebian12() && name == "/etc/qemu-ifup.dpkg-dist") continue;
+    if (OnDebian11() && name == "/etc/qemu-ifup.dpkg-dist") continue;
     EXPECT_TRUE(unowned.count(name)) << "left: " << name;
   }
 }
