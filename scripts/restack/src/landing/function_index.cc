@@ -38,6 +38,9 @@ void IndexFunctions(const std::string& path, std::string_view bytes,
       out.push_back(std::string(text.substr(begin, end - begin)) + "\t" + path + "\n");
   };
   for (size_t i = 1; i < lines.size(); ++i) {
+    // All that counts begins at column 0; most lines do not.
+    char begin = lines[i][0];
+    if (begin != '{' && begin != '#' && !std::isalpha(static_cast<unsigned char>(begin))) continue;
     // Tables (name[] = {), and in .c files macros: they move as functions do.
     size_t equals = lines[i].find('=');
     if (equals != std::string_view::npos && std::isalpha(static_cast<unsigned char>(lines[i][0])) &&

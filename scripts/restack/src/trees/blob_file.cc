@@ -41,7 +41,8 @@ struct Footer {
   char magic[8];
 };
 constexpr char kMagic[8] = {'r', 's', 't', 'k', 'b', 'l', 'b', '1'};
-constexpr size_t kBlock = size_t{1} << 20;
+/// Packed together: a file is read by unpacking all of its block.
+constexpr size_t kBlock = size_t{1} << 18;
 
 bool Before(const git_oid& a, const git_oid& b) { return git_oid_cmp(&a, &b) < 0; }
 
@@ -108,7 +109,7 @@ class BlobFile {
       Result<std::string> bytes = UnpackBlock({data_ + block.at, block.packed}, block.size);
       if (!bytes) return std::nullopt;
       // Files of one folder are near each other, and asked for together.
-      constexpr size_t kKept = 16;
+      constexpr size_t kKept = 64;
       if (kept_.size() >= kKept) kept_.pop_front();
       kept_.emplace_back(entry.block, std::move(*bytes));
       kept = std::prev(kept_.end());
