@@ -78,7 +78,7 @@ class MigrationThreadPlacement : public testing::Test {
   }
 
   void TearDown() override {
-    if (HasFailure() && target_)
+    if (HasFailure() && source_ && target_)
       std::cerr << "source: " << source_->process().Stderr()
                 << "\ntarget: " << target_->process().Stderr();
   }
