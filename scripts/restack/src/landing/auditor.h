@@ -70,11 +70,13 @@ class Auditor {
   std::string SameName(const std::vector<Added>& added) const;
   std::string NamedAlready(const std::vector<Added>&) const;
   std::string OtherName(const std::vector<Added>&) const;
-  std::string FreedThenUsed(const std::vector<Added>& added) const;
   std::string InHead(const std::vector<Added>& added) const;
-  std::string ServesOpen(const std::vector<Added>& added) const;
   std::string Gone(const std::vector<Added>& added) const;
   bool Defines(const std::string& name) const;
+
+  // Of what uses these names (audit_uses.cc).
+  std::string FreedThenUsed(const std::vector<Added>& added) const;
+  std::string ServesOpen(const std::vector<Added>& added) const;
   std::string Used(const std::vector<Added>&) const;
   bool Alone(const Definition& local) const;
   bool InItsFunction(size_t line) const;
@@ -94,6 +96,8 @@ class Auditor {
   static const std::vector<std::set<std::string>>& Families();
   static bool Any(const std::set<std::string>& words, const std::set<std::string>& family);
   static std::vector<std::string_view> Arguments(std::string_view line);
+
+  // Of what the target has nearly (audit_likeness.cc).
   std::string Misspelt(const std::vector<Added>& added) const;
   std::string NearlySame(const std::vector<Added>& added) const;
   std::string Share(const std::vector<Added>& added) const;
