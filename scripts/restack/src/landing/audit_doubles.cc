@@ -73,11 +73,18 @@ bool Auditor::NoChange() const {
   return before == after;
 }
 
+/// What stands between the first parenthesis of a line and the last.
+static std::string_view InParentheses(std::string_view line) {
+  size_t open = line.find('('), close = line.rfind(')');
+  return open == std::string_view::npos || close < open ? std::string_view()
+                                                        : line.substr(open + 1, close - open - 1);
+}
+
 /// The target already has a condition beside the place that asks for something the hunk asks for,
 /// too, and that nothing there asked for before.
 std::string Auditor::CheckedAlready(const std::vector<Added>& added) const {
   if (language_ != Language::kC) return {};
-  constexpr size_t kLines = 8, kWord = 4;
+  constexpr size_t kLines = 8, kWord = 4, kTelling = 8;
   auto condition = [](std::string_view line) {
     line = Trim(line);
     return StartsWith(line, "if") || StartsWith(line, "else if") || StartsWith(line, "while") ||
@@ -88,6 +95,20 @@ std::string Auditor::CheckedAlready(const std::vector<Added>& added) const {
     if (!edit) continue;
     bool asks = std::any_of(edit->added.begin(), edit->added.end(), condition);
     if (!asks) continue;
+    size_t begin = each.part->begin > kLines ? each.part->begin - kLines : 0;
+    for (size_t i = begin; i < std::min(target_.size(), each.part->begin); ++i) {
+      std::string_view line = file_.target->text[i];
+      std::string squeezed = Squeeze(line);
+      if (!condition(line) || target_.Count(squeezed) <= base_.Count(squeezed)) continue;
+      std::string asks_there = Squeeze(InParentheses(line));
+      bool before = false;
+      for (size_t k = edit->begin; k < edit->end; ++k)
+        before = before || Squeeze(file_.base->text[k]).find(asks_there) != std::string::npos;
+      if (asks_there.size() >= kTelling && !before &&
+          Squeeze(each.line).find(asks_there) != std::string::npos)
+        return "the target already has " + Quote(line) + " at line " + std::to_string(i + 1) +
+               ", which asks what " + Quote(each.line) + " asks";
+    }
     std::set<std::string_view> known;
     size_t from = edit->begin > kLines ? edit->begin - kLines : 0;
     for (size_t i = from; i < std::min(base_.size(), edit->end + kLines); ++i)
@@ -96,7 +117,6 @@ std::string Auditor::CheckedAlready(const std::vector<Added>& added) const {
     for (std::string_view word : CodeWords(each.line))
       if (word.size() >= kWord && !known.count(word)) asked.insert(word);
     if (asked.empty()) continue;
-    size_t begin = each.part->begin > kLines ? each.part->begin - kLines : 0;
     for (size_t i = begin; i < std::min(target_.size(), each.part->end + kLines); ++i) {
       std::string_view line = file_.target->text[i];
       std::string squeezed = Squeeze(line);

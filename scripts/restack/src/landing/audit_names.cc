@@ -235,6 +235,8 @@ std::string Auditor::OtherName(const std::vector<Added>&) const {
   for (const Definition* made : Made()) {
     if (made->kind != Kind::kFunction && made->kind != Kind::kMacro) continue;
     const std::string& name = made->name;
+    // What the target still has under its own name was not renamed.
+    if (names_.in_target(name)) continue;
     for (const OpenLine& open : file_.open_lines) {
       std::string line = Squeeze(open.line);
       size_t at = line.find(name + "(");
