@@ -95,22 +95,23 @@ std::string Auditor::CheckedAlready(const std::vector<Added>& added) const {
     if (!edit) continue;
     bool asks = std::any_of(edit->added.begin(), edit->added.end(), condition);
     if (!asks) continue;
-    size_t begin = each.part->begin > kLines ? each.part->begin - kLines : 0;
+    size_t begin = each.part->begin > kLines ? each.part->begin - kLines : 0,
+           from = edit->begin > kLines ? edit->begin - kLines : 0;
     for (size_t i = begin; i < std::min(target_.size(), each.part->begin); ++i) {
       std::string_view line = file_.target->text[i];
-      std::string squeezed = Squeeze(line);
-      if (!condition(line) || target_.Count(squeezed) <= base_.Count(squeezed)) continue;
-      std::string asks_there = Squeeze(InParentheses(line));
+      std::string there = Squeeze(InParentheses(line));
+      if (!condition(line) || there.size() < kTelling ||
+          Squeeze(each.line).find(there) == std::string::npos)
+        continue;
+      // In the base it is neither above the place nor in what is replaced there.
       bool before = false;
-      for (size_t k = edit->begin; k < edit->end; ++k)
-        before = before || Squeeze(file_.base->text[k]).find(asks_there) != std::string::npos;
-      if (asks_there.size() >= kTelling && !before &&
-          Squeeze(each.line).find(asks_there) != std::string::npos)
+      for (size_t k = from; k < edit->end; ++k)
+        before = before || Squeeze(file_.base->text[k]).find(there) != std::string::npos;
+      if (!before)
         return "the target already has " + Quote(line) + " at line " + std::to_string(i + 1) +
                ", which asks what " + Quote(each.line) + " asks";
     }
     std::set<std::string_view> known;
-    size_t from = edit->begin > kLines ? edit->begin - kLines : 0;
     for (size_t i = from; i < std::min(base_.size(), edit->end + kLines); ++i)
       for (std::string_view word : CodeWords(file_.base->text[i])) known.insert(word);
     std::set<std::string_view> asked;
