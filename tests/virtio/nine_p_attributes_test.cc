@@ -267,14 +267,8 @@ TEST_P(NinePXattr, WhatTheBackEndKeepsIsNotTheGuests) {
   EXPECT_EQ(HostGet("user.virtfs.uid"), owner);
 }
 
-const auto kModels = testing::Values("none", "passthrough", "mapped-xattr", "mapped-file");
-std::string NameOf(const testing::TestParamInfo<const char*>& info) {
-  std::string name = info.param;
-  if (const size_t dash = name.find('-'); dash != std::string::npos) name[dash] = '_';
-  return name;
-}
-INSTANTIATE_TEST_SUITE_P(Models, NinePSet, kModels, NameOf);
-INSTANTIATE_TEST_SUITE_P(Models, NinePXattr, kModels, NameOf);
+INSTANTIATE_TEST_SUITE_P(Models, NinePSet, kSecurityModels, NameOfModel);
+INSTANTIATE_TEST_SUITE_P(Models, NinePXattr, kSecurityModels, NameOfModel);
 
 }  // namespace
 }  // namespace stx

@@ -22,6 +22,15 @@ struct NinePAttributes {
   uint64_t atime = 0, atime_ns = 0, mtime = 0, mtime_ns = 0;
 };
 
+inline const auto kSecurityModels =
+    testing::Values("none", "passthrough", "mapped-xattr", "mapped-file");
+/// The model as the end of a case's name.
+inline std::string NameOfModel(const testing::TestParamInfo<const char*>& info) {
+  std::string name = info.param;
+  if (const size_t dash = name.find('-'); dash != std::string::npos) name[dash] = '_';
+  return name;
+}
+
 class NinePTree : public NinePMachine, public testing::WithParamInterface<const char*> {
  protected:
   static constexpr size_t kQid = 13;

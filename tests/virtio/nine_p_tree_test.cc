@@ -211,14 +211,7 @@ TEST_P(NinePTree, AWalkEndsWhereThePathDoes) {
   EXPECT_NE(TryWalk(6, std::vector<std::string>(17, "d")), 0u) << "at most 16 elements";
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, NinePTree,
-                         testing::Values("none", "passthrough", "mapped-xattr", "mapped-file"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           if (const size_t dash = name.find('-'); dash != std::string::npos)
-                             name[dash] = '_';
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Models, NinePTree, kSecurityModels, NameOfModel);
 
 }  // namespace
 }  // namespace stx
