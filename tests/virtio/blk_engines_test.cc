@@ -89,16 +89,18 @@ TEST_P(BlkEngine, RequestsAfterOneAnotherArriveEachTime) {
 TEST_P(BlkEngine, BehindTheEndOfTheFileThereAreZeros) {
   constexpr uint64_t kLast = 100;
   std::filesystem::resize_file(dir / "disk", kLast * kPage + kPage / 2);
-  std::vector<Request> requests;
-  for (uint64_t page : {kLast - 1, kLast, kLast + 1}) requests.push_back(PostPage(kIn, page, ""));
-  std::map<uint16_t, uint32_t> written = Await(requests.size());
   const std::string end = disk.substr((kLast - 1) * kPage, kPage + kPage / 2);
   const std::string right = end + std::string(kPage / 2 + kPage, '\0');
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const Answer answer = Read(requests[i], written[requests[i].head]);
-    EXPECT_EQ(answer.status, kOk);
-    EXPECT_TRUE(answer.data == right.substr(i * kPage, kPage)) << i;
-  }
+  // One by one, because a later request would wake an engine that forgot an earlier one; and often,
+  // because it depends on the moment whether the kernel answers at once.
+  for (int round = 0; round < 100; ++round)
+    for (size_t i = 0; i < 3; ++i) {
+      const Request request = PostPage(kIn, kLast - 1 + i, "");
+      const uint32_t written = Await(1)[request.head];
+      const Answer answer = Read(request, written);
+      ASSERT_EQ(answer.status, kOk);
+      ASSERT_TRUE(answer.data == right.substr(i * kPage, kPage)) << i;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, BlkEngine,
