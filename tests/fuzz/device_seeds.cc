@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // device-seeds FOLDER: writes the first inputs of QEMU's generic fuzzing target, which is driven by
 // bytes (tests/qtest/fuzz/generic_fuzz.c of the base): drivers that bring a virtio device up and
-// notify it. From nothing, the fuzzer would hardly find a whole sequence of register accesses.
+// make whole requests. From nothing, the fuzzer would hardly find a whole sequence of register
+// accesses.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/os.h"
+#include "harness/virtio/nine_p.h"
 
 namespace stx {
 namespace {
@@ -40,7 +42,7 @@ class Seed {
   void Answer(const std::string& bytes, uint8_t stride = 0) {
     Add(kAddDmaPattern, Raw(uint8_t{0}) + Raw(stride) + bytes);
   }
-  /// What was to be read so far is not any more.
+  /// Answer() begins anew.
   void Forget() { Add(kClearDmaPatterns, ""); }
   const std::string& bytes() const { return bytes_; }
 
@@ -180,13 +182,10 @@ Request NetControl(uint8_t kind, uint8_t command, const std::string& data) {
 Request SerialControl(uint32_t port, uint16_t event, uint16_t value) {
   return {3, {Reads(Raw(port) + Raw(event) + Raw(value))}};
 }
-/// 9P2000.L.
+/// 9P2000.L: a message of a type of nine_p, and room for its reply.
 Request NineP(uint8_t type, const std::string& body) {
   const auto size = static_cast<uint32_t>(7 + body.size());
   return {0, {Reads(Raw(size) + Raw(type) + Raw(uint16_t{1}) + body), Writes(4096)}};
-}
-std::string NinePString(const std::string& text) {
-  return Raw(static_cast<uint16_t>(text.size())) + text;
 }
 /// Section 5.15.6.
 Request Mem(uint16_t type, uint64_t address, uint16_t blocks) {
@@ -196,10 +195,31 @@ Request Mem(uint16_t type, uint64_t address, uint16_t blocks) {
        Writes(10)}};
 }
 
+/// A file that is made, written and read; a folder that is made and read; a file that is renamed
+/// and removed.
+std::vector<Request> NinePSession() {
+  using namespace nine_p;
+  const std::string root = Long(1), file = Long(2), folder = Long(3), none = Long(~0U);
+  return {NineP(kVersion, Long(8192) + Text("9P2000.L")),
+          NineP(kAttach, root + none + Text("u") + Text("") + Long(0)),
+          NineP(kWalk, root + file + Word(0)),
+          NineP(kLcreate, file + Text("f") + Long(2) + Long(0644) + Long(0)),
+          NineP(nine_p::kWrite, file + Quad(0) + Long(4) + "data"),
+          NineP(kRead, file + Quad(0) + Long(64)),
+          NineP(kGetattr, file + Quad(0x3fff)),
+          NineP(kWalk, root + folder + Word(0)),
+          NineP(kLopen, folder + Long(0)),
+          NineP(kReaddir, folder + Quad(0) + Long(512)),
+          NineP(kStatfs, root),
+          NineP(kMkdir, root + Text("d") + Long(0755) + Long(0)),
+          NineP(kRenameat, root + Text("f") + root + Text("g")),
+          NineP(kUnlinkat, root + Text("g") + Long(0)),
+          NineP(kClunk, file)};
+}
+
 /// What a driver asks of each device, in an order in which it makes sense.
 std::map<std::string, std::vector<Request>> Conversations() {
   const std::string zero8(8, '\0'), frame(14 + 46, '\xff'), header(12, '\0');
-  const std::string root = Raw(uint32_t{1}), file = Raw(uint32_t{2}), file3 = Raw(uint32_t{3});
   std::map<std::string, std::vector<Request>> all;
   all["blk"] = {Blk(1, 0, Reads(std::string(512, 'a'))),
                 Blk(0, 0, Writes(512)),
@@ -242,23 +262,7 @@ std::map<std::string, std::vector<Request>> Conversations() {
                    SerialControl(1, 3, 1), SerialControl(0, 6, 1), {1, {Reads("hello")}},
                    {0, {Writes(16)}},      SerialControl(0, 6, 0)};
   all["rng"] = {{0, {Writes(64)}}, {0, {Writes(16), Writes(4096)}}};
-  all["9p"] = {
-      NineP(100, Raw(uint32_t{8192}) + NinePString("9P2000.L")),
-      NineP(104, root + Raw(~uint32_t{0}) + NinePString("u") + NinePString("") + Raw(uint32_t{0})),
-      NineP(110, root + file + Raw(uint16_t{0})),
-      NineP(14,
-            file + NinePString("f") + Raw(uint32_t{2}) + Raw(uint32_t{0644}) + Raw(uint32_t{0})),
-      NineP(118, file + Raw(uint64_t{0}) + Raw(uint32_t{4}) + "data"),
-      NineP(116, file + Raw(uint64_t{0}) + Raw(uint32_t{64})),
-      NineP(24, file + Raw(uint64_t{0x3fff})),
-      NineP(110, root + file3 + Raw(uint16_t{0})),
-      NineP(12, file3 + Raw(uint32_t{0})),
-      NineP(40, file3 + Raw(uint64_t{0}) + Raw(uint32_t{512})),
-      NineP(8, root),
-      NineP(72, root + NinePString("d") + Raw(uint32_t{0755}) + Raw(uint32_t{0})),
-      NineP(74, root + NinePString("f") + root + NinePString("g")),
-      NineP(76, root + NinePString("g") + Raw(uint32_t{0})),
-      NineP(120, file)};
+  all["9p"] = NinePSession();
   all["mem"] = {Mem(0, uint64_t{0x140000000}, 1), Mem(3, uint64_t{0x140000000}, 1),
                 Mem(1, uint64_t{0x140000000}, 1), Mem(2, 0, 0)};
   return all;
@@ -308,6 +312,7 @@ int main(int argc, char** argv) {
   }
   try {
     const std::filesystem::path folder = argv[1];
+    const auto conversations = Conversations();
     // Which region is which depends on the machine.
     for (uint8_t region = 0; region < 10; ++region) {
       for (uint16_t flags : {0, 2}) {  // the device reads, or it writes
@@ -315,7 +320,7 @@ int main(int argc, char** argv) {
         WriteFile(folder / ("legacy-" + name), Legacy(region, flags).bytes());
         WriteFile(folder / ("mmio-" + name), Mmio(region, flags).bytes());
       }
-      for (const auto& [device, requests] : Conversations())
+      for (const auto& [device, requests] : conversations)
         for (bool packed : {false, true}) {
           Driver driver(region, packed);
           for (const Request& request : requests) driver.Send(request);

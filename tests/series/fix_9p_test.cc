@@ -32,18 +32,12 @@ class Fix9p : public NinePMachine {
   uint32_t Topen(uint32_t fid, uint8_t mode) {
     return p9().Try(kOpen, Long(fid) + Byte(mode)).error;
   }
-  /// Tsetattr with a mode or a size.
-  uint32_t Setattr(uint32_t fid, uint32_t valid, uint32_t mode, uint64_t size) {
-    return p9()
-        .Try(kSetattr, Long(fid) + Long(valid) + Long(mode) + Long(0) + Long(0) + Quad(size) +
-                           Quad(0) + Quad(0) + Quad(0) + Quad(0))
-        .error;
+  uint32_t Setattr(uint32_t fid, uint32_t valid, const Values& values) {
+    return p9().Try(kSetattr, nine_p::Setattr(fid, valid, values)).error;
   }
-  static constexpr uint32_t kMode = 1, kSize = 8;
   /// st_mode as the guest sees it, without the file type.
   uint32_t GuestMode(uint32_t fid) {
-    const NineP::Reply reply = p9().Try(kGetattr, Long(fid) + Quad(0x7ff));
-    return LoadAt<uint32_t>(reply.body, 8 + 13, "Rgetattr") & 07777;
+    return ParseAttributes(p9().Try(kGetattr, Long(fid) + Quad(kAllAttributes)).body).mode & 07777;
   }
   std::set<std::string> Names() {
     std::set<std::string> names;
@@ -216,11 +210,9 @@ TEST_F(Fix9p, AFolderIsReadInPiecesWhateverTheClientAsksFor) {
     ASSERT_EQ(reply.body.size(), 4u + count);
     EXPECT_LE(count, kMost);
     if (count == 0) break;
-    for (size_t at = 4; at < reply.body.size();) {  // qid, offset, type, name
-      offset = LoadAt<uint64_t>(reply.body, at + 13, "an entry");
-      const auto length = LoadAt<uint16_t>(reply.body, at + 22, "an entry");
-      EXPECT_TRUE(names.insert(reply.body.substr(at + 24, length)).second) << "twice";
-      at += 24u + length;
+    for (const Entry& entry : ParseEntries(reply.body)) {
+      offset = entry.next;
+      EXPECT_TRUE(names.insert(entry.name).second) << "twice";
     }
   }
   EXPECT_EQ(names, expected);
@@ -255,7 +247,7 @@ TEST_F(Fix9p, AWriteTakesSetUserIdAway) {
       p9().Clunk(1);
       set();
       p9().Walk(1, {"f"});
-      EXPECT_EQ(Setattr(1, kSize, 0, 4), 0u);
+      EXPECT_EQ(Setattr(1, kSetSize, {.size = 4}), 0u);
       EXPECT_EQ(ModeOf("f"), after) << "after Tsetattr of the size";
       EXPECT_EQ(ReadFile(share / "f"), "cont");
       set();
@@ -287,14 +279,14 @@ TEST_F(Fix9p, InMappedModelsItIsTheGuestsModeThatLosesIt) {
     p9().Walk(2, {"f"});
     p9().Open(2, O_RDWR);
     const auto set = [&] {
-      EXPECT_EQ(Setattr(1, kMode, S_IFREG | 06755, 0), 0u);
+      EXPECT_EQ(Setattr(1, kSetMode, {.mode = S_IFREG | 06755}), 0u);
       EXPECT_EQ(GuestMode(1), 06755u) << model;
     };
     set();
     EXPECT_EQ(p9().Write(2, 0, "evil"), 4u);
     EXPECT_EQ(GuestMode(1), 0755u) << model << " after a write";
     set();
-    EXPECT_EQ(Setattr(1, kSize, 0, 4), 0u);
+    EXPECT_EQ(Setattr(1, kSetSize, {.size = 4}), 0u);
     EXPECT_EQ(GuestMode(1), 0755u) << model << " after Tsetattr of the size";
     set();
     p9().Walk(3, {"f"});

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/load.h"
 #include "virtio/nine_p_tree.h"
 
 namespace stx {
@@ -13,39 +14,16 @@ namespace {
 
 using namespace nine_p;
 
-class NinePSet : public NinePTree {
- protected:
-  enum Valid : uint32_t {
-    kMode = 1,
-    kUid = 2,
-    kGid = 4,
-    kSize = 8,
-    kAtime = 0x10,
-    kMtime = 0x20,
-    kAtimeSet = 0x80,
-    kMtimeSet = 0x100
-  };
-  struct Values {
-    uint32_t mode = 0, uid = 0, gid = 0;
-    uint64_t size = 0, atime = 0, atime_ns = 0, mtime = 0, mtime_ns = 0;
-  };
-  uint32_t Set(uint32_t fid, uint32_t valid, const Values& v) {
-    return Ask(kSetattr, Long(fid) + Long(valid) + Long(v.mode) + Long(v.uid) + Long(v.gid) +
-                             Quad(v.size) + Quad(v.atime) + Quad(v.atime_ns) + Quad(v.mtime) +
-                             Quad(v.mtime_ns));
-  }
-};
-
-TEST_P(NinePSet, ModeAndOwnerAreThoseThatWereSet) {
+TEST_P(NinePTree, ModeAndOwnerAreThoseThatWereSet) {
   const struct stat before = HostStat("f");
   p9().Walk(1, {"f"});
-  ASSERT_EQ(Set(1, kUid, {.uid = 1234}), 0u);
+  ASSERT_EQ(Setattr(1, kSetUid, {.uid = 1234}), 0u);
   EXPECT_EQ(Attributes(1).uid, 1234u);
   EXPECT_EQ(Attributes(1).gid, before.st_gid) << "not asked for";
-  ASSERT_EQ(Set(1, kGid, {.gid = 2345}), 0u);
+  ASSERT_EQ(Setattr(1, kSetGid, {.gid = 2345}), 0u);
   EXPECT_EQ(Attributes(1).uid, 1234u);
   EXPECT_EQ(Attributes(1).gid, 2345u);
-  ASSERT_EQ(Set(1, kMode, {.mode = S_IFREG | 04711}), 0u);
+  ASSERT_EQ(Setattr(1, kSetMode, {.mode = S_IFREG | 04711}), 0u);
   EXPECT_EQ(Attributes(1).mode, uint32_t{S_IFREG} | 04711);
   const struct stat after = HostStat("f");
   if (Mapped()) {
@@ -58,39 +36,39 @@ TEST_P(NinePSet, ModeAndOwnerAreThoseThatWereSet) {
     EXPECT_EQ(after.st_mode & 07777, mode_t{04711});
   }
   EXPECT_EQ(ReadFile(share / "f"), kContent);
-  EXPECT_NE(Set(77, kMode, {.mode = 0600}), 0u) << "no such fid";
+  EXPECT_NE(Setattr(77, kSetMode, {.mode = 0600}), 0u) << "no such fid";
 }
 
-TEST_P(NinePSet, TheLengthIsThatWhichWasSet) {
+TEST_P(NinePTree, TheLengthIsThatWhichWasSet) {
   p9().Walk(1, {"f"});
-  ASSERT_EQ(Set(1, kSize, {.size = 3}), 0u);
+  ASSERT_EQ(Setattr(1, kSetSize, {.size = 3}), 0u);
   EXPECT_EQ(ReadFile(share / "f"), std::string(kContent).substr(0, 3));
-  ASSERT_EQ(Set(1, kSize, {.size = 8}), 0u);
+  ASSERT_EQ(Setattr(1, kSetSize, {.size = 8}), 0u);
   EXPECT_EQ(ReadFile(share / "f"), std::string(kContent).substr(0, 3) + std::string(5, '\0'));
   EXPECT_EQ(Attributes(1).size, 8u);
 }
 
-TEST_P(NinePSet, TimesAreThoseThatWereSetOrNow) {
+TEST_P(NinePTree, TimesAreThoseThatWereSetOrNow) {
   p9().Walk(1, {"f"});
-  ASSERT_EQ(Set(1, kAtime | kAtimeSet, {.atime = 1000000000, .atime_ns = 123456789}), 0u);
+  ASSERT_EQ(Setattr(1, kSetAtime | kAtimeGiven, {.atime = 1000000000, .atime_ns = 123456789}), 0u);
   EXPECT_EQ(Attributes(1).atime, 1000000000u);
   EXPECT_EQ(Attributes(1).atime_ns, 123456789u);
-  ASSERT_EQ(Set(1, kMtime | kMtimeSet, {.mtime = 1100000000, .mtime_ns = 987654321}), 0u);
+  ASSERT_EQ(Setattr(1, kSetMtime | kMtimeGiven, {.mtime = 1100000000, .mtime_ns = 987654321}), 0u);
   EXPECT_EQ(Attributes(1).mtime, 1100000000u);
   EXPECT_EQ(Attributes(1).mtime_ns, 987654321u);
   EXPECT_EQ(Attributes(1).atime, 1000000000u) << "not asked for";
   EXPECT_EQ(HostStat("f").st_mtim.tv_sec, 1100000000);
   EXPECT_EQ(HostStat("f").st_atim.tv_nsec, 123456789);
   const auto start = static_cast<uint64_t>(time(nullptr));
-  ASSERT_EQ(Set(1, kMtime, {.mtime = 5, .mtime_ns = 5}), 0u);
-  EXPECT_GE(Attributes(1).mtime + 1, start) << "without kMtimeSet it is now";
+  ASSERT_EQ(Setattr(1, kSetMtime, {.mtime = 5, .mtime_ns = 5}), 0u);
+  EXPECT_GE(Attributes(1).mtime + 1, start) << "without kMtimeGiven it is now";
   EXPECT_EQ(Attributes(1).atime, 1000000000u);
 }
 
 TEST_P(NinePTree, AttributesAreThoseOfTheFile) {
   p9().Walk(1, {"f"});
   const struct stat host = HostStat("f");
-  const NinePAttributes guest = Attributes(1);
+  const nine_p::Attributes guest = Attributes(1);
   EXPECT_EQ(guest.size, static_cast<uint64_t>(host.st_size));
   EXPECT_EQ(guest.mode, host.st_mode);
   EXPECT_EQ(guest.links, host.st_nlink);
@@ -139,22 +117,11 @@ TEST_P(NinePTree, AFolderListsItsEntriesFromAnyPlace) {
     kinds[name] = kQidFile;
   }
   p9().Open(1, O_RDONLY | O_DIRECTORY);
-  struct Entry {
-    std::string name, qid;
-    uint64_t next;
-  };
   const auto list = [&](uint64_t offset, uint32_t count) {
-    std::vector<Entry> entries;
     if (Ask(kReaddir, Long(1) + Quad(offset) + Long(count)) != 0)
       throw std::runtime_error("Treaddir: errno " + std::to_string(reply.error));
     EXPECT_LE(reply.body.size(), 4u + count);
-    for (size_t at = 4; at < reply.body.size();) {  // qid, offset, type, name
-      const auto length = LoadAt<uint16_t>(reply.body, at + 22, "an entry");
-      entries.push_back({reply.body.substr(at + 24, length), reply.body.substr(at, kQid),
-                         LoadAt<uint64_t>(reply.body, at + 13, "an entry")});
-      at += 24u + length;
-    }
-    return entries;
+    return ParseEntries(reply.body);
   };
   const std::vector<Entry> all = list(0, 60000);
   std::set<std::string> names;
@@ -192,9 +159,8 @@ class NinePXattr : public NinePTree {
   static constexpr uint32_t kCreateOnly = 1, kReplaceOnly = 2;
   /// The errno of writing a value: Tclunk carries it out.
   uint32_t Write(const std::string& name, const std::string& value, uint32_t flags = 0) {
-    p9().Walk(50, {"f"});
-    if (Ask(kXattrcreate, Long(50) + Text(name) + Quad(value.size()) + Long(flags)) != 0)
-      throw std::runtime_error("Txattrcreate: errno " + std::to_string(reply.error));
+    if (const uint32_t error = CreateXattr(50, name, value.size(), flags))
+      throw std::runtime_error("Txattrcreate: errno " + std::to_string(error));
     if (!value.empty()) p9().Write(50, 0, value);
     return Ask(kClunk, Long(50));
   }
@@ -257,9 +223,7 @@ TEST_P(NinePXattr, AttributesAreWrittenReadListedAndRemoved) {
 TEST_P(NinePXattr, WhatTheBackEndKeepsIsNotTheGuests) {
   if (std::string(GetParam()) != "mapped-xattr") GTEST_SKIP() << "no attributes of its own";
   p9().Walk(1, {"f"});
-  ASSERT_EQ(Ask(kSetattr, Long(1) + Long(2) + Long(0) + Long(1234) + Long(0) + Quad(0) + Quad(0) +
-                              Quad(0) + Quad(0) + Quad(0)),
-            0u);
+  ASSERT_EQ(Setattr(1, kSetUid, {.uid = 1234}), 0u);
   const std::string owner = HostGet("user.virtfs.uid");
   EXPECT_EQ(owner.size(), 4u);
   EXPECT_TRUE(Get("user.virtfs.uid").starts_with("errno ")) << "not readable";
@@ -267,7 +231,6 @@ TEST_P(NinePXattr, WhatTheBackEndKeepsIsNotTheGuests) {
   EXPECT_EQ(HostGet("user.virtfs.uid"), owner);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, NinePSet, kSecurityModels, NameOfModel);
 INSTANTIATE_TEST_SUITE_P(Models, NinePXattr, kSecurityModels, NameOfModel);
 
 }  // namespace

@@ -43,10 +43,10 @@ class NinePMachine : public MachineTest {
   NineP& p9() { return *client; }
 
   /// Turns `fid` into an extended attribute of "f" that is to be written with `size` bytes.
-  uint32_t CreateXattr(uint32_t fid, const std::string& name, uint64_t size) {
+  uint32_t CreateXattr(uint32_t fid, const std::string& name, uint64_t size, uint32_t flags = 0) {
     using namespace nine_p;
     p9().Walk(fid, {"f"});
-    return p9().Try(kXattrcreate, Long(fid) + Text(name) + Quad(size) + Long(0)).error;
+    return p9().Try(kXattrcreate, Long(fid) + Text(name) + Quad(size) + Long(flags)).error;
   }
 
   mode_t ModeOf(const std::string& name) {

@@ -9,18 +9,9 @@
 
 #include <string>
 
-#include "base/load.h"
 #include "virtio/nine_p_machine.h"
 
 namespace stx {
-
-/// Rgetattr, for all fields of the mask 0x7ff.
-struct NinePAttributes {
-  std::string qid;
-  uint32_t mode = 0, uid = 0, gid = 0;
-  uint64_t links = 0, rdev = 0, size = 0;
-  uint64_t atime = 0, atime_ns = 0, mtime = 0, mtime_ns = 0;
-};
 
 inline const auto kSecurityModels =
     testing::Values("none", "passthrough", "mapped-xattr", "mapped-file");
@@ -33,7 +24,6 @@ inline std::string NameOfModel(const testing::TestParamInfo<const char*>& info) 
 
 class NinePTree : public NinePMachine, public testing::WithParamInterface<const char*> {
  protected:
-  static constexpr size_t kQid = 13;
   static constexpr uint8_t kQidFolder = 0x80, kQidLink = 2, kQidFile = 0;
   static constexpr uint32_t kRemoveFolder = 0x200;
   static constexpr uint32_t kRoot = 0;
@@ -92,30 +82,19 @@ class NinePTree : public NinePMachine, public testing::WithParamInterface<const 
     for (const std::string& name : names) body += nine_p::Text(name);
     return Ask(nine_p::kWalk, body);
   }
-  NinePAttributes Attributes(uint32_t fid) {
-    if (Ask(nine_p::kGetattr, nine_p::Long(fid) + nine_p::Quad(0x7ff)) != 0)
+  uint32_t Setattr(uint32_t fid, uint32_t valid, const nine_p::Values& values) {
+    return Ask(nine_p::kSetattr, nine_p::Setattr(fid, valid, values));
+  }
+  nine_p::Attributes Attributes(uint32_t fid) {
+    if (Ask(nine_p::kGetattr, nine_p::Long(fid) + nine_p::Quad(nine_p::kAllAttributes)) != 0)
       throw std::runtime_error("Tgetattr: errno " + std::to_string(reply.error));
-    const auto at32 = [&](size_t at) { return LoadAt<uint32_t>(reply.body, at, "Rgetattr"); };
-    const auto at64 = [&](size_t at) { return LoadAt<uint64_t>(reply.body, at, "Rgetattr"); };
-    // valid[8] qid[13] mode[4] uid[4] gid[4] nlink[8] rdev[8] size[8] blksize[8] blocks[8]
-    // atime[16] mtime[16] ...
-    return {reply.body.substr(8, kQid),
-            at32(21),
-            at32(25),
-            at32(29),
-            at64(33),
-            at64(41),
-            at64(49),
-            at64(73),
-            at64(81),
-            at64(89),
-            at64(97)};
+    return nine_p::ParseAttributes(reply.body);
   }
   /// Of an object by its path.
-  NinePAttributes AttributesOf(const std::vector<std::string>& names) {
+  nine_p::Attributes AttributesOf(const std::vector<std::string>& names) {
     constexpr uint32_t kFid = 9999;
     p9().Walk(kFid, names);
-    const NinePAttributes attributes = Attributes(kFid);
+    const nine_p::Attributes attributes = Attributes(kFid);
     p9().Clunk(kFid);
     return attributes;
   }

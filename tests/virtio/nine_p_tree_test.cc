@@ -3,6 +3,7 @@
 // is what the system call of its name does).
 #include <sys/sysmacros.h>
 
+#include "base/load.h"
 #include "virtio/nine_p_tree.h"
 
 namespace stx {
@@ -13,9 +14,9 @@ using namespace nine_p;
 TEST_P(NinePTree, AFolderIsMadeWithItsModeAndGroup) {
   ASSERT_EQ(Mkdir(kRoot, "d", 0777, 1234), 0u);
   const std::string qid = reply.body;
-  ASSERT_EQ(qid.size(), kQid);
+  ASSERT_EQ(qid.size(), kQidSize);
   EXPECT_EQ(static_cast<uint8_t>(qid[0]), kQidFolder);
-  const NinePAttributes made = AttributesOf({"d"});
+  const nine_p::Attributes made = AttributesOf({"d"});
   EXPECT_EQ(made.mode, uint32_t{S_IFDIR} | 0777) << "the host's umask does not matter";
   EXPECT_EQ(made.uid, 0u);
   EXPECT_EQ(made.gid, 1234u);
@@ -69,7 +70,7 @@ TEST_P(NinePTree, ASymbolicLinkIsReadAsItWasMadeAndNotFollowed) {
   const std::string target = "../beyond/the root";
   ASSERT_EQ(Symlink(kRoot, "l", target), 0u);
   EXPECT_EQ(static_cast<uint8_t>(reply.body[0]), kQidLink);
-  const NinePAttributes link = AttributesOf({"l"});
+  const nine_p::Attributes link = AttributesOf({"l"});
   EXPECT_TRUE(S_ISLNK(link.mode));
   EXPECT_EQ(link.size, target.size());
   p9().Walk(1, {"l"});
@@ -91,7 +92,7 @@ TEST_P(NinePTree, ASymbolicLinkIsReadAsItWasMadeAndNotFollowed) {
 TEST_P(NinePTree, ALinkIsTheSameFile) {
   p9().Walk(1, {"f"});
   ASSERT_EQ(Link(kRoot, 1, "g"), 0u);
-  const NinePAttributes f = AttributesOf({"f"}), g = AttributesOf({"g"});
+  const nine_p::Attributes f = AttributesOf({"f"}), g = AttributesOf({"g"});
   EXPECT_EQ(f.qid, g.qid);
   EXPECT_EQ(f.links, 2u);
   EXPECT_EQ(HostStat("f").st_ino, HostStat("g").st_ino);
@@ -163,7 +164,7 @@ TEST_P(NinePTree, SpecialFilesAreWhatTheyWereMade) {
                {"socket", S_IFSOCK | 0700, 0, 0}};
   for (const auto& c : cases) {
     ASSERT_EQ(Mknod(kRoot, c.name, c.mode, c.major, c.minor), 0u) << c.name;
-    const NinePAttributes node = AttributesOf({c.name});
+    const nine_p::Attributes node = AttributesOf({c.name});
     EXPECT_EQ(node.mode, c.mode) << c.name;
     EXPECT_EQ(node.rdev, makedev(c.major, c.minor)) << c.name;
     const struct stat host = HostStat(c.name);
@@ -176,7 +177,7 @@ TEST_P(NinePTree, SpecialFilesAreWhatTheyWereMade) {
     EXPECT_EQ(Mknod(kRoot, c.name, c.mode, c.major, c.minor), uint32_t{EEXIST});
     p9().Walk(1, {c.name});
     const uint32_t mode = (c.mode & S_IFMT) | 0604;
-    EXPECT_EQ(Ask(kSetattr, Long(1) + Long(1) + Long(mode) + std::string(48, '\0')), 0u) << c.name;
+    EXPECT_EQ(Setattr(1, kSetMode, {.mode = mode}), 0u) << c.name;
     EXPECT_EQ(Attributes(1).mode, mode) << c.name;
     EXPECT_EQ(Ask(kLopen, Long(1) + Long(O_RDONLY)) != 0, !Mapped())
         << c.name << ": what is behind it on the host is not the guest's";

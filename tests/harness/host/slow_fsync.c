@@ -3,33 +3,18 @@
 // the file $FSYNC_GATE/open is there, or 20 s, and leaves a 'b' in $FSYNC_GATE/log when it begins
 // and an 'e' when it ends. With $FSYNC_GATE/fail it ends in EIO.
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-static const char* Path(char* path, size_t size, const char* name) {
-  snprintf(path, size, "%s/%s", getenv("FSYNC_GATE"), name);
-  return path;
-}
+#include "gate.h"
 
-static void Log(const char* what) {
-  char path[4096];
-  const int file =
-      open(Path(path, sizeof(path), "log"), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-  if (file < 0 || write(file, what, 1) != 1) abort();
-  close(file);
-}
+static const char kGate[] = "FSYNC_GATE";
 
 int fsync(int descriptor) {
-  char path[4096];
   (void)descriptor;
-  if (!getenv("FSYNC_GATE")) return 0;
-  Log("b");
-  for (int i = 0; access(Path(path, sizeof(path), "open"), F_OK) != 0 && i < 2000; ++i)
-    usleep(10000);
-  const int failed = access(Path(path, sizeof(path), "fail"), F_OK) == 0;
-  Log("e");
+  if (!getenv(kGate)) return 0;
+  GateLog(kGate, "log", "b", 1);
+  GateWait(kGate);
+  const int failed = GateHas(kGate, "fail");
+  GateLog(kGate, "log", "e", 1);
   if (!failed) return 0;
   errno = EIO;
   return -1;

@@ -14,6 +14,44 @@ constexpr uint32_t kNoFid = ~0U, kHeader = 7;
 
 }  // namespace
 
+namespace nine_p {
+
+std::string Setattr(uint32_t fid, uint32_t valid, const Values& v) {
+  return Long(fid) + Long(valid) + Long(v.mode) + Long(v.uid) + Long(v.gid) + Quad(v.size) +
+         Quad(v.atime) + Quad(v.atime_ns) + Quad(v.mtime) + Quad(v.mtime_ns);
+}
+
+Attributes ParseAttributes(const std::string& body) {
+  const auto at32 = [&](size_t at) { return LoadAt<uint32_t>(body, at, "Rgetattr"); };
+  const auto at64 = [&](size_t at) { return LoadAt<uint64_t>(body, at, "Rgetattr"); };
+  // valid[8] qid[13] mode[4] uid[4] gid[4] nlink[8] rdev[8] size[8] blksize[8] blocks[8]
+  // atime[16] mtime[16] ...
+  return {body.substr(8, kQidSize),
+          at32(21),
+          at32(25),
+          at32(29),
+          at64(33),
+          at64(41),
+          at64(49),
+          at64(73),
+          at64(81),
+          at64(89),
+          at64(97)};
+}
+
+std::vector<Entry> ParseEntries(const std::string& body) {
+  std::vector<Entry> entries;
+  for (size_t at = 4; at < body.size();) {  // qid[13] offset[8] type[1] name[s]
+    const auto length = LoadAt<uint16_t>(body, at + 22, "an entry");
+    entries.push_back({body.substr(at + 24, length), body.substr(at, kQidSize),
+                       LoadAt<uint64_t>(body, at + kQidSize, "an entry")});
+    at += 24u + length;
+  }
+  return entries;
+}
+
+}  // namespace nine_p
+
 NineP::NineP(PciBus& bus, uint8_t slot, GuestHeap& heap, const Options& options)
     : device_(bus, bus.At(slot)),
       queue_((device_.Negotiate(virtio::Bit(0)), device_.SetUpQueue(0, heap))),

@@ -69,6 +69,43 @@ inline std::string Text(const std::string& text) {
   return Word(static_cast<uint16_t>(text.size())) + text;
 }
 
+/// What Tsetattr sets.
+enum Valid : uint32_t {
+  kSetMode = 1,
+  kSetUid = 2,
+  kSetGid = 4,
+  kSetSize = 8,
+  kSetAtime = 0x10,  ///< to now, without kAtimeGiven
+  kSetMtime = 0x20,
+  kAtimeGiven = 0x80,
+  kMtimeGiven = 0x100,
+};
+struct Values {
+  uint32_t mode = 0, uid = 0, gid = 0;
+  uint64_t size = 0, atime = 0, atime_ns = 0, mtime = 0, mtime_ns = 0;
+};
+/// The body of Tsetattr.
+std::string Setattr(uint32_t fid, uint32_t valid, const Values& values);
+
+inline constexpr size_t kQidSize = 13;
+inline constexpr uint64_t kAllAttributes = 0x7ff;  ///< the mask of Tgetattr
+
+/// Rgetattr for kAllAttributes.
+struct Attributes {
+  std::string qid;
+  uint32_t mode = 0, uid = 0, gid = 0;
+  uint64_t links = 0, rdev = 0, size = 0;
+  uint64_t atime = 0, atime_ns = 0, mtime = 0, mtime_ns = 0;
+};
+Attributes ParseAttributes(const std::string& body);
+
+/// An entry of Rreaddir; `next` is the offset at which the folder goes on.
+struct Entry {
+  std::string name, qid;
+  uint64_t next = 0;
+};
+std::vector<Entry> ParseEntries(const std::string& body);
+
 }  // namespace nine_p
 
 class NineP {
