@@ -4,13 +4,16 @@
 // does.
 
 #include <elf.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -280,6 +283,49 @@ TEST(Libpmem, IsLoadedWhenABackEndIsOnPersistentMemory) {
   EXPECT_FALSE(loaded()) << "for pmem=off";
   add("persistent", true);
   EXPECT_TRUE(loaded()) << "for pmem=on";
+}
+
+/// All types that a part of the schema names: builtin ones too, and "[T]" for a list of T.
+void CollectTypes(const json& part, std::set<std::string>& types) {
+  static const std::set<std::string> kOfTypes = {"arg-type", "ret-type", "element-type", "type"};
+  for (const auto& [key, value] : part.items()) {
+    if (value.is_structured()) CollectTypes(value, types);
+    if (part.is_object() && kOfTypes.contains(key)) types.insert(value);
+  }
+}
+
+TEST(Schema, IsWhole) {
+  QemuOptions options;
+  options.args = {"-machine", "none", "-nodefaults", "-nographic"};
+  Qemu qemu(std::move(options));
+  qemu.qmp().set_max_line(4 << 20);  // which no shim of a pod asks for
+  std::set<std::string> commands, named, defined;
+  for (const json& entry : qemu.qmp().Execute("query-qmp-schema")) {
+    if (entry.at("meta-type") == "command") commands.insert(entry.at("name"));
+    EXPECT_TRUE(defined.insert(entry.at("name")).second) << entry;
+    CollectTypes(entry, named);
+  }
+  for (const json& command : qemu.qmp().Execute("query-commands"))
+    EXPECT_EQ(commands.erase(command.at("name")), 1U) << command;
+  EXPECT_EQ(commands, std::set<std::string>());
+  EXPECT_GT(named.size(), 100U);
+  for (const std::string& type : named) EXPECT_TRUE(defined.contains(type)) << type;
+}
+
+TEST(Schema, IsNoMemoryOfEachProcess) {
+  if (IsSanitized()) GTEST_SKIP() << "the build has sanitizers";
+  // A file that is not yet on the disk counts as memory of whoever maps it.
+  const UniqueFd file(open(QemuBinary().c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(file && fsync(file.get()) == 0);
+  QemuOptions options;
+  options.args = {"-machine", "none", "-nodefaults", "-nographic"};
+  Qemu qemu(std::move(options));
+  qemu.qmp();
+  uint64_t own = 0;
+  for (const Mapping& mapping : ReadMappings(qemu.process().pid()))
+    if (mapping.name == std::filesystem::canonical(QemuBinary())) own += mapping.private_dirty;
+  EXPECT_GT(own, 100U << 10) << "of the binary";
+  EXPECT_LT(own, 800U << 10) << "of the binary";
 }
 
 }  // namespace
