@@ -168,9 +168,9 @@ const std::set<std::string> kCharDevices{"file",  "memory", "mux",     "null",  
                                          "stdio", "udp",    "vc"};
 const std::set<std::string> kNetDevices{"bridge", "dgram", "hubport",   "socket",
                                         "stream", "tap",   "vhost-user"};
-const std::set<std::string> kLibraries{
-    "libaio.so.1", "libc.so.6",        "libfdt.so.1",     "libgcc_s.so.1", "libglib-2.0.so.0",
-    "libm.so.6",   "libpixman-1.so.0", "libseccomp.so.2", "liburing.so.2", "libz.so.1"};
+const std::set<std::string> kLibraries{"libaio.so.1",      "libc.so.6",     "libfdt.so.1",
+                                       "libglib-2.0.so.0", "libm.so.6",     "libpixman-1.so.0",
+                                       "libseccomp.so.2",  "liburing.so.2", "libz.so.1"};
 
 /// The names in `have` that are not in `known`.
 std::string Unknown(const std::set<std::string>& have, const std::set<std::string>& known) {
