@@ -82,6 +82,9 @@ class Parser {
       Found found = Search(base);
       if (!error_.empty()) return Error{std::move(error_)};
       if (!found.any) break;
+      if (std::string what = Contradiction(found.header); !what.empty())
+        return Error{patch_.name + ":" + std::to_string(std::min(found.git_line, found.start) + 1) +
+                     ": " + what};
       size_t header = HeaderBegin(base, found);
       FileChange file = Change(found);
       (patch_.files.empty() ? patch_.header : file.before) = Join(lines_, base, header);
@@ -188,6 +191,19 @@ class Parser {
     error_ = patch_.name + ":" + std::to_string(line + 1) +
              ": an ed script: it has no context by which a change could be moved or checked; make "
              "a unified diff of it";
+  }
+
+  /// Why git's header lines cannot be meant as they are; "" when they can. GNU patch ignores half
+  /// of a rename, and no tool writes one: it is a part of a patch that got lost.
+  static std::string Contradiction(const PatchHeader& header) {
+    for (auto [has, verb] : {std::pair(header.rename, "rename"), std::pair(header.copy, "copy")}) {
+      if (has[0] != has[1])
+        return std::string("a '") + verb + (has[0] ? " from" : " to") + "' without its '" + verb +
+               (has[0] ? " to'" : " from'");
+      if (has[0] && header.says[0] == 2)
+        return std::string("a header that makes a new file and has '") + verb + " from'";
+    }
+    return "";
   }
 
   /// Without hunks, a file's part ends behind the last of git's header lines.

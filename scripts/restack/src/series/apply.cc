@@ -43,11 +43,10 @@ Result<Effect> EffectOf(const Patch& patch, const FileChange& file, int strip, c
                       ? " is a symbolic link, not a regular file"
                       : " is a regular file, not a symbolic link")};
   TreeFile now = effect.before.value_or(TreeFile{Text(), type == kLink ? kLink : 0100644});
+  if (file.says_nothing_old == 2 && effect.before && !now.text.empty())
+    return Error{where + "is to be made, but is there already"};
   Result<Places> places = FindPlaces(file, now.text);
-  if (!places) {
-    bool made = file.says_nothing_old == 2 && effect.before && !now.text.empty();
-    return Error{where + (made ? "is to be made, but is there already" : places.error().message)};
-  }
+  if (!places) return Error{where + places.error().message};
   std::string bytes = file.hunks.empty() ? now.text.bytes() : ApplyAt(file, now.text, *places);
   if (bytes.empty() && (file.says_nothing_new == 2 || TypeOf(now.mode) == kLink)) return effect;
   if (file.says_nothing_new == 2)

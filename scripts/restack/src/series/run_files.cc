@@ -102,6 +102,14 @@ Result<Moved> SeriesRun::LandFile(const FileChange& file, Landed& landed) {
   }
   if (!Moves(file)) {
     bool makes = file.says_nothing_old == 2 && *there && !(*there)->text.empty();
+    if (makes) {
+      Result<std::optional<TreeFile>> base = base_->Read(target.from);
+      if (!base) return base.error();
+      if (!*base) {
+        Refuse(file, target.from, "the series has made " + target.from + " before", landed);
+        return Moved{};
+      }
+    }
     if ((target.found && target.kind == Kind::kCreate) || makes)
       return Create(file, target.to, landed);
   }
