@@ -68,6 +68,23 @@ Plan MakePlan(const Arguments& arguments) {
   return plan;
 }
 
+/// The kata profile, and what it is without each of its options of hardening.
+Plan HardeningPlan(const Plan& plan) {
+  Plan hardening = plan;
+  hardening.binaries = {{"kata", plan.build / "kata/qemu-system-x86_64", {}}};
+  for (const char* option : {"pie", "relro", "fortify", "stack-protector", "seccomp"}) {
+    const std::string name = "without-" + std::string(option);
+    hardening.binaries.push_back({name, plan.build / name / "qemu-system-x86_64", {}});
+  }
+  return hardening;
+}
+
+Results MakeResults(const Plan& plan) {
+  std::vector<std::string> names;
+  for (const Binary& binary : plan.binaries) names.push_back(binary.name);
+  return Results(names);
+}
+
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 /// "4 CPUs (Intel ...), Linux 6.1.0; load 0.5; TCG: why".
@@ -90,7 +107,8 @@ std::string DescribeMachine() {
          (accel.kvm ? "KVM" : "TCG") + "\n(" + accel.reason + ")";
 }
 
-void WritePage(const Plan& plan, const Results& results, const std::string& machine) {
+void WritePage(const Plan& plan, const Results& results, const Results& hardening,
+               const std::string& machine) {
   std::map<std::string, std::string> versions;
   for (const Binary& binary : plan.binaries) {
     SpawnOptions options;
@@ -99,8 +117,8 @@ void WritePage(const Plan& plan, const Results& results, const std::string& mach
         RunWell({binary.path, "--version"}, binary.name, Milliseconds(60000), options).out);
   }
   const fs::path root = plan.build.parent_path(), docs = root / "docs";
-  const Page page = MakePage(results, ReadGoals(root / "tests/bench/goals.txt"), machine, versions,
-                             "performance");
+  const Page page = MakePage(results, hardening, ReadGoals(root / "tests/bench/goals.txt"), machine,
+                             versions, "performance");
   fs::create_directories(docs / "performance");
   for (const auto& [name, svg] : page.charts) WriteFile(docs / "performance" / name, svg);
   WriteFile(docs / "performance.md", page.markdown);
@@ -108,9 +126,7 @@ void WritePage(const Plan& plan, const Results& results, const std::string& mach
 
 int Bench(const Arguments& arguments) {
   const Plan plan = MakePlan(arguments);
-  std::vector<std::string> names;
-  for (const Binary& binary : plan.binaries) names.push_back(binary.name);
-  Results results(names);
+  Results results = MakeResults(plan), hardening = MakeResults(HardeningPlan(plan));
   const std::string machine = DescribeMachine();
   const std::string only = arguments.Value("--only");
   const fs::path kept = plan.build / "bench/results.json";
@@ -128,7 +144,12 @@ int Bench(const Arguments& arguments) {
     }
     // After each group: a long run may be ended.
     WriteFile(kept, results.ToJson().dump(1) + "\n");
-    if (arguments.Has("--page")) WritePage(plan, results, machine);
+    if (arguments.Has("--page")) WritePage(plan, results, hardening, machine);
+  }
+  if (arguments.Has("--page")) {
+    std::fprintf(stderr, "== measuring what hardening costs\n");
+    MeasureStart(HardeningPlan(plan), &hardening);
+    WritePage(plan, results, hardening, machine);
   }
   if (!any) throw BadInput("no group of rows has \"" + only + "\" in its name (--only)");
   std::printf("%s", results.ToText().c_str());

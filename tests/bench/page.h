@@ -27,9 +27,10 @@ struct Page {
   std::map<std::string, std::string> charts;  ///< SVG, by the names of the files
 };
 
-/// `machine` says on what it was measured; `versions` are the binaries', by their names. `folder`
-/// is where the page's links find its charts.
-Page MakePage(const Results& results, const std::vector<Goal>& goals, const std::string& machine,
+/// `hardening` has the rows of a start for binaries without one option each; without a row, they are
+/// not measured. `machine` says on what it was measured; `versions` are the binaries', by their
+/// names. `folder` is where the page's links find its charts.
+Page MakePage(const Results& results, const Results& hardening, const std::vector<Goal>& goals, const std::string& machine,
               const std::map<std::string, std::string>& versions, const std::string& folder);
 
 }  // namespace stx

@@ -26,8 +26,15 @@ Results MakeResults() {
   return results;
 }
 
+Results MakeHardening() {
+  Results results({"kata", "without-pie"});
+  results.Add("start: instructions", "M", "kata", 20);
+  results.Add("start: instructions", "M", "without-pie", 15);
+  return results;
+}
+
 TEST(Page, GoalsAreMetOrSayWhatIsLeft) {
-  const Page page = MakePage(MakeResults(),
+  const Page page = MakePage(MakeResults(), MakeHardening(),
                              {{"start: CPU time", 0.35, "page faults"},
                               {"start: instructions", 0.3, "linking"},
                               {"start: PSS", 0.4, "libraries"}},
@@ -39,6 +46,9 @@ TEST(Page, GoalsAreMetOrSayWhatIsLeft) {
   EXPECT_TRUE(Has(page.markdown, "| CPU time, ms | 50.0 ± 5.00 | 25.0 ± 2.50 | 0.50 |"));
   EXPECT_TRUE(Has(page.markdown, "| `main` | 20.0 | 100 % | 1.00 |"));
   EXPECT_TRUE(Has(page.markdown, "| heap | 0 | 3.00 |"));
+  EXPECT_TRUE(Has(page.markdown,
+                  "| | kata | without-pie | ratio |\n|---|---|---|---|\n"
+                  "| instructions, M | 20.0 | 15.0 | 0.75 |\n"));
   EXPECT_TRUE(Has(page.markdown, "(charts/start.svg)"));
   EXPECT_TRUE(Has(page.markdown, "- The binary alone: not in this run.\n"));
   EXPECT_EQ(page.charts.size(), 1u) << "groups that were not measured have none";
