@@ -116,4 +116,27 @@ fs::path BuildSource(const fs::path& folder, const fs::path& mirror, const fs::p
   return tree;
 }
 
+std::vector<std::string> BuildPackages(const fs::path& work) {
+  const fs::path build = work / "build";
+  fs::create_directory(build);
+  RunWell({"bash", "-c", R"sh(
+. "$1/scripts/lib.sh"
+mkdir -p "$CCACHE_DIR"
+binds=("$2" /build "$CCACHE_DIR" /ccache)
+inside_unshare=--net
+cp "$3"/*.orig.tar.* "$3"/*.stx.1.dsc "$3"/*.stx.1.debian.tar.xz "$2"
+inside "$SYSTEM" 'cd /build && dpkg-source -x *.dsc package && cd package
+  export CCACHE_DIR=/ccache PATH=/usr/lib/ccache:$PATH
+  dpkg-buildpackage -b -uc -us' >"$2/log" 2>&1 || { tail -n 20 "$2/log" >&2; exit 1; })sh",
+           "builder", EnvOr("REPOSITORY", "."), build.string(), work.string()},
+          "the builder's dpkg-buildpackage", Milliseconds(7200000));
+  std::vector<std::string> packages;
+  for (const auto& entry : fs::directory_iterator(build)) {
+    const std::string name = entry.path().filename();
+    if (name.ends_with(".deb") && name.find("-dbgsym_") == std::string::npos)
+      packages.push_back(name);
+  }
+  return packages;
+}
+
 }  // namespace stx

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace stx {
 
@@ -16,5 +17,10 @@ namespace stx {
 std::filesystem::path BuildSource(const std::filesystem::path& folder,
                                   const std::filesystem::path& mirror,
                                   const std::filesystem::path& work);
+
+/// Builds the binary packages of the only source package in `work`, in the new folder `work`/build,
+/// inside the system $SYSTEM, which has the Build-Depends, and without a network. Returns
+/// the names of the files, without those of debugging symbols. Throws with the end of the log.
+std::vector<std::string> BuildPackages(const std::filesystem::path& work);
 
 }  // namespace stx

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The folder virt/qemu that scripts/deb --starlingx writes, in StarlingX's builder. $REPOSITORY is
-// where the scripts and the fetched base are.
+// The folders that scripts/deb --starlingx writes, in StarlingX's builder. $REPOSITORY is where the
+// scripts and the fetched base are.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -57,34 +57,47 @@ TEST(StarlingxFolder, OfQemuBecomesOurSourcePackage) {
 }
 
 TEST(StarlingxFolder, OfQemuBuildsInASystemOfItsDebian) {
-  // scripts/deb --starlingx FOLDER --try: $STARLINGX is FOLDER, $SYSTEM has the Build-Depends.
+  // scripts/deb --starlingx FOLDER --try
   const fs::path folder = EnvOr("STARLINGX", "");
   if (folder.empty()) GTEST_SKIP() << "$STARLINGX names no folder (scripts/deb --starlingx --try)";
-  const fs::path repository = EnvOr("REPOSITORY", ".");
   TempDir dir("builder");
-  BuildSource(folder / "virt/qemu/debian/bullseye", repository / "cache/base", dir.path());
-  fs::create_directory(dir / "build");
-  RunWell({"bash", "-c", R"sh(
-. "$1/scripts/lib.sh"
-mkdir -p "$CCACHE_DIR"
-binds=("$2" /build "$CCACHE_DIR" /ccache)
-inside_unshare=--net
-cp "$3"/qemu_*.orig.tar.xz "$3"/qemu_*.stx.1.dsc "$3"/qemu_*.stx.1.debian.tar.xz "$2"
-inside "$SYSTEM" 'cd /build && dpkg-source -x *.dsc qemu && cd qemu
-  export CCACHE_DIR=/ccache PATH=/usr/lib/ccache:$PATH
-  dpkg-buildpackage -b -uc -us' >"$2/log" 2>&1)sh",
-           "builder", repository.string(), (dir / "build").string(), dir.path().string()},
-          "the builder's dpkg-buildpackage", Milliseconds(7200000));
+  BuildSource(folder / "virt/qemu/debian/bullseye",
+              fs::path(EnvOr("REPOSITORY", ".")) / "cache/base", dir.path());
   std::set<std::string> packages;
-  for (const auto& entry : fs::directory_iterator(dir / "build")) {
-    const std::string name = entry.path().filename();
-    if (!name.ends_with(".deb") || name.find("-dbgsym_") != std::string::npos) continue;
-    EXPECT_NE(name.find("+stx1~deb11u1.stx.1_"), std::string::npos) << name;
-    packages.insert(name.substr(0, name.find('_')));
+  for (const std::string& deb : BuildPackages(dir.path())) {
+    EXPECT_NE(deb.find("+stx1~deb11u1.stx.1_"), std::string::npos) << deb;
+    packages.insert(deb.substr(0, deb.find('_')));
   }
   EXPECT_EQ(packages, (std::set<std::string>{"qemu-block-extra", "qemu-guest-agent", "qemu-kata",
                                              "qemu-system-common", "qemu-system-data",
                                              "qemu-system-x86", "qemu-utils"}));
+}
+
+TEST(StarlingxFolder, OfKataContainersBuildsInASystemOfItsDebian) {
+  // scripts/deb --starlingx FOLDER --kata TARBALL --try
+  const fs::path folder = EnvOr("STARLINGX", ""), tarball = EnvOr("TARBALL", "");
+  if (folder.empty() || tarball.empty())
+    GTEST_SKIP() << "$STARLINGX and $TARBALL name nothing (scripts/deb --starlingx --kata --try)";
+  TempDir dir("builder");
+  BuildSource(folder / "integ/kata-containers/debian/bullseye", tarball.parent_path(), dir.path());
+  const std::vector<std::string> packages = BuildPackages(dir.path());
+  ASSERT_EQ(packages.size(), 1U);
+  EXPECT_TRUE(packages[0].starts_with("kata-containers_3.1.3-1.stx.1_")) << packages[0];
+
+  // Each file of the release is there with its bytes; the configuration is changed by our patch.
+  const fs::path out = dir / "build/files";
+  RunWell({"dpkg-deb", "-x", dir / "build" / packages[0], out.string()}, packages[0],
+          Milliseconds(500000));
+  fs::create_directory(dir / "release");
+  RunWell({"tar", "-C", dir / "release", "-xf", tarball.string()}, tarball, Milliseconds(500000));
+  const std::string shim =
+      RunWell({"find", dir / "release", "-name", "containerd-shim-kata-v2", "-type", "f"}, "find",
+              Milliseconds(100000))
+          .out;
+  EXPECT_EQ(ReadFile(out / "usr/bin/containerd-shim-kata-v2"),
+            ReadFile(shim.substr(0, shim.find('\n'))));
+  const std::string configuration = ReadFile(out / "etc/kata-containers/configuration-qemu.toml");
+  EXPECT_NE(configuration.find("qemu-system-x86_64-kata\""), std::string::npos) << configuration;
 }
 
 }  // namespace
