@@ -25,6 +25,8 @@ TEST_P(NinePTree, ModeAndOwnerAreThoseThatWereSet) {
   EXPECT_EQ(Attributes(1).gid, 2345u);
   ASSERT_EQ(Setattr(1, kSetMode, {.mode = S_IFREG | 04711}), 0u);
   EXPECT_EQ(Attributes(1).mode, uint32_t{S_IFREG} | 04711);
+  EXPECT_EQ(Attributes(1).uid, 1234u) << "kept beside the new mode";
+  EXPECT_EQ(Attributes(1).gid, 2345u);
   const struct stat after = HostStat("f");
   if (Mapped()) {
     EXPECT_EQ(after.st_uid, before.st_uid) << "the host's file is QEMU's";
@@ -217,6 +219,11 @@ TEST_P(NinePXattr, AttributesAreWrittenReadListedAndRemoved) {
   EXPECT_EQ(Get("user.one"), none);
   EXPECT_EQ(HostGet("user.one"), none);
   EXPECT_FALSE(list().count("user.one"));
+  // The host may have one without a value.
+  ASSERT_EQ(setxattr((share / "f").c_str(), "user.empty", "", 0, 0), 0);
+  EXPECT_EQ(Get("user.none"), none);
+  EXPECT_EQ(Get("user.empty"), "");
+  EXPECT_TRUE(list().count("user.empty"));
   EXPECT_EQ(ReadFile(share / "f"), kContent);
 }
 

@@ -64,6 +64,11 @@ TEST_P(NinePTree, AFileIsMadeWrittenAndRead) {
   p9().Open(5, O_RDWR | O_TRUNC);
   EXPECT_EQ(ReadFile(share / "n"), "");
   EXPECT_EQ(Ask(kFsync, Long(5) + Long(0)), 0u);
+  // The reply names the new file.
+  p9().Walk(6, {});
+  ASSERT_EQ(Ask(kLcreate, Long(6) + Text("q") + Long(O_RDWR) + Long(0600) + Long(0)), 0u);
+  const std::string qid = reply.body.substr(0, kQidSize);
+  EXPECT_EQ(qid, AttributesOf({"q"}).qid);
 }
 
 TEST_P(NinePTree, ASymbolicLinkIsReadAsItWasMadeAndNotFollowed) {
@@ -101,6 +106,25 @@ TEST_P(NinePTree, ALinkIsTheSameFile) {
   ASSERT_EQ(Unlink(kRoot, "f"), 0u);
   EXPECT_EQ(AttributesOf({"g"}).links, 1u);
   EXPECT_EQ(ReadFile(share / "g"), kContent);
+}
+
+TEST_P(NinePTree, WhatIsMadeLeavesNoDescriptorOpen) {
+  const auto descriptors = [&] {
+    const std::string folder = "/proc/" + std::to_string(qemu->process().pid()) + "/fd";
+    return std::distance(std::filesystem::directory_iterator(folder), {});
+  };
+  const auto make = [&](const std::string& name) {
+    EXPECT_EQ(Symlink(kRoot, "l" + name, "target"), 0u);
+    EXPECT_EQ(Mkdir(kRoot, "d" + name, 0755), 0u);
+    EXPECT_EQ(Mknod(kRoot, "p" + name, S_IFIFO | 0600, 0, 0), 0u);
+    p9().Walk(1, {});
+    p9().Create(1, "f" + name, O_RDWR, 0600);
+    p9().Clunk(1);
+  };
+  make("first");  // what is kept open once, is now
+  const auto before = descriptors();
+  for (int i = 0; i < 20; ++i) make(std::to_string(i));
+  EXPECT_LT(descriptors(), before + 20);
 }
 
 TEST_P(NinePTree, WhatIsMovedKeepsItsFids) {
