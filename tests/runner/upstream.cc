@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// upstream runs QEMU's own unit tests and x86_64 qtests on the base and on ours, and compares the
-// results, because failures that this machine causes appear in both. scripts/check --upstream
-// builds what it needs and calls it.
+// upstream runs QEMU's own unit tests, x86_64 qtests and quick iotests on the base and on ours, and
+// compares the results, because failures that this machine causes appear in both. scripts/check
+// --upstream builds what it needs and calls it.
 #include "runner/upstream_log.h"
 
 #include <cstdio>
@@ -49,10 +49,10 @@ UpstreamResults RunTests(const fs::path& build, const fs::path& tree_stamp, bool
   fs::remove(results);
   SpawnOptions options;
   options.stdout_file = log;
-  Process meson(
-      {"meson", "test", "-C", build, "--suite", "unit", "--suite", "qtest-x86_64", "--no-suite",
-       "slow", "--no-suite", "thorough", "--timeout-multiplier", "4", "--logbase", "upstream"},
-      options);
+  Process meson({"meson", "test", "-C", build, "--suite", "unit", "--suite", "qtest-x86_64",
+                 "--suite", "block", "--no-suite", "slow", "--no-suite", "thorough",
+                 "--timeout-multiplier", "4", "--logbase", "upstream"},
+                options);
   if (!meson.Wait(std::chrono::minutes(60)))
     throw std::runtime_error("QEMU's own tests on " + profile + " did not end within an hour");
   if (!fs::exists(results))

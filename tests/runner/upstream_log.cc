@@ -12,14 +12,14 @@ namespace stx {
 namespace {
 
 void ReadTap(const std::string& program, const std::string& output, UpstreamResults* results) {
-  static const std::regex line_form("(not )?ok [0-9]+ (- )?([^#]*?) *(# *SKIP.*)?",
+  static const std::regex line_form("(not )?ok ([0-9]+ )?(- )?([^#]*?) *(# *SKIP.*)?",
                                     std::regex::icase);
   std::istringstream in(output);
   std::smatch match;
   for (std::string line; std::getline(in, line);)
     if (std::regex_match(line, match, line_form))
-      (*results)[program + ": " + match[3].str()] = match[1].matched   ? "FAIL"
-                                                    : match[4].matched ? "SKIP"
+      (*results)[program + ": " + match[4].str()] = match[1].matched   ? "FAIL"
+                                                    : match[5].matched ? "SKIP"
                                                                        : "OK";
 }
 

@@ -19,12 +19,18 @@ TEST(UpstreamLog, ReadsProgramsAndTheirCases) {
                  R"("stdout": "1..4\nok 1 /a/one\n# ok 9 no case\nnot ok 2 /a/two\n)"
                  R"(ok 3 /a/three # SKIP no such thing\nBail out!\n"})"
                  "\n"
+                 R"({"name": "qemu:block / io", "result": "OK", )"
+                 R"("stdout": "1..2\nok qcow2 001\nok qcow2 002 # SKIP no such thing\n"})"
+                 "\n"
                  R"({"name": "qemu:unit / b", "result": "OK"})"
                  "\n"),
             (UpstreamResults{{"check-a", "ERROR"},
                              {"check-a: /a/one", "OK"},
                              {"check-a: /a/two", "FAIL"},
                              {"check-a: /a/three", "SKIP"},
+                             {"io", "OK"},
+                             {"io: qcow2 001", "OK"},
+                             {"io: qcow2 002", "SKIP"},
                              {"b", "OK"}}));
 }
 

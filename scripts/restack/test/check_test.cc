@@ -5,7 +5,9 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
+#include "base/os.h"
 #include "base/process.h"
 #include "restack/folder.h"
 #include "restack/lint.h"
@@ -19,19 +21,34 @@ namespace fs = std::filesystem;
 
 std::string Root() { return std::getenv("REPOSITORY"); }
 
-/// Exit code of `restack check` on a folder of our repository; what it prints in `said`.
-int Check(const std::string& series, const std::string& base, std::string* said) {
+/// Exit code of restack with our packages; what it prints in `said`.
+int Restack(const std::vector<std::string>& arguments, std::string* said) {
   fs::path out = fs::temp_directory_path() / ("restack-check." + std::to_string(getpid()));
+  std::vector<std::string> command = {std::getenv("RESTACK"), "--packages",
+                                      Root() + "/cache/packages", "--cache",
+                                      Root() + "/cache/restack.git"};
+  command.insert(command.end(), arguments.begin(), arguments.end());
   stx::SpawnOptions options;
   options.stdout_file = out;
-  stx::Process process({std::getenv("RESTACK"), "--series", Root() + "/" + series, "--packages",
-                        Root() + "/cache/packages", "--cache", Root() + "/cache/restack.git",
-                        "check", "--base", base, "--root", Root()},
-                       options);
+  stx::Process process(command, options);
   auto status = process.Wait(stx::Milliseconds(100000));
   *said = *ReadFile(out.string()) + process.Stderr();
   fs::remove(out);
   return status ? status->code : -1;
+}
+
+/// `restack check` on a folder, which may be one of our repository.
+int Check(const fs::path& series, const std::string& base, std::string* said) {
+  return Restack({"--series", fs::path(Root()) / series, "check", "--base", base, "--root", Root()},
+                 said);
+}
+
+/// Whether cache/packages has QEMU's source package of that version, with Debian's patches.
+bool HaveQemu(const std::string& version) {
+  for (const SourcePackage& package : FindPackages(Root() + "/cache/packages"))
+    if (package.name == "qemu" && package.version.starts_with(version) && package.Patched())
+      return true;
+  return false;
 }
 
 TEST(Check, OurSeriesIsClean) {
@@ -40,15 +57,35 @@ TEST(Check, OurSeriesIsClean) {
 }
 
 TEST(Check, OurSeriesFor10IsClean) {
-  bool there = false;
-  for (const SourcePackage& package : FindPackages(Root() + "/cache/packages"))
-    there = there || (package.name == "qemu" && package.version.starts_with("10.0") &&
-                      package.Patched());
-  if (!there)
+  if (!HaveQemu("10.0"))
     GTEST_SKIP()
         << "no source package of QEMU 10.0 in cache/packages: scripts/step/bases fetches it";
   std::string said;
   EXPECT_EQ(Check("patches/10.0", "qemu=10.0", &said), 0) << said;
+}
+
+// As scripts/step/onto makes it: the edits in patches/10.2 fit patches/10.0.
+TEST(Check, OurSeriesFor102IsMadeOfThatFor10AndIsClean) {
+  if (!HaveQemu("10.0") || !HaveQemu("10.2"))
+    GTEST_SKIP() << "no source packages of QEMU 10.0 and 10.2 in cache/packages: "
+                    "scripts/step/bases fetches them";
+  stx::TempDir dir;
+  const fs::path moved = dir / "moved";
+  fs::copy(Root() + "/patches/10.2", moved, fs::copy_options::recursive);
+  stx::WriteFile(moved / "series", "");
+  std::string said;
+  ASSERT_EQ(Restack({"--series", Root() + "/patches/10.0", "rebase", "--from", "qemu=10.0",
+                     "--onto", "qemu=10.2", "--output", moved},
+                    &said),
+            0)
+      << said;
+  std::set<std::string> only;
+  for (const auto& entry : fs::directory_iterator(moved / "only"))
+    only.insert("only/" + entry.path().filename().string() + "\n");
+  std::string series = stx::ReadFile(moved / "series");
+  for (const std::string& name : only) series += name;
+  stx::WriteFile(moved / "series", series);
+  EXPECT_EQ(Check(moved, "qemu=10.2", &said), 0) << said;
 }
 
 Series Read(const std::string& bytes) {
