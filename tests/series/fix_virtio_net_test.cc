@@ -15,6 +15,7 @@
 #include <exception>
 #include <thread>
 
+#include "base/waiting.h"
 #include "harness/host/tap_host.h"
 #include "harness/qemu/machine_test.h"
 #include "harness/virtio/virtio_pci.h"
@@ -279,10 +280,14 @@ class FullWire : public NetTest {
              features);
     if (HasFailure()) return;
     wire = Accept(listener.get(), Deadline(kWait));
-    // Until QEMU has seen it, frames are dropped instead of queued.
-    qmp().WaitEvent("NETDEV_STREAM_CONNECTED", kWait);
+    // Until QEMU has seen it, frames are dropped instead of queued. Its event may come too early
+    // for a client of QMP.
+    WaitUntil("the wire is connected", Deadline(kWait), [&] {
+      const std::string networks =
+          qmp().Execute("human-monitor-command", {{"command-line", "info network"}});
+      return networks.find("unix:") != std::string::npos;
+    });
   }
-  /// Transmits until the wire takes no more, so that frames wait in the queue.
   void Fill() {
     constexpr uint32_t kSize = 32 << 10;
     frame = heap->Allocate(kHeader + kSize);

@@ -221,7 +221,9 @@ TEST_F(ResetWhileDumping, TheVmStaysInSaveVmUntilTheDumpIsComplete) {
             "ELF");
   EXPECT_GT(length, kRam);
   EXPECT_EQ(qmp().WaitEvent("DUMP_COMPLETED", kTimeout)["data"]["result"]["status"], "completed");
-  EXPECT_EQ(qmp().Execute("query-status")["status"], "running");
+  // The event comes before the VM goes on.
+  WaitUntil("the VM runs", Deadline(kTimeout),
+            [&] { return qmp().Execute("query-status")["status"] == "running"; });
 }
 
 }  // namespace
