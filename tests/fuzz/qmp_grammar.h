@@ -3,6 +3,7 @@
 // "Client JSON Protocol introspection"), so that they get past its parser and into the code behind.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>

@@ -5,6 +5,7 @@
 // did not appear.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "guest/guest_client.h"

@@ -4,6 +4,7 @@
 // them to a booted pod, and the suites on qtest send them to a QtestPod.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 

@@ -4,6 +4,7 @@
 // test performs.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

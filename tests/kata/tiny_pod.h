@@ -3,6 +3,7 @@
 // that do nothing, files for an image, and a tap, and starts in a fraction of a second.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>

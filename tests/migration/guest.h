@@ -3,6 +3,7 @@
 // moves with it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

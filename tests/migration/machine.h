@@ -3,6 +3,7 @@
 // host's ends of them: the environment that a migrated guest has to find again.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>

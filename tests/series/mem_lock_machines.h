@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -2,6 +2,7 @@
 // A virtio-blk (virtio 1.2, section 5.2) whose requests the test makes byte by byte.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

@@ -3,6 +3,7 @@
 // request that brings bytes.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 

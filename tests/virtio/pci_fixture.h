@@ -3,6 +3,8 @@
 // 4.1.4.3).
 #pragma once
 
+#include <cstdint>
+
 #include "virtio/disk_fixture.h"
 
 namespace stx {

@@ -2,6 +2,7 @@
 // A scsi-hd on a virtio-scsi: SPC-4 (inquiry, mode and sense data), SBC-3 (the commands of a disk).
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <string>
 

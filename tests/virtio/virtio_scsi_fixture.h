@@ -3,6 +3,7 @@
 // sections 5.6.4, 5.6.6.2 and 5.6.6.3).
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "virtio/scsi_fixture.h"

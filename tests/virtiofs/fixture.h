@@ -3,6 +3,7 @@
 // client as its driver.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "base/pattern.h"

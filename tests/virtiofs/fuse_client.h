@@ -8,6 +8,7 @@
 
 #include <linux/fuse.h>
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <stdexcept>

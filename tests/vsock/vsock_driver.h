@@ -2,6 +2,7 @@
 // A vsock driver in the test (virtio 1.2, section 5.10): packets through the device's queues.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>

@@ -2,6 +2,7 @@
 // Extracts the uncompressed kernel that Kata boots from the bzImage that Debian ships.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 

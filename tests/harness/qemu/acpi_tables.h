@@ -3,6 +3,7 @@
 // kernel.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>

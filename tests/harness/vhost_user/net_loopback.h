@@ -2,6 +2,7 @@
 // A vhost-user-net back-end that sends every frame back: the guest receives what it sends.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 

@@ -3,6 +3,7 @@
 // without MULTIPORT.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "harness/virtio/virtio_pci.h"

@@ -3,6 +3,7 @@
 // 5.2) and SCSI disks behind virtio-scsi (section 5.6; SBC-3).
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>

@@ -2,6 +2,7 @@
 // A driver for virtio-net (virtio 1.2, section 5.1).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <stdexcept>
 #include <string>

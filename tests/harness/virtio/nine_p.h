@@ -3,6 +3,7 @@
 // at once (message layout: Linux's net/9p and the diod protocol description).
 #pragma once
 
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <string>
